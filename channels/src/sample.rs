@@ -1,0 +1,67 @@
+//! One value of a PV with everything that came with it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::value::PvValue;
+
+/// One value of a PV at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The value.
+    pub value: PvValue,
+    /// Time stamp of the IOC.
+    pub time: SystemTime,
+    /// Alarm of the IOC.
+    pub alarm: Alarm,
+    /// Whether the IOC is connected; a sample with `false` repeats the last value.
+    pub connected: bool,
+    /// Whether the PV may be read.
+    pub read_access: bool,
+    /// Whether the PV may be written.
+    pub write_access: bool,
+    /// Units, limits and labels, where known. Shared by all samples until it changes.
+    pub metadata: Option<Arc<Metadata>>,
+}
+
+/// Alarm state of a PV.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Alarm {
+    /// EPICS alarm status, 0 (`NO_ALARM`) to 21.
+    pub status: u16,
+    /// How bad it is.
+    pub severity: Severity,
+}
+
+/// EPICS alarm severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// No alarm.
+    #[default]
+    None,
+    /// Minor.
+    Minor,
+    /// Major.
+    Major,
+    /// The value means nothing.
+    Invalid,
+}
+
+/// Everything that changes rarely (`DBR_CTRL_*`). A field that the PV's type does not have is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata {
+    /// Engineering units.
+    pub units: Option<String>,
+    /// Decimals to show.
+    pub precision: Option<i16>,
+    /// Labels of an enum.
+    pub enum_labels: Option<Arc<[String]>>,
+    /// Lower and upper limit of the display.
+    pub display_limits: Option<(f64, f64)>,
+    /// Lower and upper limit of what may be written.
+    pub control_limits: Option<(f64, f64)>,
+    /// Lower and upper limit beyond which the PV warns.
+    pub warning_limits: Option<(f64, f64)>,
+    /// Lower and upper limit beyond which the PV alarms.
+    pub alarm_limits: Option<(f64, f64)>,
+}

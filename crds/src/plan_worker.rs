@@ -1,0 +1,94 @@
+//! `PlanWorker`: one open worker environment. The operator turns it into a process or a pod.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema::conditions;
+
+/// One open worker environment: what runs plans, and where it reports to.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "beamline.dev",
+    version = "v1alpha1",
+    kind = "PlanWorker",
+    namespaced,
+    shortname = "pw",
+    category = "beamline-all",
+    status = "PlanWorkerStatus",
+    derive = "PartialEq",
+    doc = "One open worker environment. Created and deleted by the queue server, run by the operator.",
+    printcolumn(
+        name = "Queue",
+        type_ = "string",
+        json_path = ".spec.queue",
+        description = "Queue that it works for"
+    ),
+    printcolumn(
+        name = "Engine",
+        type_ = "string",
+        json_path = ".spec.engine",
+        description = "What runs the plans"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Started"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why it is ready or not"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanWorkerSpec {
+    /// `metadata.name` of the queue that it works for.
+    #[schemars(length(min = 1, max = 253))]
+    pub queue: String,
+    /// What runs the plans.
+    #[serde(default)]
+    pub engine: Engine,
+    /// WebSocket address of the queue pod that the worker connects out to.
+    #[schemars(length(min = 1, max = 1024))]
+    pub connect_to: String,
+    /// Name of the Secret whose key `token` admits the worker once.
+    #[schemars(length(min = 1, max = 253))]
+    pub token_secret: String,
+    /// Epoch of the queue's lease; the worker refuses commands of an older one.
+    #[serde(default)]
+    pub epoch: i64,
+}
+
+/// What runs plans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// The Rust engine: standard plans over registry devices and simulated ones.
+    #[default]
+    Native,
+}
+
+/// What became of a worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlanWorkerStatus {
+    /// The `metadata.generation` that this status describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`: the process or pod was started; its reason says when it ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions")]
+    pub conditions: Vec<Condition>,
+    /// Process id on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// Exit code or signal, once it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub exit: Option<String>,
+}

@@ -1,0 +1,142 @@
+//! `Queue`: the settings of a plan queue, and the state that its server reports.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::plan_worker::Engine;
+use crate::schema::{FreeForm, conditions, free_form_object};
+
+/// `metadata.name` of the queue that a beamline has when nobody says otherwise.
+pub const DEFAULT_NAME: &str = "main";
+
+/// A plan queue: how it runs its items and who may submit what.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "beamline.dev",
+    version = "v1alpha1",
+    kind = "Queue",
+    namespaced,
+    shortname = "q",
+    category = "beamline-all",
+    status = "QueueStatus",
+    derive = "PartialEq",
+    doc = "A plan queue: its settings, and the state of its manager and its worker environment.",
+    printcolumn(
+        name = "Manager",
+        type_ = "string",
+        json_path = ".status.managerState",
+        description = "State of the manager"
+    ),
+    printcolumn(
+        name = "Environment",
+        type_ = "string",
+        json_path = ".status.workerEnvironmentState",
+        description = "State of the worker environment"
+    ),
+    printcolumn(
+        name = "Autostart",
+        type_ = "boolean",
+        json_path = ".spec.autostart",
+        description = "Whether items start by themselves"
+    ),
+    printcolumn(
+        name = "Loop",
+        type_ = "boolean",
+        json_path = ".spec.mode.loop",
+        description = "Whether finished items return to the back",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", default)]
+pub struct QueueSpec {
+    /// How the queue treats finished and failed items.
+    pub mode: QueueMode,
+    /// Whether the queue starts by itself whenever it has an item and an open, idle environment.
+    pub autostart: bool,
+    /// What runs the plans.
+    pub engine: Engine,
+    /// How many finished items are kept.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub history_limit: HistoryLimit,
+    /// The user group permissions, as in bluesky-queueserver's `user_group_permissions.yaml`. Everything is allowed to the
+    /// groups `root` and `primary` when empty.
+    #[serde(skip_serializing_if = "FreeForm::is_empty")]
+    #[schemars(schema_with = "free_form_object")]
+    pub permissions: FreeForm,
+}
+
+/// Number of finished items that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct HistoryLimit(pub i32);
+
+impl Default for HistoryLimit {
+    fn default() -> Self {
+        Self(10_000)
+    }
+}
+
+/// How the queue treats finished and failed items (`plan_queue_mode` on the wire).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct QueueMode {
+    /// Completed items return to the back of the queue.
+    #[serde(rename = "loop")]
+    pub loop_: bool,
+    /// A failed plan does not stop the queue.
+    pub ignore_failures: bool,
+}
+
+/// What the queue server reports. Nothing here ticks: it is written on transitions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct QueueStatus {
+    /// The `metadata.generation` that this status describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`: a server has this queue in its hands.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions")]
+    pub conditions: Vec<Condition>,
+    /// `manager_state` of the queue server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub manager_state: Option<String>,
+    /// `worker_environment_state` of the queue server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub worker_environment_state: Option<String>,
+    /// Whether `queue_stop` was asked for and not yet reached.
+    pub stop_pending: bool,
+    /// The lock of the queue API; survives restarts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<QueueLock>,
+}
+
+/// The lock of the queue API (`lock`, `unlock`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueLock {
+    /// The environment is locked.
+    pub environment: bool,
+    /// The queue is locked.
+    pub queue: bool,
+    /// SHA-256 of the key, in hex. The key itself is never stored.
+    #[schemars(length(max = 64))]
+    pub key_hash: String,
+    /// Note of the user who locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub note: Option<String>,
+    /// User who locked.
+    #[schemars(length(max = 253))]
+    pub user: String,
+    /// Unix time of the lock, in seconds.
+    pub time: f64,
+    /// `lock_info_uid` on the wire.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+}

@@ -1,0 +1,240 @@
+//! From a device and its class to signals: the one place that knows which PVs a device has.
+//!
+//! The operator, the registry, direct control and the native engine all ask here, so they cannot disagree.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::device::{Capabilities, DeviceLabel, DeviceSpec};
+use crate::device_class::{Behaviour, Component, DeviceClassSpec, Kind};
+
+/// The known classes, by every import path that names them.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    by_path: HashMap<String, Arc<DeviceClassSpec>>,
+}
+
+impl Catalogue {
+    /// A catalogue of `classes`. An alias never hides a class of that very path.
+    pub fn new(classes: impl IntoIterator<Item = DeviceClassSpec>) -> Self {
+        let classes: Vec<_> = classes.into_iter().map(Arc::new).collect();
+        let mut by_path = HashMap::new();
+        for class in &classes {
+            for alias in &class.aliases {
+                by_path.insert(alias.clone(), Arc::clone(class));
+            }
+        }
+        for class in classes {
+            by_path.insert(class.class_path.clone(), class);
+        }
+        Self { by_path }
+    }
+
+    /// The class of that import path or alias.
+    pub fn get(&self, path: &str) -> Option<&Arc<DeviceClassSpec>> {
+        self.by_path.get(path)
+    }
+}
+
+/// A device with everything that its class says about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedDevice {
+    /// Ophyd name.
+    pub name: String,
+    /// Short class name.
+    pub ophyd_class: String,
+    /// Python module of the class, if the class path has one.
+    pub module: Option<String>,
+    /// Coarse kind.
+    pub label: DeviceLabel,
+    /// How it is operated; `Composite` for a class that the catalogue does not know.
+    pub behaviour: Behaviour,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// Its signals, in the order of the class.
+    pub signals: Vec<Signal>,
+    /// Whether the catalogue knows the class.
+    pub class_known: bool,
+}
+
+/// One signal: a component with a PV.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Dotted component name.
+    pub name: String,
+    /// PV that is written; the one PV of the signal where it has no readback of its own.
+    pub pv: String,
+    /// PV that is read.
+    pub readback_pv: String,
+    /// Whether it is read, configuration, or neither.
+    pub kind: Kind,
+    /// Whether it can only be read.
+    pub read_only: bool,
+    /// Whether the value is shown as text.
+    pub string: bool,
+}
+
+impl ResolvedDevice {
+    /// The signal of that dotted name.
+    pub fn signal(&self, name: &str) -> Option<&Signal> {
+        self.signals.iter().find(|signal| signal.name == name)
+    }
+}
+
+/// Resolves `device` with the class that `catalogue` has for it.
+///
+/// PVs given in the spec win over those derived from the class. A PV given for a component that the class does not have becomes
+/// a signal of its own. Components whose suffix only an instance can fill are left out.
+pub fn resolve(device: &DeviceSpec, catalogue: &Catalogue) -> ResolvedDevice {
+    let class = catalogue.get(&device.device_class);
+    let (module, short) = match device.device_class.rsplit_once('.') {
+        Some((module, short)) => (Some(module.to_owned()), short.to_owned()),
+        None => (None, device.device_class.clone()),
+    };
+    ResolvedDevice {
+        name: device.name.clone(),
+        ophyd_class: device.ophyd_class.clone().unwrap_or(short),
+        module: device.module.clone().or(module),
+        label: device
+            .device_label
+            .or(class.map(|class| class.device_label))
+            .unwrap_or(DeviceLabel::Device),
+        behaviour: class.map_or(Behaviour::Composite, |class| class.behaviour),
+        capabilities: device
+            .capabilities
+            .or(class.map(|class| class.capabilities))
+            .unwrap_or_default(),
+        signals: signals(device, class.map(AsRef::as_ref)),
+        class_known: class.is_some(),
+    }
+}
+
+fn signals(device: &DeviceSpec, class: Option<&DeviceClassSpec>) -> Vec<Signal> {
+    let prefix = prefix(device);
+    let mut signals = Vec::new();
+    let components = class.map(|class| class.components.as_slice()).unwrap_or_default();
+    for component in components {
+        if let Some(signal) = class_signal(component, device, prefix.as_deref()) {
+            signals.push(signal);
+        }
+    }
+    for (name, pv) in &device.pvs {
+        if !components.iter().any(|component| component.name == *name) {
+            signals.push(Signal {
+                name: name.clone(),
+                pv: pv.clone(),
+                readback_pv: pv.clone(),
+                kind: Kind::Normal,
+                read_only: false,
+                string: false,
+            });
+        }
+    }
+    signals
+}
+
+fn class_signal(
+    component: &Component,
+    device: &DeviceSpec,
+    prefix: Option<&str>,
+) -> Option<Signal> {
+    let given = device.pvs.get(&component.name);
+    let derived = match (&component.suffix, prefix) {
+        (Some(suffix), Some(prefix)) if device.pvs.is_empty() && !component.needs_instance => {
+            Some(format!("{prefix}{suffix}"))
+        }
+        _ => None,
+    };
+    let pv = given.cloned().or(derived)?;
+    let readback_pv = match (&component.readback_suffix, given, prefix) {
+        (Some(suffix), None, Some(prefix)) => format!("{prefix}{suffix}"),
+        _ => pv.clone(),
+    };
+    Some(Signal {
+        name: component.name.clone(),
+        pv,
+        readback_pv,
+        kind: component.kind,
+        read_only: component.read_only,
+        string: component.string,
+    })
+}
+
+/// The PV prefix of a device: as written, or the first argument when that is a string with a colon.
+pub fn prefix(device: &DeviceSpec) -> Option<String> {
+    if device.prefix.is_some() {
+        return device.prefix.clone();
+    }
+    match device.rendered_args().first() {
+        Some(serde_json::Value::String(text)) if text.contains(':') => Some(text.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let component = |name: &str, suffix: &str, readback: Option<&str>, kind| Component {
+            name: name.into(),
+            suffix: Some(suffix.into()),
+            readback_suffix: readback.map(Into::into),
+            kind,
+            read_only: false,
+            string: false,
+            needs_instance: false,
+            class: None,
+            value: None,
+        };
+        Catalogue::new([DeviceClassSpec {
+            class_path: "lab.Det".into(),
+            aliases: vec!["lab.det.Det".into()],
+            framework: crate::device::Framework::OphydSync,
+            device_label: DeviceLabel::Detector,
+            behaviour: Behaviour::Composite,
+            capabilities: Capabilities { readable: true, ..Capabilities::default() },
+            components: vec![
+                component("det", ":det", None, Kind::Hinted),
+                component("acquire", ":Acquire", Some(":Acquire_RBV"), Kind::Config),
+            ],
+            documentation: None,
+        }])
+    }
+
+    fn device(yaml: serde_json::Value) -> DeviceSpec {
+        serde_json::from_value(yaml).unwrap()
+    }
+
+    #[test]
+    fn prefix_and_class_give_the_signals() {
+        let spec = device(
+            serde_json::json!({"name": "ph", "deviceClass": "lab.det.Det", "prefix": "mini:ph"}),
+        );
+        let resolved = resolve(&spec, &catalogue());
+        assert_eq!(resolved.signal("det").unwrap().pv, "mini:ph:det");
+        let acquire = resolved.signal("acquire").unwrap();
+        assert_eq!(
+            (acquire.pv.as_str(), acquire.readback_pv.as_str()),
+            ("mini:ph:Acquire", "mini:ph:Acquire_RBV")
+        );
+        assert_eq!(resolved.label, DeviceLabel::Detector);
+        assert_eq!(resolved.ophyd_class, "Det");
+    }
+
+    #[test]
+    fn given_pvs_win_and_an_unknown_class_keeps_them() {
+        let spec = device(serde_json::json!({
+            "name": "m", "deviceClass": "site.Thing", "pvs": {"a": "X:a", "b": "X:b"}
+        }));
+        let resolved = resolve(&spec, &catalogue());
+        assert!(!resolved.class_known);
+        assert_eq!(resolved.signals.len(), 2);
+        let spec = device(serde_json::json!({
+            "name": "m", "deviceClass": "lab.Det", "prefix": "P", "pvs": {"det": "X:other"}
+        }));
+        let resolved = resolve(&spec, &catalogue());
+        assert_eq!(resolved.signals.len(), 1);
+        assert_eq!(resolved.signals[0].pv, "X:other");
+    }
+}

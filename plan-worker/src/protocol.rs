@@ -1,0 +1,189 @@
+//! What the queue pod and a worker say to each other.
+//!
+//! The worker connects out to the queue pod's WebSocket `/worker/v1` with the header `Authorization: Bearer <one-time token>`.
+//! Every text frame is one JSON object with a `type`. The queue pod sends [`Command`]s, the worker sends [`Report`]s; the first
+//! frame of the worker is [`Report::Hello`]. Either side closes the socket when it reads a frame that it does not understand.
+//!
+//! A command carries the epoch of the queue's lease. A worker refuses a command whose epoch is below the highest it has seen, so
+//! that a queue pod which lost its lease cannot move hardware.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Version of this protocol; a worker of another version is refused.
+pub const VERSION: u32 = 1;
+/// Path of the worker's WebSocket on the queue pod.
+pub const PATH: &str = "/worker/v1";
+
+/// What the queue pod sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// Epoch of the sender's lease.
+    pub epoch: i64,
+    /// What to do.
+    #[serde(flatten)]
+    pub order: Order,
+}
+
+/// What a worker is told to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Order {
+    /// Run a plan. Answered by [`Report::PlanFinished`], at once when the plan cannot start.
+    RunPlan {
+        /// The plan to run.
+        plan: PlanCall,
+    },
+    /// Pause the running plan.
+    Pause {
+        /// Where to pause.
+        option: PauseOption,
+    },
+    /// Continue a paused plan.
+    Resume,
+    /// End a paused plan as a success.
+    Stop,
+    /// End a paused plan as a failure, with clean-up.
+    Abort,
+    /// End a paused plan at once, without clean-up.
+    Halt,
+    /// Leave; answered by [`Report::Closing`] and the end of the connection.
+    Close,
+}
+
+/// A plan with its arguments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanCall {
+    /// `item_uid` of the queue item.
+    pub item_uid: String,
+    /// Name of the plan.
+    pub name: String,
+    /// Positional arguments; devices as strings.
+    #[serde(default)]
+    pub args: Vec<Value>,
+    /// Keyword arguments.
+    #[serde(default)]
+    pub kwargs: serde_json::Map<String, Value>,
+    /// Metadata for the start documents, already merged.
+    #[serde(default)]
+    pub meta: serde_json::Map<String, Value>,
+}
+
+/// Where a plan pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseOption {
+    /// At the next checkpoint.
+    Deferred,
+    /// Now; the plan goes back to its last checkpoint when it resumes.
+    Immediate,
+}
+
+/// What a worker sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Report {
+    /// First frame: who is there.
+    Hello {
+        /// [`VERSION`] of the worker.
+        version: u32,
+        /// Name of the engine, such as `native`.
+        engine: String,
+        /// Process id.
+        pid: u32,
+    },
+    /// The environment is open: what it can run, in bluesky-queueserver's descriptions (contract queue-server §6.3, §6.4).
+    Ready {
+        /// `plans_existing`: name to plan description.
+        plans: Value,
+        /// `devices_existing`: name to device description.
+        devices: Value,
+    },
+    /// The environment could not be opened.
+    OpenFailed {
+        /// Why.
+        message: String,
+    },
+    /// The state of the Run Engine changed.
+    ReState {
+        /// `idle`, `running`, `pausing`, `paused`, `stopping`, `aborting`, `halting` or `panicked`.
+        state: String,
+        /// A deferred pause was asked for and not yet reached.
+        deferred_pause_requested: bool,
+    },
+    /// The list of runs of the plan changed.
+    Runs {
+        /// All runs that the plan has opened.
+        runs: Vec<RunEntry>,
+    },
+    /// The plan ended.
+    PlanFinished {
+        /// How.
+        outcome: PlanOutcome,
+    },
+    /// One event-model document, as the engine emitted it.
+    Document {
+        /// `start`, `descriptor`, `event`, `event_page`, `datum`, `resource`, `stop` …
+        name: String,
+        /// The document.
+        doc: Value,
+    },
+    /// Text for the console.
+    Console {
+        /// As printed, with its line ends.
+        text: String,
+    },
+    /// A command was not carried out.
+    Refused {
+        /// Why.
+        message: String,
+    },
+    /// The worker leaves.
+    Closing,
+}
+
+/// One run of the running plan (`re_runs` on the wire).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunEntry {
+    /// Run uid.
+    pub uid: String,
+    /// Scan id.
+    pub scan_id: i64,
+    /// Whether the stop document is still to come.
+    pub is_open: bool,
+    /// `success`, `abort` or `fail`, once closed.
+    pub exit_status: Option<String>,
+}
+
+/// How a plan ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanOutcome {
+    /// `item_uid` of the queue item.
+    pub item_uid: String,
+    /// `completed`, `failed`, `stopped`, `aborted` or `halted`.
+    pub exit_status: ExitStatus,
+    /// Uids of the runs that it opened, in order.
+    pub run_uids: Vec<String>,
+    /// Their scan ids.
+    pub scan_ids: Vec<i64>,
+    /// Why it failed, else empty.
+    pub message: String,
+    /// Where it failed, else empty.
+    pub traceback: String,
+}
+
+/// How a plan ended, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// To its end.
+    Completed,
+    /// By an error.
+    Failed,
+    /// By `re_stop`.
+    Stopped,
+    /// By `re_abort`.
+    Aborted,
+    /// By `re_halt`.
+    Halted,
+}
