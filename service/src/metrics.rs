@@ -1,0 +1,105 @@
+//! The process's one Prometheus recorder, and the metrics of every HTTP request.
+//!
+//! Several services may share a process, hence one recorder for all: each metric carries the
+//! label `service`.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::time::Instant;
+
+/// Upper bounds of the duration buckets, in seconds: from an answer out of memory to a slow put.
+const DURATION_BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// How often old histogram samples are folded away while nobody scrapes.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(10);
+
+/// The recorder could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// The bucket list is not valid.
+    #[error("invalid metrics settings")]
+    Settings(#[source] metrics_exporter_prometheus::BuildError),
+}
+
+/// Installs the recorder of this process; later calls do nothing.
+///
+/// # Errors
+/// When the built-in settings are refused. A recorder that something else installed before is
+/// left in place, and `/metrics` then shows nothing of it.
+pub fn install() -> Result<(), MetricsError> {
+    if handle().get().is_some() {
+        return Ok(());
+    }
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(&DURATION_BUCKETS)
+        .map_err(MetricsError::Settings)?
+        .build_recorder();
+    let installed = recorder.handle();
+    if ::metrics::set_global_recorder(recorder).is_ok() {
+        handle().get_or_init(|| installed);
+    }
+    Ok(())
+}
+
+fn handle() -> &'static OnceLock<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    &HANDLE
+}
+
+/// Everything measured so far, in the Prometheus text format.
+pub fn render() -> String {
+    handle().get().map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// Keeps the recorder's memory bounded. Runs until dropped.
+pub(crate) async fn upkeep() {
+    loop {
+        tokio::time::sleep(UPKEEP_PERIOD).await;
+        if let Some(handle) = handle().get() {
+            handle.run_upkeep();
+        }
+    }
+}
+
+/// Counts and times a request under the route's template, so that labels stay bounded.
+pub(crate) async fn observe(
+    State(service): State<&'static str>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let method = method_label(request.method());
+    let start = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    ::metrics::counter!(
+        "http_requests_total",
+        "service" => service, "method" => method, "route" => route.clone(), "status" => status,
+    )
+    .increment(1);
+    ::metrics::histogram!(
+        "http_request_duration_seconds",
+        "service" => service, "method" => method, "route" => route,
+    )
+    .record(start.elapsed().as_secs_f64());
+    response
+}
+
+fn method_label(method: &axum::http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "OTHER",
+    }
+}
