@@ -59,10 +59,10 @@ pub struct BeamlineSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct Epics {
     /// `EPICS_CA_NAME_SERVERS`: hosts asked over TCP, the way that works across pod networks.
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), inner(length(max = 253)))]
     pub ca_name_servers: Vec<String>,
     /// `EPICS_CA_ADDR_LIST`: hosts asked over UDP.
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), inner(length(max = 253)))]
     pub addr_list: Vec<String>,
     /// `EPICS_CA_AUTO_ADDR_LIST`: also broadcast on every interface.
     pub auto_addr_list: bool,

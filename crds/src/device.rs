@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::schema::{FreeForm, conditions, free_form_list, free_form_object};
+use crate::schema::{FreeForm, conditions, free_form_list, free_form_object, pv_map};
 
 /// Annotation that enables or disables a device at run time, outside the fields that git owns: `"true"` or `"false"`.
 pub const ACTIVE_ANNOTATION: &str = "beamline.dev/active";
@@ -27,6 +27,7 @@ pub const ACTIVE_ANNOTATION: &str = "beamline.dev/active";
     namespaced,
     shortname = "dev",
     category = "beamline-all",
+    cel,
     status = "DeviceStatus",
     derive = "PartialEq",
     doc = "One ophyd device of the beamline: its name, its class and its PVs.",
@@ -149,7 +150,7 @@ pub struct DeviceSpec {
 
     /// Component name to PV name. Derived from the class and the prefix when empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 4096))]
+    #[schemars(schema_with = "pv_map")]
     pub pvs: BTreeMap<String, String>,
 
     /// Bluesky hints, such as `{"fields": ["sample_x"]}`.
@@ -159,12 +160,12 @@ pub struct DeviceSpec {
 
     /// Components that `read()` returns; derived from the class when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = 4096), inner(length(max = 512)))]
     pub read_attrs: Option<Vec<String>>,
 
     /// Components that `read_configuration()` returns; derived from the class when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = 4096), inner(length(max = 512)))]
     pub configuration_attrs: Option<Vec<String>>,
 
     /// Name of the device that this one is a part of.
@@ -174,7 +175,7 @@ pub struct DeviceSpec {
 
     /// Ophyd labels, such as `motors` or `baseline`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), inner(length(max = 253)))]
     pub labels: Vec<String>,
 
     /// Name of the beamline, as happi keeps it.

@@ -1,6 +1,8 @@
 //! `DeviceClass`: what an ophyd class consists of, so that devices work without Python.
 
-use kube::CustomResource;
+#![allow(unreachable_pub, reason = "KubeSchema derives a hidden twin of the spec")]
+
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,7 @@ use crate::device::{Capabilities, DeviceLabel, Framework};
 /// What an ophyd class consists of: its components, their suffixes and kinds, and how the whole is operated.
 ///
 /// The shipped catalogue is read off the installed Python classes; a site adds a class by adding a manifest.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "beamline.dev",
     version = "v1alpha1",
@@ -18,6 +20,7 @@ use crate::device::{Capabilities, DeviceLabel, Framework};
     namespaced,
     shortname = "devclass",
     category = "beamline-all",
+    cel,
     derive = "PartialEq",
     doc = "The components of an ophyd class and how a device of that class is operated.",
     selectable = ".spec.classPath",
@@ -52,10 +55,11 @@ use crate::device::{Capabilities, DeviceLabel, Framework};
 pub struct DeviceClassSpec {
     /// Import path of the class where it is defined, such as `ophyd.epics_motor.EpicsMotor`.
     #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("the path of a class cannot change: delete it and create another"))]
     pub class_path: String,
     /// Other import paths of the same class, such as `ophyd.EpicsMotor`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 512)))]
     pub aliases: Vec<String>,
     /// Device framework.
     #[serde(default = "sync")]
@@ -116,8 +120,9 @@ pub enum Kind {
 }
 
 /// One component of a class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.readbackSuffix) || has(self.suffix)").message("a component with a readbackSuffix needs a suffix"))]
 pub struct Component {
     /// Dotted attribute path, such as `cam.acquire`.
     #[schemars(length(min = 1, max = 512))]

@@ -1,8 +1,10 @@
 //! `DeviceLocks`: the lock table of a beamline, one object, changed by compare-and-swap.
 
+#![allow(unreachable_pub, reason = "KubeSchema derives a hidden twin of the spec")]
+
 use std::collections::BTreeMap;
 
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub const OBJECT_NAME: &str = "device-locks";
 
 /// The lock table of the beamline. All-or-nothing over many devices is one update with a `resourceVersion`.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "beamline.dev",
     version = "v1alpha1",
@@ -19,6 +21,8 @@ pub const OBJECT_NAME: &str = "device-locks";
     singular = "devicelocks",
     namespaced,
     category = "beamline-all",
+    cel,
+    validation = Rule::new("self.metadata.name == 'device-locks'").message("a namespace has one lock table, named device-locks"),
     derive = "PartialEq",
     derive = "Default",
     doc = "Which plan holds which devices. Written by the registry and the queue, never by hand.",
@@ -36,17 +40,22 @@ pub const OBJECT_NAME: &str = "device-locks";
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.version >= oldSelf.version || self.epoch != oldSelf.epoch").message("the version of the lock table never goes back within an epoch"))]
 pub struct DeviceLocksSpec {
     /// Counts changes of the table (`registry_version` on the wire).
+    #[serde(default)]
     pub version: i64,
     /// Changes when the table was lost; clients that see another epoch hold no lock any more.
     #[schemars(length(max = 64))]
+    #[serde(default)]
     pub epoch: String,
     /// Whether every device counts as locked while any lock is held.
+    #[serde(default)]
     pub lock_all: bool,
     /// Device name to the lock that holds it.
     #[schemars(extend("maxProperties" = 20_000))]
+    #[serde(default)]
     pub locks: BTreeMap<String, DeviceLock>,
 }
 

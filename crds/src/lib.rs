@@ -14,6 +14,7 @@ pub mod queue;
 pub mod queue_item;
 pub mod resolve;
 mod schema;
+pub mod yaml;
 
 pub use beamline::{Beamline, BeamlineSpec, BeamlineStatus};
 pub use device::{Device, DeviceSpec, DeviceStatus};

@@ -1,14 +1,16 @@
 //! `PlanWorker`: one open worker environment. The operator turns it into a process or a pod.
 
+#![allow(unreachable_pub, reason = "KubeSchema derives a hidden twin of the spec")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::conditions;
 
 /// One open worker environment: what runs plans, and where it reports to.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "beamline.dev",
     version = "v1alpha1",
@@ -16,6 +18,7 @@ use crate::schema::conditions;
     namespaced,
     shortname = "pw",
     category = "beamline-all",
+    cel,
     status = "PlanWorkerStatus",
     derive = "PartialEq",
     doc = "One open worker environment. Created and deleted by the queue server, run by the operator.",
@@ -46,6 +49,7 @@ use crate::schema::conditions;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self == oldSelf").message("a worker cannot change: delete it and create another"))]
 pub struct PlanWorkerSpec {
     /// `metadata.name` of the queue that it works for.
     #[schemars(length(min = 1, max = 253))]
@@ -54,7 +58,7 @@ pub struct PlanWorkerSpec {
     #[serde(default)]
     pub engine: Engine,
     /// WebSocket address of the queue pod that the worker connects out to.
-    #[schemars(length(min = 1, max = 1024))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^wss?://"))]
     pub connect_to: String,
     /// Name of the Secret whose key `token` admits the worker once.
     #[schemars(length(min = 1, max = 253))]

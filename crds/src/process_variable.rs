@@ -18,6 +18,7 @@ use crate::schema::conditions;
     namespaced,
     shortname = "epv",
     category = "beamline-all",
+    cel,
     status = "ProcessVariableStatus",
     derive = "PartialEq",
     doc = "A PV that is known to the registry without belonging to a device.",
@@ -73,7 +74,7 @@ pub struct ProcessVariableSpec {
     pub description: Option<String>,
     /// Labels to find it by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), inner(length(max = 253)))]
     pub labels: Vec<String>,
 }
 

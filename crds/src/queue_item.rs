@@ -11,6 +11,10 @@ use serde_json::Value;
 use crate::queue::DEFAULT_NAME;
 use crate::schema::{FreeForm, any_value, conditions, free_form_list, free_form_object};
 
+/// Once an item has left the queue, its spec is a record of what was run.
+const FROZEN: &str = "!has(oldSelf.status) || !has(oldSelf.status.state) \
+    || oldSelf.status.state == 'Queued' || self.spec == oldSelf.spec";
+
 /// One item of a plan queue.
 ///
 /// Items run in the order of `(priority descending, rank, creationTimestamp, uid)`. An item applied without a rank goes to the
@@ -23,11 +27,13 @@ use crate::schema::{FreeForm, any_value, conditions, free_form_list, free_form_o
     namespaced,
     shortname = "qi",
     category = "beamline-all",
+    cel,
     status = "QueueItemStatus",
     derive = "PartialEq",
     doc = "One plan, instruction or function call: queued, running, or history.",
     selectable = ".spec.queue",
     selectable = ".spec.itemUid",
+    validation = Rule::new(FROZEN).message("a running or finished item cannot be changed any more"),
     printcolumn(
         name = "Plan",
         type_ = "string",
@@ -74,6 +80,7 @@ pub struct QueueItemSpec {
     /// `metadata.name` of the queue.
     #[serde(default = "default_queue")]
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("an item stays in its queue"))]
     pub queue: String,
     /// Plan, instruction or function.
     #[serde(default)]
@@ -126,7 +133,7 @@ pub struct QueueItemSpec {
     pub last_result: Option<FreeForm>,
     /// Names of the submitted keys in their order, so that the item reads back as it was written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), inner(length(max = 253)))]
     pub key_order: Vec<String>,
 }
 
@@ -148,15 +155,18 @@ pub enum ItemType {
 }
 
 /// The batch that an item was submitted in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.index < self.size").message("the index of an item lies below the size of its batch"))]
 pub struct Batch {
     /// The same for all items of the batch.
     #[schemars(length(max = 64))]
     pub uid: String,
     /// How many items the batch has.
+    #[schemars(range(min = 1))]
     pub size: i32,
     /// Place of this item in the batch, from 0.
+    #[schemars(range(min = 0))]
     pub index: i32,
 }
 
@@ -225,7 +235,7 @@ pub struct ItemResult {
     #[schemars(length(max = 32))]
     pub exit_status: String,
     /// Uids of the runs that it opened, in order.
-    #[schemars(length(max = 10_000))]
+    #[schemars(length(max = 10_000), inner(length(max = 64)))]
     pub run_uids: Vec<String>,
     /// Scan ids of those runs.
     #[schemars(length(max = 10_000))]
