@@ -1,0 +1,568 @@
+//! The native Run Engine: carries out the messages of a plan, makes the documents, and answers pause, stop and abort.
+//!
+//! One [`Engine`] carries out one plan after another. Whatever happens to a plan, the engine ends with everything at rest that the
+//! plan has moved, and with a stop document for every run that it has opened.
+
+pub mod message;
+pub mod output;
+pub mod plan;
+pub mod run;
+mod statuses;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::devices::{Device, DeviceError, DeviceRef, unix_now};
+use crate::protocol::{ExitStatus, PauseOption, RunEntry};
+use message::{Message, Response, RunStatus, Thrown};
+use output::{Output, State};
+use plan::{Plan, Step};
+use run::{Description, Run, RunError};
+use statuses::Statuses;
+
+/// Longest wait for a device to take a stop command. Beyond it the device is reported and left.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Messages kept for the trace of a failed plan.
+const TRACE_LENGTH: usize = 8;
+
+/// What the user asks of a running plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Pause.
+    Pause(PauseOption),
+    /// Continue a paused plan.
+    Resume,
+    /// End the plan as a success.
+    Stop,
+    /// End the plan as a failure, with clean-up.
+    Abort(String),
+    /// End the plan without clean-up.
+    Halt,
+}
+
+/// How a plan ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// In one word.
+    pub exit_status: ExitStatus,
+    /// Why it failed, else empty.
+    pub message: String,
+    /// The last messages before it failed, else empty.
+    pub traceback: String,
+    /// Its runs, in order.
+    pub runs: Vec<RunEntry>,
+}
+
+/// Carries out plans.
+#[derive(Debug)]
+pub struct Engine<O> {
+    output: O,
+    metadata: Map<String, Value>,
+}
+
+impl<O: Output> Engine<O> {
+    /// An engine that reports to `output` and puts `metadata` into every start document.
+    pub fn new(output: O, metadata: Map<String, Value>) -> Self {
+        Self { output, metadata }
+    }
+
+    /// Carries out `plan` to its end. `metadata` goes into its start documents before all else.
+    ///
+    /// A `requests` channel without a sender counts as an abort: nobody could stop the plan any more.
+    pub async fn run(
+        &mut self,
+        mut plan: Plan,
+        metadata: Map<String, Value>,
+        requests: &mut mpsc::Receiver<Request>,
+    ) -> Finished {
+        let mut execution = Execution {
+            output: &mut self.output,
+            requests,
+            constant: &self.metadata,
+            metadata,
+            plan_name: plan.name().to_owned(),
+            state: State::Idle,
+            deferred_pause: false,
+            ending: None,
+            since_checkpoint: Vec::new(),
+            run: None,
+            runs: Vec::new(),
+            statuses: Statuses::default(),
+            moved: Vec::new(),
+            staged: Vec::new(),
+            trace: VecDeque::new(),
+        };
+        execution.enter(State::Running).await;
+        let ending = execution.drive(&mut plan).await;
+        drop(plan);
+        execution.finish(ending).await
+    }
+}
+
+/// One plan being carried out.
+struct Execution<'a, O> {
+    output: &'a mut O,
+    requests: &'a mut mpsc::Receiver<Request>,
+    constant: &'a Map<String, Value>,
+    metadata: Map<String, Value>,
+    plan_name: String,
+    state: State,
+    deferred_pause: bool,
+    /// How the plan is being ended by the user, once it is.
+    ending: Option<ExitStatus>,
+    since_checkpoint: Vec<Message>,
+    run: Option<Run>,
+    runs: Vec<RunEntry>,
+    statuses: Statuses,
+    moved: Vec<DeviceRef>,
+    staged: Vec<DeviceRef>,
+    trace: VecDeque<String>,
+}
+
+/// Why a message was not carried out.
+enum Stumble {
+    Failed(String),
+    Requested(Request),
+}
+
+/// What becomes of the plan instead of an answer to its message.
+enum Verdict {
+    Throw(Thrown),
+    Halt,
+}
+
+/// How a plan ended.
+enum Ending {
+    Returned(Result<(), Thrown>),
+    Halted,
+}
+
+impl From<DeviceError> for Stumble {
+    fn from(error: DeviceError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<RunError> for Stumble {
+    fn from(error: RunError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<output::OutputError> for Stumble {
+    fn from(error: output::OutputError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl<O: Output> Execution<'_, O> {
+    async fn drive(&mut self, plan: &mut Plan) -> Ending {
+        loop {
+            match plan.next().await {
+                Step::Done(result) => return Ending::Returned(result),
+                Step::Message(message, reply) => match self.perform(message).await {
+                    Ok(response) => reply.answer(Ok(response)),
+                    Err(Verdict::Throw(thrown)) => {
+                        self.rest().await;
+                        reply.answer(Err(thrown));
+                    }
+                    Err(Verdict::Halt) => return Ending::Halted,
+                },
+            }
+        }
+    }
+
+    /// Carries out one message of the plan, and after a pause those since the last checkpoint again.
+    async fn perform(&mut self, message: Message) -> Result<Response, Verdict> {
+        let mut ahead = VecDeque::from([message]);
+        let mut response = Response::Done;
+        while let Some(message) = ahead.pop_front() {
+            let request = match self.pending_request().await {
+                Some(request) => {
+                    ahead.push_front(message);
+                    request
+                }
+                None => {
+                    self.remember(&message);
+                    match self.execute(message).await {
+                        Ok(answer) => {
+                            response = answer;
+                            continue;
+                        }
+                        Err(Stumble::Failed(reason)) => {
+                            return Err(Verdict::Throw(Thrown::Failed(reason)));
+                        }
+                        Err(Stumble::Requested(request)) => request,
+                    }
+                }
+            };
+            self.obey(request).await?;
+            // Back from a pause.
+            let again = std::mem::take(&mut self.since_checkpoint);
+            if !again.is_empty()
+                && let Some(run) = &mut self.run
+            {
+                run.rewind();
+            }
+            for message in again.into_iter().rev() {
+                ahead.push_front(message);
+            }
+        }
+        Ok(response)
+    }
+
+    fn remember(&mut self, message: &Message) {
+        if self.trace.len() == TRACE_LENGTH {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(message.summary());
+        if message.is_repeatable() && self.ending.is_none() {
+            self.since_checkpoint.push(message.clone());
+        }
+    }
+
+    /// Carries out a request that interrupts the plan; returns when the plan may go on.
+    async fn obey(&mut self, request: Request) -> Result<(), Verdict> {
+        let mut request = request;
+        loop {
+            match request {
+                Request::Pause(_) => {
+                    self.deferred_pause = false;
+                    self.enter(State::Pausing).await;
+                    self.rest().await;
+                    self.enter(State::Paused).await;
+                }
+                Request::Resume => {
+                    self.enter(State::Running).await;
+                    return Ok(());
+                }
+                Request::Stop => {
+                    self.ending = Some(ExitStatus::Stopped);
+                    self.enter(State::Stopping).await;
+                    return Err(Verdict::Throw(Thrown::Stopped));
+                }
+                Request::Abort(reason) => {
+                    self.ending = Some(ExitStatus::Aborted);
+                    self.enter(State::Aborting).await;
+                    return Err(Verdict::Throw(Thrown::Aborted(reason)));
+                }
+                Request::Halt => {
+                    self.ending = Some(ExitStatus::Halted);
+                    self.enter(State::Halting).await;
+                    return Err(Verdict::Halt);
+                }
+            }
+            request = self.decision().await;
+        }
+    }
+
+    /// Waits in a pause for what the user decides.
+    async fn decision(&mut self) -> Request {
+        loop {
+            match self.requests.recv().await {
+                Some(Request::Pause(_)) => {
+                    self.output.refused("the plan is paused already".into()).await;
+                }
+                Some(request) => return request,
+                None => return lost(),
+            }
+        }
+    }
+
+    /// A request that has already arrived and interrupts the plan.
+    async fn pending_request(&mut self) -> Option<Request> {
+        loop {
+            let request = match self.requests.try_recv() {
+                Ok(request) => request,
+                Err(mpsc::error::TryRecvError::Empty) => return None,
+                Err(mpsc::error::TryRecvError::Disconnected) if self.ending.is_some() => {
+                    return None;
+                }
+                Err(mpsc::error::TryRecvError::Disconnected) => lost(),
+            };
+            if let Some(request) = self.admit(request).await {
+                return Some(request);
+            }
+        }
+    }
+
+    /// The request, if it interrupts the plan in its present state.
+    async fn admit(&mut self, request: Request) -> Option<Request> {
+        match request {
+            Request::Halt => Some(Request::Halt),
+            _ if self.ending.is_some() => {
+                self.output.refused("the plan is ending already".into()).await;
+                None
+            }
+            Request::Pause(PauseOption::Deferred) => {
+                self.deferred_pause = true;
+                self.enter(self.state).await;
+                None
+            }
+            Request::Resume => {
+                self.output.refused("the plan is not paused".into()).await;
+                None
+            }
+            request => Some(request),
+        }
+    }
+
+    async fn execute(&mut self, message: Message) -> Result<Response, Stumble> {
+        match message {
+            Message::OpenRun { metadata } => self.open_run(metadata).await?,
+            Message::CloseRun { status, reason } => {
+                if self.run.is_none() {
+                    return Err(Stumble::Failed("there is no open run to close".into()));
+                }
+                self.close_run(status, &reason).await?;
+            }
+            Message::Create { stream } => self.open_run_mut()?.create(&stream)?,
+            Message::Read(device) => self.read(&device).await?,
+            Message::Save => {
+                for (name, document) in self.open_run_mut()?.save(unix_now)? {
+                    self.output.document(name, document).await?;
+                }
+            }
+            Message::Drop => self.open_run_mut()?.drop_event()?,
+            Message::Trigger { device, group } => self.statuses.trigger(device, group),
+            Message::Set { device, value, group } => self.set(device, value, group)?,
+            Message::Wait { group, timeout } => self.wait(group, timeout).await?,
+            Message::Checkpoint => self.checkpoint().await?,
+            Message::Sleep(time) => {
+                self.interruptible(async {
+                    tokio::time::sleep(time).await;
+                    Ok(())
+                })
+                .await?;
+            }
+            Message::Stage(device) => {
+                self.staged.push(device);
+                self.set_checkpoint();
+            }
+            Message::Unstage(device) => {
+                self.staged.retain(|staged| !Arc::ptr_eq(staged, &device));
+                self.set_checkpoint();
+            }
+            Message::Locate(device) => {
+                let position = self.interruptible(async { device.position().await }).await?;
+                return Ok(Response::Position(position));
+            }
+            Message::Null => {}
+        }
+        Ok(Response::Done)
+    }
+
+    fn open_run_mut(&mut self) -> Result<&mut Run, Stumble> {
+        self.run.as_mut().ok_or_else(|| Stumble::Failed("there is no open run".into()))
+    }
+
+    async fn open_run(&mut self, metadata: Map<String, Value>) -> Result<(), Stumble> {
+        if self.run.is_some() {
+            return Err(Stumble::Failed("a run is open already".into()));
+        }
+        let scan_id = self.output.next_scan_id().await?;
+        let mut complete = self.metadata.clone();
+        let defaults = [
+            ("plan_type", json!("generator")),
+            ("plan_name", json!(self.plan_name)),
+            ("scan_id", json!(scan_id)),
+        ];
+        let defaults = defaults.map(|(key, value)| (key.to_owned(), value));
+        for (key, value) in metadata.into_iter().chain(defaults).chain(self.constant.clone()) {
+            complete.entry(key).or_insert(value);
+        }
+        let (run, (name, start)) = Run::open(&complete, scan_id, unix_now());
+        self.output.document(name, start).await?;
+        self.output.console(format!("New run was open: '{}'\n", run.uid())).await;
+        self.runs.push(RunEntry {
+            uid: run.uid().to_owned(),
+            scan_id: run.scan_id(),
+            is_open: true,
+            exit_status: None,
+        });
+        self.run = Some(run);
+        self.output.runs(&self.runs).await;
+        self.set_checkpoint();
+        Ok(())
+    }
+
+    async fn close_run(&mut self, status: RunStatus, reason: &str) -> Result<(), Stumble> {
+        let Some(run) = self.run.take() else { return Ok(()) };
+        let (name, stop) = run.close(status, reason, unix_now());
+        if let Some(entry) = self.runs.iter_mut().find(|entry| entry.uid == run.uid()) {
+            entry.is_open = false;
+            entry.exit_status = Some(status.as_str().to_owned());
+        }
+        let kept = self.output.document(name, stop).await;
+        self.output.runs(&self.runs).await;
+        self.output.console(format!("Run was closed: '{}'\n", run.uid())).await;
+        self.set_checkpoint();
+        Ok(kept?)
+    }
+
+    async fn read(&mut self, device: &DeviceRef) -> Result<(), Stumble> {
+        let readings = self.interruptible(async { device.read().await }).await?;
+        if self.run.as_ref().is_some_and(|run| run.needs_description(device)) {
+            let description = self.interruptible(describe(device.as_ref())).await?;
+            self.open_run_mut()?.describe(device, description);
+        }
+        self.open_run_mut()?.add(device, readings)?;
+        Ok(())
+    }
+
+    fn set(
+        &mut self,
+        device: DeviceRef,
+        value: Value,
+        group: message::Group,
+    ) -> Result<(), Stumble> {
+        if !device.is_movable() {
+            return Err(DeviceError::NotMovable { device: device.name().to_owned() }.into());
+        }
+        if !self.moved.iter().any(|moved| Arc::ptr_eq(moved, &device)) {
+            self.moved.push(Arc::clone(&device));
+        }
+        self.statuses.set(device, value, group);
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self) -> Result<(), Stumble> {
+        if self.run.as_ref().is_some_and(Run::event_is_open) {
+            return Err(Stumble::Failed("a checkpoint cannot be within an event".into()));
+        }
+        self.set_checkpoint();
+        if self.deferred_pause && self.ending.is_none() {
+            return Err(Stumble::Requested(Request::Pause(PauseOption::Deferred)));
+        }
+        Ok(())
+    }
+
+    fn set_checkpoint(&mut self) {
+        self.since_checkpoint.clear();
+        if let Some(run) = &mut self.run {
+            run.checkpoint();
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        group: message::Group,
+        timeout: Option<Duration>,
+    ) -> Result<(), Stumble> {
+        let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+        loop {
+            let left = deadline.map(|deadline| deadline - tokio::time::Instant::now());
+            let request = tokio::select! {
+                biased;
+                request = self.requests.recv(), if self.ending.is_none() || !self.requests.is_closed() => {
+                    request.unwrap_or_else(lost)
+                }
+                result = self.statuses.wait(group, left) => return result.map_err(Stumble::Failed),
+            };
+            if let Some(request) = self.admit(request).await {
+                return Err(Stumble::Requested(request));
+            }
+        }
+    }
+
+    /// Does `work` unless a request comes in or something under way fails.
+    async fn interruptible<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, DeviceError>>,
+    ) -> Result<T, Stumble> {
+        tokio::pin!(work);
+        loop {
+            let request = tokio::select! {
+                biased;
+                request = self.requests.recv(), if self.ending.is_none() || !self.requests.is_closed() => {
+                    request.unwrap_or_else(lost)
+                }
+                failure = self.statuses.failure() => return Err(Stumble::Failed(failure)),
+                done = &mut work => return done.map_err(Stumble::from),
+            };
+            if let Some(request) = self.admit(request).await {
+                return Err(Stumble::Requested(request));
+            }
+        }
+    }
+
+    /// Brings everything to rest that the plan has moved.
+    async fn rest(&mut self) {
+        self.statuses.clear();
+        stop_all(&self.moved).await;
+    }
+
+    async fn enter(&mut self, state: State) {
+        self.state = state;
+        self.output.state(state, self.deferred_pause).await;
+    }
+
+    async fn finish(mut self, ending: Ending) -> Finished {
+        let (exit_status, status, message) = match (ending, self.ending) {
+            (Ending::Halted, _) => (ExitStatus::Halted, RunStatus::Abort, String::new()),
+            (Ending::Returned(Err(Thrown::Failed(reason))), _) => {
+                (ExitStatus::Failed, RunStatus::Fail, reason)
+            }
+            (Ending::Returned(_), Some(ExitStatus::Aborted)) => {
+                (ExitStatus::Aborted, RunStatus::Abort, String::new())
+            }
+            (Ending::Returned(_), Some(ending)) => (ending, RunStatus::Success, String::new()),
+            (Ending::Returned(_), None) => {
+                (ExitStatus::Completed, RunStatus::Success, String::new())
+            }
+        };
+        if exit_status == ExitStatus::Completed {
+            stop_all(&self.statuses.moving()).await;
+            self.statuses.clear();
+        } else {
+            self.rest().await;
+        }
+        if let Err(Stumble::Failed(reason)) = self.close_run(status, &message).await {
+            tracing::error!(%reason, "the stop document could not be kept");
+        }
+        let traceback = if message.is_empty() { String::new() } else { self.traceback(&message) };
+        self.deferred_pause = false;
+        self.enter(State::Idle).await;
+        Finished { exit_status, message, traceback, runs: self.runs }
+    }
+
+    fn traceback(&self, message: &str) -> String {
+        let steps: String = self.trace.iter().map(|step| format!("  {step}\n")).collect();
+        format!("Plan '{}', last messages (most recent last):\n{steps}{message}\n", self.plan_name)
+    }
+}
+
+fn lost() -> Request {
+    Request::Abort("nobody controls the plan any more".into())
+}
+
+async fn describe(device: &dyn Device) -> Result<Description, DeviceError> {
+    let (data_keys, configuration, configuration_keys) = tokio::try_join!(
+        device.describe(),
+        device.read_configuration(),
+        device.describe_configuration(),
+    )?;
+    Ok(Description { data_keys, configuration, configuration_keys })
+}
+
+async fn stop_all(devices: &[DeviceRef]) {
+    let stops = devices.iter().map(|device| async move {
+        match timeout(STOP_TIMEOUT, device.stop()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(device = device.name(), %error, "could not stop");
+            }
+            Err(_) => {
+                tracing::error!(device = device.name(), "did not take the stop command in time");
+            }
+        }
+    });
+    join_all(stops).await;
+}

@@ -1,0 +1,246 @@
+//! One worker at work: obeys the queue pod's commands until it is told to leave, or has to.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::documents::Outlet;
+use crate::engine::{Engine, Finished, Request};
+use crate::environment::Devices;
+use crate::link::Link;
+use crate::plans;
+use crate::protocol::{Command, ExitStatus, Order, PlanCall, PlanOutcome, Report};
+
+/// Requests that may wait for the engine: every order that makes sense at once, several times.
+const REQUESTS: usize = 16;
+/// Longest clean-up of a plan when the worker has to leave: motors may go back to their start. Then it is halted. Below the 30 s
+/// that Kubernetes leaves a pod.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest wait for a halted plan: every stop command is out by then.
+const HALT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Why a worker left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// The queue pod told it to.
+    Closed,
+    /// The process was told to end.
+    Shutdown,
+    /// The connection was lost.
+    Lost,
+    /// The engine failed in itself.
+    Broken,
+}
+
+/// A worker at work.
+#[derive(Debug)]
+pub struct Session {
+    devices: Devices,
+    epoch: i64,
+    work: Work,
+}
+
+/// What the engine does.
+#[derive(Debug)]
+enum Work {
+    Idle(Engine<Outlet>),
+    Running(Running),
+    /// The engine is gone; only while the session changes from one to the other, or after a failure of the engine itself.
+    Gone,
+}
+
+#[derive(Debug)]
+struct Running {
+    item_uid: String,
+    requests: mpsc::Sender<Request>,
+    task: JoinHandle<(Engine<Outlet>, Finished)>,
+}
+
+impl Session {
+    /// A session over `devices` that refuses commands of an epoch before `epoch`.
+    pub fn new(devices: Devices, epoch: i64, engine: Engine<Outlet>) -> Self {
+        Self { devices, epoch, work: Work::Idle(engine) }
+    }
+
+    /// Obeys commands. When it returns, no plan is running and nothing moves.
+    pub async fn serve(&mut self, link: &mut Link, shutdown: &CancellationToken) -> Leaving {
+        let lost = link.lost();
+        loop {
+            let leaving = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => Leaving::Shutdown,
+                () = lost.cancelled() => Leaving::Lost,
+                ended = self.plan_ended() => match self.finished(link, ended).await {
+                    Ok(()) => continue,
+                    Err(leaving) => leaving,
+                },
+                command = link.command() => match command {
+                    None => Leaving::Lost,
+                    Some(command) => match self.obey(link, command).await {
+                        None => continue,
+                        Some(leaving) => leaving,
+                    },
+                },
+            };
+            self.come_to_rest(link, leaving).await;
+            return leaving;
+        }
+    }
+
+    /// The end of the running plan; never returns without one.
+    async fn plan_ended(&mut self) -> Result<(Engine<Outlet>, Finished), JoinError> {
+        match &mut self.work {
+            Work::Running(running) => (&mut running.task).await,
+            Work::Idle(_) | Work::Gone => std::future::pending().await,
+        }
+    }
+
+    async fn obey(&mut self, link: &Link, command: Command) -> Option<Leaving> {
+        let refuse = async |message: String| {
+            link.reports().send(&Report::Refused { message }).await;
+        };
+        if command.epoch < self.epoch {
+            let (old, known) = (command.epoch, self.epoch);
+            tracing::warn!(old, known, "refused a command of an older lease");
+            refuse(format!("the command is of lease epoch {old}, but {known} is known")).await;
+            return None;
+        }
+        self.epoch = command.epoch;
+        let request = match command.order {
+            Order::RunPlan { plan } => {
+                self.start(link, plan).await;
+                return None;
+            }
+            Order::Close => match self.work {
+                Work::Running(_) => {
+                    refuse("the worker cannot leave while a plan is running".into()).await;
+                    return None;
+                }
+                Work::Idle(_) | Work::Gone => return Some(Leaving::Closed),
+            },
+            Order::Pause { option } => Request::Pause(option),
+            Order::Resume => Request::Resume,
+            Order::Stop => Request::Stop,
+            Order::Abort => Request::Abort(String::new()),
+            Order::Halt => Request::Halt,
+        };
+        match &self.work {
+            Work::Running(running) => {
+                if running.requests.try_send(request).is_err() {
+                    refuse("the plan has not yet answered to earlier commands".into()).await;
+                }
+            }
+            Work::Idle(_) | Work::Gone => refuse("no plan is running".into()).await,
+        }
+        None
+    }
+
+    async fn start(&mut self, link: &Link, call: PlanCall) {
+        let Work::Idle(mut engine) = std::mem::replace(&mut self.work, Work::Gone) else {
+            let message = "a plan is running already".to_owned();
+            link.reports().send(&Report::Refused { message }).await;
+            return;
+        };
+        let plan = match plans::build(&call, &self.devices) {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.work = Work::Idle(engine);
+                let message = format!(
+                    "Plan failed: Error occurred while processing plan parameters or starting \
+                     the plan: {error}"
+                );
+                let outcome = PlanOutcome {
+                    item_uid: call.item_uid,
+                    exit_status: ExitStatus::Failed,
+                    run_uids: Vec::new(),
+                    scan_ids: Vec::new(),
+                    traceback: format!("{message}\n"),
+                    message,
+                };
+                link.reports().send(&Report::PlanFinished { outcome }).await;
+                return;
+            }
+        };
+        let (requests, mut requested) = mpsc::channel(REQUESTS);
+        let metadata = call.meta;
+        let task = tokio::spawn(async move {
+            let finished = engine.run(plan, metadata, &mut requested).await;
+            (engine, finished)
+        });
+        self.work = Work::Running(Running { item_uid: call.item_uid, requests, task });
+    }
+
+    /// Reports the end of the plan.
+    async fn finished(
+        &mut self,
+        link: &Link,
+        ended: Result<(Engine<Outlet>, Finished), JoinError>,
+    ) -> Result<(), Leaving> {
+        let item_uid = match std::mem::replace(&mut self.work, Work::Gone) {
+            Work::Running(running) => running.item_uid,
+            Work::Idle(_) | Work::Gone => String::new(),
+        };
+        let (engine, finished) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "the engine failed in itself");
+                let outcome = PlanOutcome {
+                    item_uid,
+                    exit_status: ExitStatus::Failed,
+                    run_uids: Vec::new(),
+                    scan_ids: Vec::new(),
+                    message: format!("Plan failed: the engine failed in itself: {error}"),
+                    traceback: String::new(),
+                };
+                link.reports().send(&Report::PlanFinished { outcome }).await;
+                return Err(Leaving::Broken);
+            }
+        };
+        self.work = Work::Idle(engine);
+        let outcome = outcome(item_uid, finished);
+        link.reports().send(&Report::PlanFinished { outcome }).await;
+        Ok(())
+    }
+
+    /// Aborts the running plan and waits for its end; halts it when its clean-up takes too long.
+    async fn come_to_rest(&mut self, link: &Link, leaving: Leaving) {
+        let why = match leaving {
+            Leaving::Closed | Leaving::Broken => return,
+            Leaving::Shutdown => "the worker was told to end",
+            Leaving::Lost => "the connection to the queue server was lost",
+        };
+        let Work::Running(running) = &self.work else { return };
+        tracing::warn!(why, "aborting the running plan");
+        let requests = running.requests.clone();
+        for (request, patience) in
+            [(Request::Abort(why.to_owned()), CLEAN_UP_TIMEOUT), (Request::Halt, HALT_TIMEOUT)]
+        {
+            // A full queue has an abort in it already, or the engine would have answered.
+            let _ = requests.try_send(request);
+            if let Ok(ended) = timeout(patience, self.plan_ended()).await {
+                let _ = self.finished(link, ended).await;
+                return;
+            }
+            tracing::error!(seconds = patience.as_secs(), "the plan has not ended in time");
+        }
+    }
+}
+
+fn outcome(item_uid: String, finished: Finished) -> PlanOutcome {
+    let Finished { exit_status, message, traceback, runs } = finished;
+    let message = match exit_status {
+        ExitStatus::Failed => format!("Plan failed: {message}"),
+        _ => message,
+    };
+    PlanOutcome {
+        item_uid,
+        exit_status,
+        scan_ids: runs.iter().map(|run| run.scan_id).collect(),
+        run_uids: runs.into_iter().map(|run| run.uid).collect(),
+        message,
+        traceback,
+    }
+}

@@ -1,0 +1,62 @@
+//! What a worker is started with.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Settings of one worker; flags and environment of `beamline worker`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// WebSocket address of the queue pod, such as `ws://127.0.0.1:60610`. The path is added where it is missing.
+    #[arg(long, env = "BEAMLINE_WORKER_CONNECT_TO")]
+    pub connect_to: String,
+
+    /// One-time token that admits the worker. Give it in the environment: the command line is for all to see.
+    #[arg(long, env = "BEAMLINE_WORKER_TOKEN", hide_env_values = true)]
+    pub token: Token,
+
+    /// Epoch of the queue's lease; commands of an older one are refused.
+    #[arg(long, env = "BEAMLINE_WORKER_EPOCH", default_value_t = 0)]
+    pub epoch: i64,
+
+    /// Folder for the documents of the runs, one file a run, and for the last scan id.
+    #[arg(long, env = "BEAMLINE_WORKER_RUNS_DIR")]
+    pub runs_dir: PathBuf,
+
+    /// 0MQ address on which documents are published, such as `tcp://127.0.0.1:5578`; not published without one.
+    /// `bluesky.callbacks.zmq.RemoteDispatcher` connects to it.
+    #[arg(long, env = "BEAMLINE_WORKER_DOCUMENTS_ADDRESS")]
+    pub documents_address: Option<String>,
+
+    /// Leave out the simulated devices.
+    #[arg(long, env = "BEAMLINE_WORKER_NO_SIMULATED_DEVICES")]
+    pub no_simulated_devices: bool,
+}
+
+/// A secret that no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// The secret itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Token {
+    fn from(token: String) -> Self {
+        Self(token)
+    }
+}
+
+impl From<&str> for Token {
+    fn from(token: &str) -> Self {
+        Self(token.to_owned())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
