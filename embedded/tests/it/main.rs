@@ -1,0 +1,5 @@
+//! The conformance suite of the API: the same tests run in this process, over the loopback port, and, when
+//! `BEAMLINE_CONFORMANCE_CLUSTER=1` and `KUBECONFIG` name one, against a real API server.
+
+mod server;
+mod verbs;
