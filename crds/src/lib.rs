@@ -2,7 +2,10 @@
 //!
 //! Nothing here performs I/O or knows a client. The operator, the pods and the command line all speak these types.
 
+#![allow(clippy::duplicated_attributes, reason = "printer columns of one kind may share a type")]
+
 pub mod beamline;
+pub mod catalogue;
 pub mod conditions;
 pub mod device;
 pub mod device_class;

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::device::{Capabilities, DeviceLabel, DeviceSpec};
 use crate::device_class::{Behaviour, Component, DeviceClassSpec, Kind};
 
@@ -110,13 +112,16 @@ pub fn resolve(device: &DeviceSpec, catalogue: &Catalogue) -> ResolvedDevice {
 }
 
 fn signals(device: &DeviceSpec, class: Option<&DeviceClassSpec>) -> Vec<Signal> {
-    let prefix = prefix(device);
+    let base = base(device);
     let mut signals = Vec::new();
     let components = class.map(|class| class.components.as_slice()).unwrap_or_default();
     for component in components {
-        if let Some(signal) = class_signal(component, device, prefix.as_deref()) {
+        if let Some(signal) = class_signal(component, device, base.as_deref()) {
             signals.push(signal);
         }
+    }
+    if class.is_some_and(|class| class.behaviour == Behaviour::Signal) {
+        write_elsewhere(device, &mut signals);
     }
     for (name, pv) in &device.pvs {
         if !components.iter().any(|component| component.name == *name) {
@@ -133,21 +138,17 @@ fn signals(device: &DeviceSpec, class: Option<&DeviceClassSpec>) -> Vec<Signal> 
     signals
 }
 
-fn class_signal(
-    component: &Component,
-    device: &DeviceSpec,
-    prefix: Option<&str>,
-) -> Option<Signal> {
+fn class_signal(component: &Component, device: &DeviceSpec, base: Option<&str>) -> Option<Signal> {
     let given = device.pvs.get(&component.name);
-    let derived = match (&component.suffix, prefix) {
-        (Some(suffix), Some(prefix)) if device.pvs.is_empty() && !component.needs_instance => {
-            Some(format!("{prefix}{suffix}"))
+    let derived = match (&component.suffix, base) {
+        (Some(suffix), Some(base)) if device.pvs.is_empty() && !component.needs_instance => {
+            Some(format!("{base}{suffix}"))
         }
         _ => None,
     };
     let pv = given.cloned().or(derived)?;
-    let readback_pv = match (&component.readback_suffix, given, prefix) {
-        (Some(suffix), None, Some(prefix)) => format!("{prefix}{suffix}"),
+    let readback_pv = match (&component.readback_suffix, given, base) {
+        (Some(suffix), None, Some(base)) => format!("{base}{suffix}"),
         _ => pv.clone(),
     };
     Some(Signal {
@@ -160,13 +161,38 @@ fn class_signal(
     })
 }
 
+/// An `EpicsSignal` may be told to read one PV and write another (`read_pv`, `write_pv`).
+fn write_elsewhere(device: &DeviceSpec, signals: &mut [Signal]) {
+    let kwargs = device.rendered_kwargs();
+    let named = |key: &str| kwargs.get(key).and_then(Value::as_str).map(str::to_owned);
+    for signal in signals {
+        if let Some(pv) = named("write_pv") {
+            signal.pv = pv;
+        }
+        if let Some(pv) = named("read_pv") {
+            signal.readback_pv = pv;
+        }
+    }
+}
+
+/// What a class puts before its suffixes: its prefix or its first argument, colon or not, or the PV that a signal reads.
+fn base(device: &DeviceSpec) -> Option<String> {
+    let kwargs = device.rendered_kwargs();
+    let first = device.rendered_args().into_iter().next();
+    let named = ["prefix", "read_pv"].iter().find_map(|key| kwargs.get(*key)).cloned();
+    match first.or(named) {
+        Some(Value::String(text)) => Some(text),
+        _ => device.prefix.clone(),
+    }
+}
+
 /// The PV prefix of a device: as written, or the first argument when that is a string with a colon.
 pub fn prefix(device: &DeviceSpec) -> Option<String> {
     if device.prefix.is_some() {
         return device.prefix.clone();
     }
     match device.rendered_args().first() {
-        Some(serde_json::Value::String(text)) if text.contains(':') => Some(text.clone()),
+        Some(Value::String(text)) if text.contains(':') => Some(text.clone()),
         _ => None,
     }
 }
