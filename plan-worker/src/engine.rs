@@ -25,7 +25,7 @@ use message::{Message, Response, RunStatus, Thrown};
 use output::{Output, State};
 use plan::{Plan, Step};
 use run::{Description, Run, RunError};
-use statuses::Statuses;
+use statuses::{Deadline, Statuses};
 
 /// Longest wait for a device to take a stop command. Beyond it the device is reported and left.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -456,15 +456,14 @@ impl<O: Output> Execution<'_, O> {
         group: message::Group,
         timeout: Option<Duration>,
     ) -> Result<(), Stumble> {
-        let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+        let deadline = timeout.and_then(Deadline::after);
         loop {
-            let left = deadline.map(|deadline| deadline - tokio::time::Instant::now());
             let request = tokio::select! {
                 biased;
                 request = self.requests.recv(), if self.ending.is_none() || !self.requests.is_closed() => {
                     request.unwrap_or_else(lost)
                 }
-                result = self.statuses.wait(group, left) => return result.map_err(Stumble::Failed),
+                result = self.statuses.wait(group, deadline) => return result.map_err(Stumble::Failed),
             };
             if let Some(request) = self.admit(request).await {
                 return Err(Stumble::Requested(request));

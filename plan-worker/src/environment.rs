@@ -59,8 +59,13 @@ impl Devices {
     ) {
         for spec in specs {
             let device = epics::device(spec, resolve(spec, catalogue), pvs);
-            self.0.insert(spec.name.clone(), device);
+            self.insert(&spec.name, device);
         }
+    }
+
+    /// Adds a device under `name`, in place of any other of that name.
+    pub fn insert(&mut self, name: impl Into<String>, device: DeviceRef) {
+        self.0.insert(name.into(), device);
     }
 
     /// The device of that name, or the part of a device under its dotted name.

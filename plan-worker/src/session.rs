@@ -202,6 +202,8 @@ impl Session {
         self.work = Work::Idle(engine);
         let outcome = outcome(item_uid, finished);
         link.reports().send(&Report::PlanFinished { outcome }).await;
+        // The list of runs is that of the running plan.
+        link.reports().send(&Report::Runs { runs: Vec::new() }).await;
         Ok(())
     }
 

@@ -5,9 +5,24 @@ use std::future::pending;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, timeout_at};
 
 use super::message::Group;
 use crate::devices::{DeviceError, DeviceRef};
+
+/// When a wait is over, and how long it was to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    at: Instant,
+    of: Duration,
+}
+
+impl Deadline {
+    /// `of` from now; none for a wait that outlives every machine.
+    pub(super) fn after(of: Duration) -> Option<Self> {
+        Instant::now().checked_add(of).map(|at| Self { at, of })
+    }
+}
 
 /// Everything that was started and is not done yet. Dropping it lets go of all of it, but stops nothing.
 #[derive(Debug, Default)]
@@ -35,11 +50,11 @@ impl Statuses {
     /// Waits until everything of `group` is done.
     ///
     /// # Errors
-    /// The first failure of anything under way, or that `timeout` is over.
+    /// The first failure of anything under way, or that the deadline is over.
     pub(super) async fn wait(
         &mut self,
         group: Group,
-        timeout: Option<Duration>,
+        deadline: Option<Deadline>,
     ) -> Result<(), String> {
         let done = async {
             while self.groups.get(&group).is_some_and(|left| !left.is_empty()) {
@@ -47,10 +62,10 @@ impl Statuses {
             }
             Ok(())
         };
-        let result = match timeout {
+        let result = match deadline {
             None => done.await,
-            Some(timeout) => tokio::time::timeout(timeout, done).await.unwrap_or_else(|_| {
-                Err(format!("not everything was done within {} s", timeout.as_secs_f64()))
+            Some(Deadline { at, of }) => timeout_at(at, done).await.unwrap_or_else(|_| {
+                Err(format!("not everything was done within {} s", of.as_secs_f64()))
             }),
         };
         if result.is_ok() {

@@ -1,0 +1,185 @@
+//! The other end of a worker: a small queue server and a small Kubernetes API, on real sockets.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::extract::Path as Segments;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use channels::PvClient;
+use futures::{SinkExt, StreamExt};
+use plan_worker::Settings;
+use plan_worker::WorkerError;
+use plan_worker::protocol::{Command, Order, PATH, PlanCall, PlanOutcome, Report};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::accept_hdr_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_util::sync::CancellationToken;
+
+use crate::recorder::within;
+
+/// A namespace that holds `devices` and `classes` (their specs), as an API server lists it.
+pub(crate) fn cluster(devices: Vec<Value>, classes: Vec<Value>) -> kube::Client {
+    let list = move |Segments((_, plural)): Segments<(String, String)>| {
+        let (kind, specs) = match plural.as_str() {
+            "devices" => ("Device", devices.clone()),
+            "deviceclasses" => ("DeviceClass", classes.clone()),
+            _ => return std::future::ready(Err(StatusCode::NOT_FOUND)),
+        };
+        let items: Vec<Value> = specs
+            .into_iter()
+            .enumerate()
+            .map(|(number, spec)| json!({"metadata": {"name": format!("o{number}")}, "spec": spec}))
+            .collect();
+        std::future::ready(Ok(Json(json!({
+            "apiVersion": "beamline.dev/v1alpha1",
+            "kind": format!("{kind}List"),
+            "metadata": {"resourceVersion": "1"},
+            "items": items,
+        }))))
+    };
+    let router = Router::new()
+        .route("/apis/beamline.dev/v1alpha1/namespaces/{namespace}/{plural}", get(list));
+    kube::Client::new(router, "default")
+}
+
+/// A worker and the queue side of its connection.
+pub(crate) struct Session {
+    socket: WebSocketStream<TcpStream>,
+    pub(crate) authorization: String,
+    pub(crate) shutdown: CancellationToken,
+    worker: JoinHandle<Result<(), WorkerError>>,
+    epoch: i64,
+}
+
+impl Session {
+    /// Starts a worker that keeps its runs in `runs_dir`.
+    pub(crate) async fn start(
+        runs_dir: &Path,
+        client: kube::Client,
+        pvs: Arc<dyn PvClient>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut settings = Settings {
+            connect_to: format!("ws://{}", listener.local_addr().unwrap()),
+            token: "once".into(),
+            epoch: 3,
+            runs_dir: runs_dir.to_owned(),
+            documents_address: None,
+            no_simulated_devices: false,
+        };
+        change(&mut settings);
+        let shutdown = CancellationToken::new();
+        let token = shutdown.clone();
+        let worker =
+            tokio::spawn(
+                async move { plan_worker::run(settings, client, "default", pvs, token).await },
+            );
+        let (stream, _) = within(listener.accept()).await.unwrap();
+        let (mut authorization, mut path) = (String::new(), String::new());
+        let look = |request: &Request, response: Response| {
+            authorization = request.headers()["authorization"].to_str().unwrap().to_owned();
+            path = request.uri().path().to_owned();
+            Ok(response)
+        };
+        let socket = within(accept_hdr_async(stream, look)).await.unwrap();
+        assert_eq!(path, PATH);
+        Self { socket, authorization, shutdown, worker, epoch: 3 }
+    }
+
+    /// The next report.
+    pub(crate) async fn report(&mut self) -> Report {
+        loop {
+            match within(self.socket.next()).await.expect("the worker has left").unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("not a report: {other:?}"),
+            }
+        }
+    }
+
+    /// All reports up to the first that `wanted` takes, and what it made of that.
+    pub(crate) async fn until<T>(
+        &mut self,
+        wanted: impl Fn(&Report) -> Option<T>,
+    ) -> (Vec<Report>, T) {
+        let mut reports = Vec::new();
+        loop {
+            let report = self.report().await;
+            if let Some(found) = wanted(&report) {
+                return (reports, found);
+            }
+            reports.push(report);
+        }
+    }
+
+    /// Waits until the environment is open: plans and devices.
+    pub(crate) async fn ready(&mut self) -> (Value, Value) {
+        let (before, ready) = self
+            .until(|report| match report {
+                Report::Ready { plans, devices } => Some((plans.clone(), devices.clone())),
+                _ => None,
+            })
+            .await;
+        assert!(matches!(before[..], [Report::Hello { version: 1, .. }]), "{before:?}");
+        ready
+    }
+
+    pub(crate) async fn order(&mut self, order: Order) {
+        let epoch = self.epoch;
+        self.send(&Command { epoch, order }).await;
+    }
+
+    pub(crate) async fn send(&mut self, command: &Command) {
+        let text = serde_json::to_string(command).unwrap();
+        within(self.socket.send(Message::text(text))).await.unwrap();
+    }
+
+    /// Runs a plan to its end: all reports before that, and how it ended.
+    pub(crate) async fn run(&mut self, plan: PlanCall) -> (Vec<Report>, PlanOutcome) {
+        self.order(Order::RunPlan { plan }).await;
+        self.until(finished).await
+    }
+
+    /// Drops the connection without a word.
+    pub(crate) async fn hang_up(self) -> Result<(), WorkerError> {
+        drop(self.socket);
+        within(self.worker).await.unwrap()
+    }
+
+    /// Reads to the end of the connection: what the worker still said, and how it ended.
+    pub(crate) async fn end(mut self) -> (Vec<Report>, Result<(), WorkerError>) {
+        let mut reports = Vec::new();
+        while let Some(Ok(frame)) = within(self.socket.next()).await {
+            if let Message::Text(text) = frame {
+                reports.push(serde_json::from_str(&text).unwrap());
+            }
+        }
+        (reports, within(self.worker).await.unwrap())
+    }
+}
+
+/// How a plan ended, if the report says so.
+pub(crate) fn finished(report: &Report) -> Option<PlanOutcome> {
+    match report {
+        Report::PlanFinished { outcome } => Some(outcome.clone()),
+        _ => None,
+    }
+}
+
+/// The documents among reports.
+pub(crate) fn documents(reports: &[Report]) -> Vec<Value> {
+    reports
+        .iter()
+        .filter_map(|report| match report {
+            Report::Document { name, doc } => Some(json!([name, doc])),
+            _ => None,
+        })
+        .collect()
+}
