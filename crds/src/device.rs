@@ -323,6 +323,11 @@ pub struct SignalStatus {
     pub read_only: bool,
 }
 
+/// Whether a device may be called `name`: printable ASCII without blanks or `/` (contract registry-and-direct-control §1.3).
+pub fn is_legal_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 253 && name.chars().all(|c| c.is_ascii_graphic() && c != '/')
+}
+
 impl Device {
     /// Whether the device may be used now: the run-time annotation wins over the spec.
     pub fn is_active(&self) -> bool {

@@ -5,11 +5,13 @@
 #![allow(clippy::duplicated_attributes, reason = "printer columns of one kind may share a type")]
 
 pub mod beamline;
+pub mod by_name;
 pub mod catalogue;
 pub mod conditions;
 pub mod device;
 pub mod device_class;
 pub mod device_locks;
+pub mod happi;
 pub mod names;
 pub mod plan_worker;
 pub mod process_variable;

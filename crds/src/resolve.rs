@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::by_name;
 use crate::device::{Capabilities, DeviceLabel, DeviceSpec};
 use crate::device_class::{Behaviour, Component, DeviceClassSpec, Kind};
 
@@ -86,7 +87,7 @@ impl ResolvedDevice {
 /// Resolves `device` with the class that `catalogue` has for it.
 ///
 /// PVs given in the spec win over those derived from the class. A PV given for a component that the class does not have becomes
-/// a signal of its own. Components whose suffix only an instance can fill are left out.
+/// a signal of its own. What the catalogue does not know is judged by its name. Components whose suffix only an instance can fill are left out.
 pub fn resolve(device: &DeviceSpec, catalogue: &Catalogue) -> ResolvedDevice {
     let class = catalogue.get(&device.device_class);
     let (module, short) = match device.device_class.rsplit_once('.') {
@@ -95,17 +96,17 @@ pub fn resolve(device: &DeviceSpec, catalogue: &Catalogue) -> ResolvedDevice {
     };
     ResolvedDevice {
         name: device.name.clone(),
-        ophyd_class: device.ophyd_class.clone().unwrap_or(short),
+        ophyd_class: device.ophyd_class.clone().unwrap_or_else(|| short.clone()),
         module: device.module.clone().or(module),
-        label: device
-            .device_label
-            .or(class.map(|class| class.device_label))
-            .unwrap_or(DeviceLabel::Device),
+        label: device.device_label.unwrap_or_else(|| match class {
+            Some(class) => class.device_label,
+            None => by_name::device_label(&short, device.functional_group.as_deref()),
+        }),
         behaviour: class.map_or(Behaviour::Composite, |class| class.behaviour),
-        capabilities: device
-            .capabilities
-            .or(class.map(|class| class.capabilities))
-            .unwrap_or_default(),
+        capabilities: device.capabilities.unwrap_or_else(|| match class {
+            Some(class) => class.capabilities,
+            None => by_name::capabilities(&short),
+        }),
         signals: signals(device, class.map(AsRef::as_ref)),
         class_known: class.is_some(),
     }

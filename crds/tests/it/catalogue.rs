@@ -103,3 +103,16 @@ fn a_signal_may_read_one_pv_and_write_another() {
     assert_eq!(signal.signals[0].readback_pv, "Y");
     assert!(signal.signals[0].read_only);
 }
+
+#[test]
+fn the_flags_of_the_catalogue_are_those_that_the_names_stand_for() {
+    for class in shipped().unwrap() {
+        let short = class.spec.class_path.rsplit('.').next().unwrap().to_owned();
+        assert_eq!(class.spec.device_label, crds::by_name::device_label(&short, None), "{short}");
+        let mut flags = crds::by_name::capabilities(&short);
+        if class.spec.behaviour == Behaviour::Settling {
+            (flags.movable, flags.stoppable) = (true, true);
+        }
+        assert_eq!(class.spec.capabilities, flags, "{short}");
+    }
+}
