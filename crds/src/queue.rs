@@ -111,6 +111,10 @@ pub struct QueueStatus {
     pub worker_environment_state: Option<String>,
     /// Whether `queue_stop` was asked for and not yet reached.
     pub stop_pending: bool,
+    /// Uids of batches whose items are being created. After a crash, one that is not whole is removed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 64)))]
+    pub open_batches: Vec<String>,
     /// The lock of the queue API; survives restarts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<QueueLock>,

@@ -1,9 +1,17 @@
 //! The queue server: plans queued, validated and run by a worker.
 //!
-//! One actor owns a pure state machine; 0MQ, HTTP and WebSockets are thin fronts over the same commands. Every item is a
+//! One actor owns a pure state machine ([`machine`]); 0MQ, HTTP and WebSockets are thin fronts over the same commands. Every item is a
 //! `QueueItem` resource that is written before the client gets its answer.
 
 pub mod item;
+pub mod lock;
+pub mod machine;
+pub mod manifest;
+pub mod methods;
+pub mod plans;
 pub mod python;
 pub mod queue;
 pub mod rank;
+mod requests;
+pub mod status;
+pub mod view;

@@ -1,0 +1,100 @@
+//! Starting and stopping the queue, and control of the running plan (contract queue-server §2.6, §6.6).
+
+use plan_worker::protocol::{Order, PauseOption};
+use serde_json::Value;
+
+use super::{Handled, Params, Stop};
+use crate::machine::{Effect, Manager, Outcome, State};
+use crate::methods::{Act, Refusal, success};
+use crate::python;
+
+fn done() -> Handled {
+    Ok(Outcome::Reply(success([])))
+}
+
+fn plain(text: impl Into<String>) -> Stop {
+    Stop::Refused(Refusal::plain(text))
+}
+
+/// Whether an item could be started now.
+pub(super) fn ready_to_start(state: &State) -> Result<(), String> {
+    if !state.environment.is_open() {
+        return Err("RE Worker environment does not exist.".to_owned());
+    }
+    if state.re_state.is_none() {
+        return Err("Run Engine is not found in the RE Worker environment.".to_owned());
+    }
+    if state.manager != Manager::Idle {
+        return Err("RE Manager is busy.".to_owned());
+    }
+    Ok(())
+}
+
+/// `queue_start`.
+pub(super) fn start(state: &mut State) -> Handled {
+    ready_to_start(state).map_err(plain)?;
+    state.manager = Manager::StartingQueue;
+    done()
+}
+
+/// `queue_stop`.
+pub(super) fn stop(state: &mut State) -> Handled {
+    if !matches!(state.manager, Manager::ExecutingQueue | Manager::StartingQueue) {
+        let word = state.manager.word().to_uppercase();
+        return Err(plain(format!(
+            "Failed to pause the queue. Queue is not running. Manager state: MState.{word}"
+        )));
+    }
+    state.stop_pending = true;
+    done()
+}
+
+/// `queue_stop_cancel`.
+pub(super) fn cancel_stop(state: &mut State) -> Handled {
+    state.stop_pending = false;
+    done()
+}
+
+/// `re_pause`.
+pub(super) fn pause(state: &mut State, params: &Params) -> Handled {
+    let option = match params.get("option") {
+        None => PauseOption::Deferred,
+        Some(Value::String(text)) if text == "deferred" => PauseOption::Deferred,
+        Some(Value::String(text)) if text == "immediate" => PauseOption::Immediate,
+        Some(other) => {
+            return Err(plain(format!(
+                "Option '{}' is not supported. Available options: ('deferred', 'immediate')",
+                python::str(other)
+            )));
+        }
+    };
+    if !state.environment.is_open() {
+        return Err(plain("Environment does not exist. Can not pause Run Engine."));
+    }
+    let re_state = state.re_state.as_deref().unwrap_or("unknown");
+    if re_state != "running" {
+        return Err(plain(format!(
+            "Run engine can be paused only in 'running' state. Current state: '{re_state}'"
+        )));
+    }
+    state.pause_pending = true;
+    state.effects.push(Effect::Order(Order::Pause { option }));
+    done()
+}
+
+/// `re_resume`, `re_stop`, `re_abort`, `re_halt`.
+pub(super) fn go_on(state: &mut State, act: Act) -> Handled {
+    if state.manager != Manager::Paused {
+        let word = state.manager.word();
+        return Err(plain(format!("RE Manager is not paused: current state is '{word}'")));
+    }
+    let order = match act {
+        Act::StopPlan => Order::Stop,
+        Act::AbortPlan => Order::Abort,
+        Act::HaltPlan => Order::Halt,
+        _ => Order::Resume,
+    };
+    state.manager = Manager::ExecutingQueue;
+    state.effects.push(Effect::Order(order));
+    done()
+}

@@ -1,0 +1,188 @@
+//! What can be read: a consistent picture of the state after the last event, answered without asking the actor.
+//!
+//! A reader never waits for a write that is under way, and sees every change that was acknowledged.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crds::queue::QueueLock;
+use plan_worker::protocol::RunEntry;
+use serde_json::{Map, Value, json};
+
+use crate::item::Item;
+use crate::lock;
+use crate::machine::{Revisions, State};
+use crate::manifest::Record;
+use crate::methods::{Kind, Method, Read, Refusal, Reply, success};
+use crate::plans::{Catalogue, Permissions};
+use crate::python;
+use crate::queue::Queue;
+use crate::queue::target::{self, Position, uid_param};
+use crate::status;
+
+/// A picture of the state.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The status dictionary.
+    pub status: Value,
+    queue: Queue,
+    running: Option<Item>,
+    history: Arc<VecDeque<Arc<Record>>>,
+    runs: Vec<RunEntry>,
+    catalogue: Arc<Catalogue>,
+    permissions: Permissions,
+    lock: Option<QueueLock>,
+    emergency_key_hash: Option<String>,
+    revisions: Revisions,
+}
+
+impl View {
+    /// The picture of that state.
+    pub fn of(state: &State) -> Self {
+        let running = state.running.as_ref().map(|running| {
+            let mut properties = Map::new();
+            if running.immediate {
+                properties.insert("immediate_execution".to_owned(), json!(true));
+            }
+            properties.insert("time_start".to_owned(), json!(running.time_start));
+            running.entry.item.clone().with("properties", properties)
+        });
+        Self {
+            status: status::status(state),
+            queue: state.queue.clone(),
+            running,
+            history: state.history.clone(),
+            runs: state.runs.clone(),
+            catalogue: state.catalogue.clone(),
+            permissions: state.settings.permissions.clone(),
+            lock: state.lock.clone(),
+            emergency_key_hash: state.setup.emergency_key_hash.clone(),
+            revisions: state.revisions.clone(),
+        }
+    }
+
+    /// Answers a method that only looks.
+    pub fn answer(&self, method: &Method, params: &Map<String, Value>) -> Reply {
+        let Kind::Read(read) = method.kind else {
+            return method.refuse("not a request that only looks".into());
+        };
+        let answer = match read {
+            // Whatever the parameters are: they are ignored.
+            Read::Status => return self.status.as_object().cloned().unwrap_or_default(),
+            _ => method.check_params(params).map_err(Refusal::from),
+        };
+        let answer = answer.and_then(|()| match read {
+            Read::Status => Ok(Reply::new()),
+            Read::Config => Ok(success([("config", json!({ "ip_connect_info": {} }))])),
+            Read::Queue => Ok(self.queue_get()),
+            Read::Item => self.item(params),
+            Read::History => Ok(success([
+                ("items", self.history.iter().map(|record| record.wire()).collect()),
+                ("plan_history_uid", json!(self.revisions.history)),
+            ])),
+            Read::PlansAllowed => self.allowed(params).map(|()| {
+                success([
+                    ("plans_allowed", json!(self.catalogue.plans)),
+                    ("plans_allowed_uid", json!(self.revisions.plans_allowed)),
+                ])
+            }),
+            Read::DevicesAllowed => self.allowed(params).map(|()| {
+                success([
+                    ("devices_allowed", json!(self.catalogue.devices)),
+                    ("devices_allowed_uid", json!(self.revisions.devices_allowed)),
+                ])
+            }),
+            Read::PlansExisting => Ok(success([
+                ("plans_existing", json!(self.catalogue.plans)),
+                ("plans_existing_uid", json!(self.revisions.plans_existing)),
+            ])),
+            Read::DevicesExisting => Ok(success([
+                ("devices_existing", json!(self.catalogue.devices)),
+                ("devices_existing_uid", json!(self.revisions.devices_existing)),
+            ])),
+            Read::Permissions => {
+                Ok(success([("user_group_permissions", self.permissions.effective())]))
+            }
+            Read::Runs => self.runs(params),
+            Read::Lock => self.lock_info(params),
+        });
+        answer.unwrap_or_else(|refusal| method.refuse(refusal))
+    }
+
+    fn queue_get(&self) -> Reply {
+        let running = self.running.as_ref().map_or_else(Map::new, |item| item.0.clone());
+        success([
+            ("items", self.queue.iter().map(|entry| json!(entry.item)).collect()),
+            ("running_item", Value::Object(running)),
+            ("plan_queue_uid", json!(self.revisions.queue)),
+        ])
+    }
+
+    fn item(&self, params: &Map<String, Value>) -> Result<Reply, Refusal> {
+        let (position, uid) = (Position::param(params, "pos"), uid_param(params, "uid"));
+        let running = self.running.as_ref().map(Item::uid);
+        let index =
+            target::existing(&self.queue, running, position.as_ref(), uid.as_deref(), false)?;
+        let item = self.queue.get(index).map(|entry| json!(entry.item));
+        Ok(success([("item", item.unwrap_or_else(|| json!({})))]))
+    }
+
+    fn allowed(&self, params: &Map<String, Value>) -> Result<(), Refusal> {
+        let group = params
+            .get("user_group")
+            .ok_or("Incorrect request format: user group is not specified")?;
+        match group.as_str() {
+            Some(group) if self.permissions.knows(group) => Ok(()),
+            _ => Err(format!("Unknown user group: '{}'", python::str(group)).into()),
+        }
+    }
+
+    fn runs(&self, params: &Map<String, Value>) -> Result<Reply, Refusal> {
+        let wanted: fn(&&RunEntry) -> bool = match params.get("option") {
+            None => |_| true,
+            Some(Value::String(option)) if option == "active" => |_| true,
+            Some(Value::String(option)) if option == "open" => |run| run.is_open,
+            Some(Value::String(option)) if option == "closed" => |run| !run.is_open,
+            Some(other) => {
+                let text = python::str(other);
+                return Err(format!(
+                    "Option '{text}' is not supported. \
+                     Available options: ('active', 'open', 'closed')"
+                )
+                .into());
+            }
+        };
+        Ok(success([
+            ("run_list", self.runs.iter().filter(wanted).map(|run| json!(run)).collect()),
+            ("run_list_uid", json!(self.revisions.runs)),
+        ]))
+    }
+
+    fn lock_info(&self, params: &Map<String, Value>) -> Result<Reply, Refusal> {
+        let has_emergency = self.emergency_key_hash.is_some();
+        let info = lock::info(self.lock.as_ref(), has_emergency);
+        let uid = json!(self.revisions.lock);
+        let known = |text: String| {
+            Refusal::from(text)
+                .with("lock_info", info.clone())
+                .with("lock_info_uid", uid.clone())
+        };
+        match (params.get("lock_key"), &self.lock) {
+            (None | Some(Value::Null), _) => {}
+            (Some(Value::String(key)), Some(lock))
+                if !key.is_empty() && lock.key_hash != lock::hash(key) =>
+            {
+                let described = lock::describe(lock, has_emergency);
+                return Err(known(format!("Invalid lock key: \n{described}")));
+            }
+            (Some(Value::String(key)), _) if !key.is_empty() => {}
+            (Some(other), _) => {
+                let shown = python::repr(other);
+                return Err(known(format!(
+                    "Lock key must be a non-empty string or None: lock_key = {shown}"
+                )));
+            }
+        }
+        Ok(success([("lock_info", info), ("lock_info_uid", uid)]))
+    }
+}
