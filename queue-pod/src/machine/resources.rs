@@ -49,7 +49,11 @@ pub(super) fn load(state: &mut State, snapshot: Snapshot) {
     let mut orphans = Vec::new();
     let mut discarded = Vec::new();
     let mut candidates = Vec::new();
-    let incomplete = incomplete_batches(&state.open_batches, &snapshot.items);
+    // Whoever waits for a batch that is open now was told that it failed; after a restart nobody was told anything.
+    let incomplete = match first_time {
+        true => incomplete_batches(&state.open_batches, &snapshot.items),
+        false => state.open_batches.clone(),
+    };
     for resource in snapshot.items {
         let stage = resource.status.as_ref().map(|status| status.state).unwrap_or_default();
         let batch = resource.spec.batch.as_ref().map(|batch| batch.uid.as_str());
@@ -82,7 +86,7 @@ pub(super) fn load(state: &mut State, snapshot: Snapshot) {
     if !discarded.is_empty() {
         state.chores.push_back(Chore::Discard(discarded));
     }
-    if !state.open_batches.is_empty() {
+    if first_time && !state.open_batches.is_empty() {
         state.chores.push_back(Chore::CloseBatches);
     }
     candidates.sort_by_key(|item| (manifest::created(item), item.name_any()));
@@ -191,6 +195,10 @@ pub(super) fn applied(state: &mut State, resource: QueueItem) {
             running.entry = Arc::new(Entry { object, ..(*running.entry).clone() });
         }
         return;
+    }
+    let batch = resource.spec.batch.as_ref();
+    if batch.is_some_and(|batch| state.open_batches.contains(&batch.uid)) {
+        return state.chores.push_back(Chore::Discard(vec![object]));
     }
     let status = resource.status.as_ref();
     let stage = status.map(|status| status.state).unwrap_or_default();

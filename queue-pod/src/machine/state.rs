@@ -199,7 +199,8 @@ pub struct State {
     pub(super) waiting: Vec<QueueItem>,
     /// Whether a `TakeUp` is worth trying again.
     pub(super) reconsider: bool,
-    pub(super) open_batches: Vec<String>,
+    /// Batches that were being created when something failed; what still appears of them is discarded.
+    pub(crate) open_batches: Vec<String>,
     /// Autostart is to be switched off before anything else starts.
     pub(super) autostart_ends: bool,
     pub(super) next_number: i64,

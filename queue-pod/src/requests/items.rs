@@ -196,8 +196,10 @@ pub(super) fn add_batch(state: &mut State, params: &Params) -> Handled {
         creates.push(write);
         entries.push(entry);
     }
-    let open = Write::QueueStatus(json!({ "openBatches": [batch_uid] }));
-    let close = Write::QueueStatus(json!({ "openBatches": [] }));
+    let others = &state.open_batches;
+    let with_this: Vec<_> = others.iter().chain([&batch_uid]).collect();
+    let open = Write::QueueStatus(json!({ "openBatches": with_this }));
+    let close = Write::QueueStatus(json!({ "openBatches": others }));
     Ok(Outcome::Write(vec![vec![open], creates, vec![close]], Change::Insert(entries, 1), reply))
 }
 

@@ -1,0 +1,151 @@
+//! Where every front hands in its requests: one door to the state machine, so that 0MQ, HTTP and WebSockets cannot disagree.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::console::Console;
+use crate::driver::Signal;
+use crate::machine::State;
+use crate::methods::{Kind, Method, Reply, failure};
+use crate::python;
+use crate::view::View;
+
+/// Requests that may wait for the actor. Each takes a few milliseconds, so that the last one is still answered in time.
+pub(crate) const WAITING_REQUESTS: usize = 1_024;
+/// Statuses that a slow listener may lag behind.
+const STATUS_QUEUE: usize = 256;
+/// Longest time until a request is answered. Its outcome may still become true afterwards.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The door to the state machine. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    view: Arc<ArcSwap<View>>,
+    actor: mpsc::Sender<Signal>,
+    statuses: broadcast::Sender<Arc<Value>>,
+    /// What is printed.
+    pub console: Console,
+}
+
+/// Unix time in seconds.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+impl Desk {
+    /// A door to the actor behind that channel, which shows that state.
+    pub(crate) fn new(state: &State, actor: mpsc::Sender<Signal>) -> Self {
+        Self {
+            view: Arc::new(ArcSwap::from_pointee(View::of(state))),
+            actor,
+            statuses: broadcast::Sender::new(STATUS_QUEUE),
+            console: Console::default(),
+        }
+    }
+
+    /// The state after the last event.
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Every status from now on.
+    pub fn statuses(&self) -> broadcast::Receiver<Arc<Value>> {
+        self.statuses.subscribe()
+    }
+
+    /// Shows a new state; listeners hear of it when the status changed.
+    pub(crate) fn show(&self, state: &State) {
+        let view = View::of(state);
+        let changed = self.view.load().status["status_uid"] != view.status["status_uid"];
+        let status = Arc::new(view.status.clone());
+        self.view.store(Arc::new(view));
+        if changed {
+            // Nobody listening is no failure.
+            let _ = self.statuses.send(status);
+        }
+    }
+
+    /// Carries out one method of the queue protocol.
+    pub async fn call(&self, name: &str, params: Map<String, Value>) -> Reply {
+        let Some(method) = Method::named(name) else {
+            return failure(format!("Unknown method '{name}'"));
+        };
+        metrics::counter!("queue_requests_total", "method" => method.name).increment(1);
+        match method.kind {
+            Kind::Read(_) => self.view().answer(method, &params),
+            Kind::Absent => {
+                failure(format!("Handler for the command '{name}' is not implemented"))
+            }
+            Kind::Act(_) => self.act(method, params).await,
+        }
+    }
+
+    async fn act(&self, method: &'static Method, params: Map<String, Value>) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        let request = Signal::Request { method, params, reply };
+        let answered = tokio::time::timeout(ANSWER_DEADLINE, async {
+            self.actor.send(request).await.ok()?;
+            answer.await.ok()
+        });
+        match answered.await {
+            Ok(Some(reply)) => reply,
+            Ok(None) => method.refuse("RE Manager is shutting down".into()),
+            Err(_) => method.refuse("The request was not answered in time".into()),
+        }
+    }
+
+    /// Carries out a request as it came over the wire (contract queue-server §1.1).
+    pub async fn call_wire(&self, request: &Value) -> Reply {
+        let Value::Object(request) = request else {
+            return failure(match request {
+                Value::String(text) => format!("Failed to decode the request: {text}"),
+                other => {
+                    let kind = python::type_of(other);
+                    format!("Incorrect request type: {kind}. Dictionary is expected")
+                }
+            });
+        };
+        let Some(method) = request.get("method") else {
+            let shown = python::repr_map(request);
+            return failure(format!("Invalid request format: method is not specified: {shown}"));
+        };
+        let strange: Vec<_> = request
+            .keys()
+            .map(String::as_str)
+            .filter(|key| !["method", "params"].contains(key))
+            .collect();
+        if !strange.is_empty() {
+            let strange = python::repr_strs(strange);
+            return failure(format!(
+                "Request contains unexpected keys {strange}. Allowed keys: ('method', 'params')"
+            ));
+        }
+        let Value::String(name) = method else {
+            return failure(match method {
+                Value::Array(_) => "unhashable type: 'list'".to_owned(),
+                Value::Object(_) => "unhashable type: 'dict'".to_owned(),
+                other => format!("Unknown method '{}'", python::str(other)),
+            });
+        };
+        match request.get("params") {
+            None => self.call(name, Map::new()).await,
+            Some(Value::Object(params)) => self.call(name, params.clone()).await,
+            Some(other) => match Method::named(name) {
+                Some(method) if method.kind == Kind::Absent => self.call(name, Map::new()).await,
+                Some(method) if name == "status" || name == "ping" => {
+                    self.view().answer(method, &Map::new())
+                }
+                Some(method) => {
+                    let kind = python::type_of(other);
+                    let kind = kind.trim_start_matches("<class ").trim_end_matches('>');
+                    method.refuse(format!("{kind} object is not iterable").into())
+                }
+                None => failure(format!("Unknown method '{name}'")),
+            },
+        }
+    }
+}

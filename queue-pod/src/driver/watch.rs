@@ -1,0 +1,108 @@
+//! What others do to the resources: watches that never end and tell the actor.
+
+use crds::{PlanWorker, Queue, QueueItem};
+use futures::StreamExt;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event as Watched};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::mpsc;
+
+use super::Signal;
+use crate::machine::{Event, WorkerNews};
+
+/// Seconds after which the server ends a watch by itself: a stuck one is noticed by then.
+const WATCH_SECONDS: u32 = 180;
+
+/// Watches the items, the queue and its workers until the actor is gone.
+pub(super) async fn run(
+    client: Client,
+    namespace: String,
+    queue: String,
+    actor: mpsc::Sender<Signal>,
+) {
+    let items = watch_items(Api::namespaced(client.clone(), &namespace), &queue, &actor);
+    let queues = watch_queue(Api::namespaced(client.clone(), &namespace), &queue, &actor);
+    let workers = watch_workers(Api::namespaced(client, &namespace), &queue, &actor);
+    tokio::select! {
+        () = items => {}
+        () = queues => {}
+        () = workers => {}
+    }
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+async fn watch_items(api: Api<QueueItem>, queue: &str, actor: &mpsc::Sender<Signal>) {
+    let mut stream = watcher::watcher(api, config()).default_backoff().boxed();
+    // The actor reads everything itself before it begins.
+    let mut begun = false;
+    while let Some(seen) = stream.next().await {
+        let signal = match seen {
+            Ok(Watched::Apply(item)) if item.spec.queue == queue => {
+                Signal::Event(Event::ItemApplied(Box::new(item)))
+            }
+            Ok(Watched::Delete(item)) if item.spec.queue == queue => {
+                Signal::Event(Event::ItemDeleted(Box::new(item)))
+            }
+            Ok(Watched::InitDone) => {
+                if !std::mem::replace(&mut begun, true) {
+                    tracing::debug!("the watch of the items begins");
+                }
+                Signal::Relisted
+            }
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "the watch of the items is interrupted");
+                continue;
+            }
+        };
+        if actor.send(signal).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn watch_queue(api: Api<Queue>, queue: &str, actor: &mpsc::Sender<Signal>) {
+    let mut stream = watcher::watcher(api, config()).default_backoff().boxed();
+    while let Some(seen) = stream.next().await {
+        let changed = match seen {
+            Ok(Watched::Apply(changed) | Watched::InitApply(changed)) => changed,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "the watch of the queue is interrupted");
+                continue;
+            }
+        };
+        if changed.name_any() != queue {
+            continue;
+        }
+        let signal = Signal::Event(Event::QueueApplied(Box::new(changed.spec)));
+        if actor.send(signal).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn watch_workers(api: Api<PlanWorker>, queue: &str, actor: &mpsc::Sender<Signal>) {
+    let mut stream = watcher::watcher(api, config()).default_backoff().boxed();
+    while let Some(seen) = stream.next().await {
+        let worker = match seen {
+            Ok(Watched::Apply(worker) | Watched::InitApply(worker)) => worker,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "the watch of the workers is interrupted");
+                continue;
+            }
+        };
+        let exit = worker.status.as_ref().and_then(|status| status.exit.clone());
+        if let Some(exit) = exit.filter(|_| worker.spec.queue == queue) {
+            let news = WorkerNews::Gone(format!("the worker process ended ({exit})"));
+            let signal = Signal::Event(Event::Worker(worker.name_any(), news));
+            if actor.send(signal).await.is_err() {
+                return;
+            }
+        }
+    }
+}
