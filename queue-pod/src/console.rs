@@ -39,10 +39,7 @@ struct Kept {
 impl Default for Console {
     fn default() -> Self {
         let kept = Kept { messages: VecDeque::new(), origin: Uuid::new_v4() };
-        Self {
-            kept: Arc::new(Mutex::new(kept)),
-            listeners: broadcast::Sender::new(LISTENER_QUEUE),
-        }
+        Self { kept: Arc::new(Mutex::new(kept)), listeners: broadcast::Sender::new(LISTENER_QUEUE) }
     }
 }
 

@@ -77,9 +77,7 @@ impl Desk {
         metrics::counter!("queue_requests_total", "method" => method.name).increment(1);
         match method.kind {
             Kind::Read(_) => self.view().answer(method, &params),
-            Kind::Absent => {
-                failure(format!("Handler for the command '{name}' is not implemented"))
-            }
+            Kind::Absent => failure(format!("Handler for the command '{name}' is not implemented")),
             Kind::Act(_) => self.act(method, params).await,
         }
     }

@@ -4,8 +4,8 @@ mod catalogue;
 mod lease;
 mod report;
 mod store;
-pub mod workers;
 mod watch;
+pub mod workers;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,9 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::desk::{Desk, now};
-use crate::machine::{
-    Effect, Event, Moment, Request, Setup, State, Ticket, WorkerNews, step,
-};
+use crate::machine::{Effect, Event, Moment, Request, Setup, State, Ticket, WorkerNews, step};
 use crate::methods::{Method, Reply};
 use report::Reporter;
 use store::Store;
@@ -64,7 +62,6 @@ pub enum DriverError {
 }
 
 /// What the driver works on.
-#[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) client: Client,
     pub(crate) namespace: String,
@@ -100,8 +97,12 @@ impl Driver {
         let (reporter, report) =
             Reporter::new(&self.client, &self.namespace, &self.setup.queue, &state);
         let mut tasks = JoinSet::new();
-        let watched =
-            watch::run(self.client.clone(), self.namespace.clone(), self.setup.queue.clone(), self.sender.clone());
+        let watched = watch::run(
+            self.client.clone(),
+            self.namespace.clone(),
+            self.setup.queue.clone(),
+            self.sender.clone(),
+        );
         tasks.spawn(async move {
             watched.await;
             "watch"
@@ -119,7 +120,9 @@ impl Driver {
             door: self.door.clone(),
             signals: self.sender.clone(),
         };
-        workers.remove_leftovers().await;
+        let mut chores = JoinSet::new();
+        let leftovers = workers.clone();
+        chores.spawn(async move { leftovers.remove_leftovers().await });
         let actor = Actor {
             store,
             reporter,
@@ -127,7 +130,7 @@ impl Driver {
             desk: self.desk,
             readiness: self.readiness,
             sender: self.sender,
-            tasks: JoinSet::new(),
+            tasks: chores,
             waiting: HashMap::new(),
             last_ticket: 0,
             reload_pause: RELOAD_PAUSE.0,

@@ -3,6 +3,10 @@
 //! One actor owns a pure state machine ([`machine`]); 0MQ, HTTP and WebSockets are thin fronts over the same commands. Every item is a
 //! `QueueItem` resource that is written before the client gets its answer.
 
+pub mod console;
+pub mod desk;
+pub mod driver;
+mod http;
 pub mod item;
 pub mod lock;
 pub mod machine;
@@ -13,5 +17,11 @@ pub mod python;
 pub mod queue;
 pub mod rank;
 mod requests;
+mod server;
+mod settings;
 pub mod status;
 pub mod view;
+mod zmq;
+
+pub use server::{BindError, ServeError, Server};
+pub use settings::Settings;

@@ -176,12 +176,13 @@ mod tests {
 
     #[test]
     fn a_resource_without_a_uid_of_its_own_uses_that_of_the_object() {
-        let mut applied = QueueItem::new(
-            "mine",
-            serde_json::from_value(json!({"name": "count"})).unwrap(),
-        );
+        let mut applied =
+            QueueItem::new("mine", serde_json::from_value(json!({"name": "count"})).unwrap());
         applied.metadata.uid = Some("u-1".to_owned());
         assert_eq!(entry(&applied), None);
-        assert_eq!(unplaced(&applied, &Place { priority: 0, rank: "i".to_owned() }).item.uid(), "u-1");
+        assert_eq!(
+            unplaced(&applied, &Place { priority: 0, rank: "i".to_owned() }).item.uid(),
+            "u-1"
+        );
     }
 }

@@ -178,7 +178,10 @@ pub fn success<const N: usize>(fields: [(&str, Value); N]) -> Reply {
 /// `{"success": false, "msg": …}`.
 pub fn failure(text: impl Into<String>) -> Reply {
     let text: String = text.into();
-    [("success", json!(false)), ("msg", json!(text))].map(|(k, v)| (k.to_owned(), v)).into_iter().collect()
+    [("success", json!(false)), ("msg", json!(text))]
+        .map(|(k, v)| (k.to_owned(), v))
+        .into_iter()
+        .collect()
 }
 
 impl Method {
@@ -311,7 +314,10 @@ mod tests {
             "API request contains unsupported parameters: 'x'. Supported parameters: []"
         );
         assert_eq!(
-            Method::named("queue_item_add").unwrap().check_params(&params(json!({"zz": 1, "yy": 2}))).unwrap_err(),
+            Method::named("queue_item_add")
+                .unwrap()
+                .check_params(&params(json!({"zz": 1, "yy": 2})))
+                .unwrap_err(),
             "API request contains unsupported parameters: ['zz', 'yy']. Supported parameters: ['user_group', 'user', 'item', 'pos', 'before_uid', 'after_uid', 'lock_key']"
         );
     }

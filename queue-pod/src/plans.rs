@@ -71,14 +71,18 @@ pub fn validate(item: &Item, catalogue: &Catalogue) -> Result<(), String> {
 
 fn check(item: &Item, catalogue: &Catalogue) -> Result<(), String> {
     let name = item.0.get("name").ok_or("'name'")?;
-    let description = name.as_str().and_then(|name| catalogue.plans.get(name)).ok_or_else(|| {
-        format!("Plan '{}' is not in the list of allowed plans.", python::str(name))
-    })?;
+    let description =
+        name.as_str().and_then(|name| catalogue.plans.get(name)).ok_or_else(|| {
+            format!("Plan '{}' is not in the list of allowed plans.", python::str(name))
+        })?;
     let args = match item.0.get("args") {
         None => &[][..],
         Some(Value::Array(args)) => args,
         Some(other) => {
-            return Err(format!("Plan parameter 'args' must be a list: {}", python::type_of(other)));
+            return Err(format!(
+                "Plan parameter 'args' must be a list: {}",
+                python::type_of(other)
+            ));
         }
     };
     let nothing = Map::new();
@@ -143,10 +147,19 @@ mod tests {
             (json!({"name": "nope"}), "Plan 'nope' is not in the list of allowed plans."),
             (json!({}), "'name'"),
             (json!({"name": "count"}), "missing a required argument: 'detectors'"),
-            (json!({"name": "count", "args": [[]], "kwargs": {"zz": 1}}), "got an unexpected keyword argument 'zz'"),
+            (
+                json!({"name": "count", "args": [[]], "kwargs": {"zz": 1}}),
+                "got an unexpected keyword argument 'zz'",
+            ),
             (json!({"name": "count", "args": [[], 1, 2]}), "too many positional arguments"),
-            (json!({"name": "count", "args": [[], 1], "kwargs": {"num": 2}}), "multiple values for argument 'num'"),
-            (json!({"name": "count", "args": [[]], "meta": 5}), "Plan parameter 'meta' must be a dictionary or a list of dictionaries"),
+            (
+                json!({"name": "count", "args": [[], 1], "kwargs": {"num": 2}}),
+                "multiple values for argument 'num'",
+            ),
+            (
+                json!({"name": "count", "args": [[]], "meta": 5}),
+                "Plan parameter 'meta' must be a dictionary or a list of dictionaries",
+            ),
         ] {
             let error = validate(&item(plan.clone()), &catalogue()).unwrap_err();
             let head = format!("Plan validation failed: {reason}\nPlan: {{");

@@ -83,9 +83,7 @@ fn dispatch(state: &mut State, method: &'static Method, params: &Params) -> Hand
         Act::Stop => control::stop(state),
         Act::CancelStop => control::cancel_stop(state),
         Act::Pause => control::pause(state, params),
-        Act::Resume | Act::StopPlan | Act::AbortPlan | Act::HaltPlan => {
-            control::go_on(state, act)
-        }
+        Act::Resume | Act::StopPlan | Act::AbortPlan | Act::HaltPlan => control::go_on(state, act),
         Act::Open => worker::open(state),
         Act::Close => worker::close(state),
         Act::Destroy => worker::destroy(state),

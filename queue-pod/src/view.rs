@@ -163,9 +163,7 @@ impl View {
         let info = lock::info(self.lock.as_ref(), has_emergency);
         let uid = json!(self.revisions.lock);
         let known = |text: String| {
-            Refusal::from(text)
-                .with("lock_info", info.clone())
-                .with("lock_info_uid", uid.clone())
+            Refusal::from(text).with("lock_info", info.clone()).with("lock_info_uid", uid.clone())
         };
         match (params.get("lock_key"), &self.lock) {
             (None | Some(Value::Null), _) => {}

@@ -28,6 +28,7 @@ mod json;
 pub mod kinds;
 
 pub use extract::{Body, OptionalBody, Query};
+pub use json::parse as parse_json;
 pub use kinds::parse_bool;
 
 use axum::response::{IntoResponse, Response};

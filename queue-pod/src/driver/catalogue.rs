@@ -48,7 +48,8 @@ pub(super) async fn save(client: &Client, namespace: &str, queue: &str, catalogu
         },
     });
     let write = async {
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         match maps.patch(&name, &params, &Patch::Merge(&map)).await {
             Err(kube::Error::Api(status)) if status.code == 404 => {
                 let fresh = serde_json::from_value(map).map_err(kube::Error::SerdeError)?;

@@ -132,7 +132,9 @@ impl Store {
                 match self.items.patch_status(&object.name, &params(), &patch).await {
                     Ok(item) => Ok(stored(&item)),
                     // Somebody deleted an item that runs or ended: there is nothing left to mark.
-                    Err(kube::Error::Api(answer)) if answer.code == 404 && status.state.is_final() => {
+                    Err(kube::Error::Api(answer))
+                        if answer.code == 404 && status.state.is_final() =>
+                    {
                         Ok(Stored { object, created: 0 })
                     }
                     Err(error) => Err(error),
@@ -237,7 +239,8 @@ fn preconditions(object: &Object) -> Value {
 
 /// Replaces the whole spec, under the version that was last seen: a merge would mix old arguments into new ones.
 fn spec_patch(object: &Object, spec: Value) -> JsonPatch {
-    let path = |parts: [&str; 2]| PointerBuf::from_tokens(parts.into_iter().filter(|p| !p.is_empty()));
+    let path =
+        |parts: [&str; 2]| PointerBuf::from_tokens(parts.into_iter().filter(|p| !p.is_empty()));
     let mut operations = Vec::new();
     if !object.uid.is_empty() {
         operations.push(PatchOperation::Test(TestOperation {
@@ -251,6 +254,7 @@ fn spec_patch(object: &Object, spec: Value) -> JsonPatch {
             value: json!(object.version),
         }));
     }
-    operations.push(PatchOperation::Replace(ReplaceOperation { path: path(["spec", ""]), value: spec }));
+    operations
+        .push(PatchOperation::Replace(ReplaceOperation { path: path(["spec", ""]), value: spec }));
     JsonPatch(operations)
 }

@@ -36,8 +36,6 @@ fn config() -> watcher::Config {
 
 async fn watch_items(api: Api<QueueItem>, queue: &str, actor: &mpsc::Sender<Signal>) {
     let mut stream = watcher::watcher(api, config()).default_backoff().boxed();
-    // The actor reads everything itself before it begins.
-    let mut begun = false;
     while let Some(seen) = stream.next().await {
         let signal = match seen {
             Ok(Watched::Apply(item)) if item.spec.queue == queue => {
@@ -46,12 +44,8 @@ async fn watch_items(api: Api<QueueItem>, queue: &str, actor: &mpsc::Sender<Sign
             Ok(Watched::Delete(item)) if item.spec.queue == queue => {
                 Signal::Event(Event::ItemDeleted(Box::new(item)))
             }
-            Ok(Watched::InitDone) => {
-                if !std::mem::replace(&mut begun, true) {
-                    tracing::debug!("the watch of the items begins");
-                }
-                Signal::Relisted
-            }
+            // What happened before and between watches is read as a whole.
+            Ok(Watched::InitDone) => Signal::Relisted,
             Ok(_) => continue,
             Err(error) => {
                 tracing::warn!(%error, "the watch of the items is interrupted");

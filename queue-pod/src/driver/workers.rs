@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
-use crds::plan_worker::{Engine, PlanWorkerSpec};
 use crds::PlanWorker;
+use crds::plan_worker::{Engine, PlanWorkerSpec};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, PostParams};
@@ -60,7 +60,8 @@ struct Session {
 
 impl Door {
     fn expect(&self, worker: &str, token: &str) {
-        let expected = Expected { worker: worker.to_owned(), token_hash: Sha256::digest(token).into() };
+        let expected =
+            Expected { worker: worker.to_owned(), token_hash: Sha256::digest(token).into() };
         self.inner.lock().expected = Some(expected);
     }
 
@@ -170,7 +171,7 @@ async fn pump<F: Future<Output = bool>>(
 }
 
 /// Keeps the resources of workers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Keeper {
     pub(super) client: Client,
     pub(super) namespace: String,

@@ -92,12 +92,8 @@ fn next(state: &mut State) {
 }
 
 fn start(state: &mut State, entry: &Arc<Entry>) {
-    let running = Running {
-        entry: entry.clone(),
-        time_start: state.now,
-        immediate: false,
-        ending: None,
-    };
+    let running =
+        Running { entry: entry.clone(), time_start: state.now, immediate: false, ending: None };
     let status = Box::new(running_status(state, &running));
     let write = Write::Status(entry.object.clone(), status);
     begin(state, vec![vec![write]], Change::Start(running));
@@ -125,12 +121,8 @@ fn stop_here(state: &mut State, entry: &Arc<Entry>) {
         Ok(mut places) => {
             let place = places.remove(0);
             let item = entry.item.clone().with("item_uid", successor_uid(&uid));
-            let copy = Entry {
-                item,
-                priority: place.priority,
-                rank: place.rank,
-                ..(**entry).clone()
-            };
+            let copy =
+                Entry { item, priority: place.priority, rank: place.rank, ..(**entry).clone() };
             let write = requests::store(state, &copy);
             begin(state, vec![vec![write]], Change::StopHere(uid, Some(copy)));
         }

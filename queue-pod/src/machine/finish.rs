@@ -38,8 +38,13 @@ pub(super) fn store(state: &mut State) {
         Ok(found) => found,
         Err(crowded) => return rebalance(state, crowded, None),
     };
-    let ended =
-        Ended { item: entry.item.clone(), object: entry.object.clone(), result, go_on, was_running: true };
+    let ended = Ended {
+        item: entry.item.clone(),
+        object: entry.object.clone(),
+        result,
+        go_on,
+        was_running: true,
+    };
     mark(state, writes, copy, ended, running.immediate);
 }
 
@@ -141,12 +146,7 @@ pub(super) fn finished(state: &mut State, go_on: bool) {
     }
 }
 
-fn final_status(
-    result: &ItemResult,
-    number: i64,
-    immediate: bool,
-    now: f64,
-) -> QueueItemStatus {
+fn final_status(result: &ItemResult, number: i64, immediate: bool, now: f64) -> QueueItemStatus {
     let state = match result.exit_status.as_str() {
         "completed" => ItemState::Completed,
         "stopped" => ItemState::Stopped,
@@ -183,8 +183,7 @@ pub(super) fn conditions(state: ItemState, message: &str, now: f64) -> Vec<Condi
     let time = Timestamp::from_millisecond(millis(now)).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut list = Vec::new();
     let mut set = |type_, status, reason, message: &str| {
-        let verdict =
-            Verdict { type_, status: Some(status), reason, message: message.to_owned() };
+        let verdict = Verdict { type_, status: Some(status), reason, message: message.to_owned() };
         conditions::set(&mut list, &verdict, None, &Time(time));
     };
     if accepted {

@@ -81,11 +81,7 @@ pub(super) fn begin(state: &mut State, writes: Writes, change: Change) {
 }
 
 /// Carries out what a request came to.
-pub(crate) fn carry_out(
-    state: &mut State,
-    request: Request,
-    outcome: Result<Outcome, Refusal>,
-) {
+pub(crate) fn carry_out(state: &mut State, request: Request, outcome: Result<Outcome, Refusal>) {
     match outcome {
         Err(refusal) => {
             state.effects.push(Effect::Answer(request.ticket, request.method.refuse(refusal)));

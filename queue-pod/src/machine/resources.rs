@@ -270,9 +270,10 @@ pub(super) fn reconsider(state: &mut State) {
     let (ready, held): (Vec<_>, Vec<_>) =
         waiting.iter().cloned().partition(|item| match &item.spec.batch {
             Some(batch) => {
-                let queued = state.queue.iter().filter(|e| {
-                    e.batch.as_ref().is_some_and(|b| b.uid == batch.uid)
-                });
+                let queued = state
+                    .queue
+                    .iter()
+                    .filter(|e| e.batch.as_ref().is_some_and(|b| b.uid == batch.uid));
                 let count = queued.count() + present(&batch.uid, &waiting);
                 i32::try_from(count).is_ok_and(|count| count >= batch.size)
             }

@@ -67,9 +67,8 @@ pub fn bind(
         }
     }
     let known = |name: &str| {
-        let by_keyword = |p: &&Parameter<'_>| {
-            matches!(p.kind, Kind::PositionalOrKeyword | Kind::KeywordOnly)
-        };
+        let by_keyword =
+            |p: &&Parameter<'_>| matches!(p.kind, Kind::PositionalOrKeyword | Kind::KeywordOnly);
         parameters.iter().filter(by_keyword).any(|p| p.name == name)
     };
     match kwargs.keys().find(|name| !takes_any && !known(name)) {

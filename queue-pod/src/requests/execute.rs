@@ -14,13 +14,11 @@ use crate::queue::{Entry, Place};
 ///
 /// Two writes: the item, marked so that it is never queued, and that it runs. Only then is the worker told.
 pub(super) fn execute(state: &mut State, params: &Params) -> Handled {
-    let given = params
-        .get("item")
-        .ok_or("Incorrect request format: request contains no item info")?;
+    let given =
+        params.get("item").ok_or("Incorrect request format: request contains no item info")?;
     let refused = |why: String, item| Stop::Refused(Refusal::from(why).with("item", item));
     let item = items::submitted(given).map_err(|why| refused(why, given.clone()))?;
-    let submitter =
-        items::submitter(state, params).map_err(|why| refused(why, given.clone()))?;
+    let submitter = items::submitter(state, params).map_err(|why| refused(why, given.clone()))?;
     let uid = state.mint.uid();
     let item = items::prepared(state, item, &submitter, Some(uid))
         .map_err(|why| refused(why, given.clone()))?
@@ -40,15 +38,10 @@ pub(super) fn execute(state: &mut State, params: &Params) -> Handled {
     resource.metadata.labels = Some([label].into());
     let mut entry = Entry { item, rank: place.rank, ..Entry::default() };
     entry.object.name = manifest::object_name(entry.item.uid());
-    let running = Running {
-        entry: Arc::new(entry),
-        time_start: state.now,
-        immediate: true,
-        ending: None,
-    };
+    let running =
+        Running { entry: Arc::new(entry), time_start: state.now, immediate: true, ending: None };
     let status = Box::new(running_status(state, &running));
     let object = running.entry.object.clone();
-    let writes =
-        vec![vec![Write::Create(Box::new(resource))], vec![Write::Status(object, status)]];
+    let writes = vec![vec![Write::Create(Box::new(resource))], vec![Write::Status(object, status)]];
     Ok(Outcome::Write(writes, Change::Start(running), reply))
 }

@@ -23,11 +23,9 @@ pub(super) struct Submitter {
 
 /// The user and the group of the request.
 pub(super) fn submitter(state: &State, params: &Params) -> Result<Submitter, String> {
-    let group = params
-        .get("user_group")
-        .ok_or("Incorrect request format: user group is not specified")?;
-    let user =
-        params.get("user").ok_or("Incorrect request format: user name is not specified")?;
+    let group =
+        params.get("user_group").ok_or("Incorrect request format: user group is not specified")?;
+    let user = params.get("user").ok_or("Incorrect request format: user name is not specified")?;
     if !group.as_str().is_some_and(|group| state.settings.permissions.knows(group)) {
         return Err(format!("Unknown user group: '{}'", python::str(group)));
     }
@@ -70,7 +68,8 @@ pub(super) fn prepared(
     } else {
         plans::validate(&item, &state.catalogue)?;
     }
-    for (key, fits) in [("args", Value::is_array as fn(&Value) -> bool), ("kwargs", Value::is_object)]
+    for (key, fits) in
+        [("args", Value::is_array as fn(&Value) -> bool), ("kwargs", Value::is_object)]
     {
         if item.0.get(key).is_some_and(|value| !fits(value)) {
             let kind = python::type_of(&item.0[key]);
@@ -80,9 +79,8 @@ pub(super) fn prepared(
     if item.0.get("properties").is_some_and(|value| !value.is_object()) {
         return Err("Incorrect request format: 'properties' must be a dictionary".to_owned());
     }
-    let item = item
-        .with("user", submitter.user.clone())
-        .with("user_group", submitter.group.clone());
+    let item =
+        item.with("user", submitter.user.clone()).with("user_group", submitter.group.clone());
     match uid {
         Some(uid) => Ok(item.with("item_uid", uid)),
         None if item.0.contains_key("item_uid") => Ok(item),
@@ -92,9 +90,8 @@ pub(super) fn prepared(
 
 /// `queue_item_add`.
 pub(super) fn add(state: &mut State, params: &Params) -> Handled {
-    let given = params
-        .get("item")
-        .ok_or("Incorrect request format: request contains no item info")?;
+    let given =
+        params.get("item").ok_or("Incorrect request format: request contains no item info")?;
     if !given.is_object() {
         // The Python server trips over such an item before it looks at it.
         let kind = python::type_of(given);
@@ -112,8 +109,7 @@ pub(super) fn add(state: &mut State, params: &Params) -> Handled {
     let item = item.filtered();
     let place = state.queue.places(index, 1, 0)?.remove(0);
     let (write, entry) = creation(state, &item, place, None);
-    let reply =
-        success([("qsize", json!(state.queue.len() + 1)), ("item", shown(&item))]);
+    let reply = success([("qsize", json!(state.queue.len() + 1)), ("item", shown(&item))]);
     let (name, uid) = (item.name(), item.uid());
     state.console(format!("Item added: success=True name='{name}' item_uid='{uid}'\n"));
     Ok(Outcome::Write(vec![vec![write]], Change::Insert(vec![entry], 0), reply))
@@ -170,8 +166,11 @@ pub(super) fn add_batch(state: &mut State, params: &Params) -> Handled {
         Err(_) => 0,
     };
     if items.len() < given.len() {
-        let (failed, all) = (results.iter().filter(|r| r["success"] == json!(false)).count(), given.len());
-        let text = format!("Failed to add all items: validation of {failed} out of {all} submitted items failed");
+        let (failed, all) =
+            (results.iter().filter(|r| r["success"] == json!(false)).count(), given.len());
+        let text = format!(
+            "Failed to add all items: validation of {failed} out of {all} submitted items failed"
+        );
         let refusal = Refusal::plain(text)
             .with("qsize", size)
             .with("items", given.clone())
@@ -205,9 +204,8 @@ pub(super) fn add_batch(state: &mut State, params: &Params) -> Handled {
 
 /// `queue_item_update`.
 pub(super) fn update(state: &mut State, params: &Params) -> Handled {
-    let given = params
-        .get("item")
-        .ok_or("Incorrect request format: request contains no item info")?;
+    let given =
+        params.get("item").ok_or("Incorrect request format: request contains no item info")?;
     let item = submitted(given).map_err(|why| echo(why, given))?;
     let submitter = submitter(state, params).map_err(|why| echo(why, given))?;
     let replace = matches!(params.get("replace"), Some(Value::Bool(true)));

@@ -70,7 +70,10 @@ pub(super) fn unlock(state: &mut State, params: &Params) -> Handled {
     let hash = key.as_str().filter(|key| !key.is_empty()).map(lock::hash);
     let Some(hash) = hash else {
         let shown = python::repr(key);
-        return Err(known(state, format!("Lock key must be a non-empty string: lock_key = {shown}")));
+        return Err(known(
+            state,
+            format!("Lock key must be a non-empty string: lock_key = {shown}"),
+        ));
     };
     match &state.lock {
         Some(old) if old.key_hash != hash && emergency != Some(&hash) => {

@@ -63,11 +63,16 @@ pub(super) fn autostart(state: &State, params: &Params) -> Handled {
     let enable = match params.get("enable") {
         Some(Value::Bool(enable)) => *enable,
         None => {
-            return Err("Required 'enable' parameter is missing in 'queue_autostart' API call.".into());
+            return Err(
+                "Required 'enable' parameter is missing in 'queue_autostart' API call.".into()
+            );
         }
         Some(other) => {
             let kind = python::type_of(other);
-            return Err(format!("Required 'enable' parameter must be boolean: type(enable)={kind}.").into());
+            return Err(format!(
+                "Required 'enable' parameter must be boolean: type(enable)={kind}."
+            )
+            .into());
         }
     };
     if enable == state.settings.autostart {

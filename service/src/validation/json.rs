@@ -23,7 +23,7 @@ const WORDING: [(&str, &str); 11] = [
 ///
 /// # Errors
 /// A `json_invalid` problem at the offset of the fault.
-pub(super) fn parse(text: &[u8]) -> Result<Value, Problems> {
+pub fn parse(text: &[u8]) -> Result<Value, Problems> {
     serde_json::from_slice(text).map_err(|error| {
         let message = error.to_string();
         let words = WORDING

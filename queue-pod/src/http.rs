@@ -1,0 +1,54 @@
+//! HTTP and WebSockets (contract queue-server §4): the same methods as over 0MQ, at their paths, with their parameters in the body.
+
+mod body;
+mod console;
+mod description;
+mod methods;
+mod routes;
+mod sockets;
+mod worker;
+
+use axum::Router;
+use axum::routing::get;
+use serde_json::json;
+use service::health::Readiness;
+use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo};
+use service::settings::Cors;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::desk::Desk;
+use crate::driver::Signal;
+use crate::driver::workers::Door;
+
+/// What the handlers work with.
+#[derive(Clone, Debug)]
+pub(crate) struct Front {
+    pub(crate) desk: Desk,
+    pub(crate) door: Door,
+    pub(crate) actor: mpsc::Sender<Signal>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// The whole HTTP service.
+pub(crate) fn router(front: Front, readiness: Readiness, allow_origins: &str) -> Router {
+    let health = json!({ "status": "healthy", "service": "queue" });
+    let origins: Vec<_> = allow_origins.split_whitespace().map(str::to_owned).collect();
+    let routes = Router::new()
+        .merge(methods::routes())
+        .merge(console::routes())
+        .merge(sockets::routes())
+        .route(plan_worker::protocol::PATH, get(worker::report_in))
+        .with_state(front)
+        .route("/health", get(async move || axum::Json(health.clone())))
+        .route("/ready", get(async move || readiness.answer()));
+    service::http::finish(
+        routes,
+        ServiceInfo {
+            name: "queue",
+            openapi: description::openapi(),
+            cors: Cors { origins, allow_credentials: true },
+            body_limit: DEFAULT_BODY_LIMIT,
+        },
+    )
+}

@@ -1,0 +1,163 @@
+//! The queue server as a whole: bind first, serve later.
+
+use std::net::SocketAddr;
+
+use kube::Client;
+use service::health::Readiness;
+use service::http::Listener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::desk::{Desk, WAITING_REQUESTS};
+use crate::driver::workers::Door;
+use crate::driver::{Driver, DriverError};
+use crate::http::{Front, router};
+use crate::lock;
+use crate::machine::{Setup, State};
+use crate::settings::Settings;
+use crate::zmq::{Ports, ZmqServeError};
+
+/// A port cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The port is taken or not there.
+    #[error(transparent)]
+    Port(#[from] service::http::BindError),
+    /// The address is not one.
+    #[error("{0}")]
+    Address(String),
+}
+
+impl From<String> for BindError {
+    fn from(text: String) -> Self {
+        Self::Address(text)
+    }
+}
+
+/// The server stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The HTTP side.
+    #[error(transparent)]
+    Http(#[from] service::http::ServeError),
+    /// The 0MQ side.
+    #[error(transparent)]
+    Zmq(#[from] ZmqServeError),
+    /// The actor and what it needs.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+}
+
+/// The queue server, bound to its three ports.
+#[derive(Debug)]
+pub struct Server {
+    settings: Settings,
+    http: Listener,
+    zmq: Ports,
+}
+
+impl Server {
+    /// Binds the HTTP port and both 0MQ ports.
+    ///
+    /// # Errors
+    /// One line that names the port and the reason.
+    pub async fn bind(settings: Settings) -> Result<Self, BindError> {
+        let http = Listener::bind(&settings.http, "the queue server").await?;
+        let zmq = Ports::bind(&settings.zmq_control, &settings.zmq_info).await?;
+        Ok(Self { settings, http, zmq })
+    }
+
+    /// Where HTTP listens.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http.addr()
+    }
+
+    /// Where 0MQ takes requests.
+    pub fn zmq_control_addr(&self) -> SocketAddr {
+        self.zmq.control.addr()
+    }
+
+    /// Where 0MQ publishes status and console.
+    pub fn zmq_info_addr(&self) -> SocketAddr {
+        self.zmq.info.addr()
+    }
+
+    /// Serves the queue until `shutdown`. The store is the Kubernetes API behind `client`, in `namespace`.
+    ///
+    /// # Errors
+    /// [`ServeError`] when a part of it ended by itself; everything else then ends too.
+    pub async fn serve(
+        self,
+        client: Client,
+        namespace: String,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let Self { settings, http, zmq } = self;
+        let setup = Setup {
+            queue: settings.queue.clone(),
+            banner: format!("RE Manager v{}", env!("CARGO_PKG_VERSION")),
+            emergency_key_hash: settings.emergency_lock_key.as_deref().map(lock::hash),
+        };
+        let state = State::new(setup.clone());
+        let (sender, signals) = mpsc::channel(WAITING_REQUESTS);
+        let desk = Desk::new(&state, sender.clone());
+        let door = Door::default();
+        let readiness = Readiness::new();
+        readiness.not_ready("kubernetes", "the queue is not read yet");
+        let worker_address =
+            settings.worker_address.clone().unwrap_or_else(|| reachable(http.addr()));
+        let connect_to = format!("ws://{worker_address}{}", plan_worker::protocol::PATH);
+        // Whatever ends first takes the rest with it.
+        let inner = shutdown.child_token();
+        let front = Front {
+            desk: desk.clone(),
+            door: door.clone(),
+            actor: sender.clone(),
+            shutdown: inner.clone(),
+        };
+        let router = router(front, readiness.clone(), &settings.allow_origins);
+        let driver = Driver {
+            client,
+            namespace,
+            signals,
+            sender,
+            desk: desk.clone(),
+            door,
+            setup,
+            connect_to,
+            readiness,
+        };
+        tracing::info!(
+            http = %http.addr(),
+            zmq_control = %zmq.control.addr(),
+            zmq_info = %zmq.info.addr(),
+            "the queue server listens; nothing asks for a login there"
+        );
+        let _ends_all = inner.clone().drop_guard();
+        let http = async {
+            let served = service::http::serve(http, router, inner.clone()).await;
+            inner.cancel();
+            served.map_err(ServeError::from)
+        };
+        let zmq = async {
+            let served = zmq.serve(desk, inner.clone()).await;
+            inner.cancel();
+            served.map_err(ServeError::from)
+        };
+        let driver = async {
+            let ended = driver.run(state, inner.clone()).await;
+            inner.cancel();
+            ended.map_err(ServeError::from)
+        };
+        let (http, zmq, driver) = tokio::join!(http, zmq, driver);
+        driver.and(http).and(zmq)
+    }
+}
+
+/// The address at which this machine reaches itself.
+fn reachable(addr: SocketAddr) -> String {
+    match addr.ip().is_unspecified() {
+        true => format!("127.0.0.1:{}", addr.port()),
+        false => addr.to_string(),
+    }
+}

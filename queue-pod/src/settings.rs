@@ -1,0 +1,76 @@
+//! Settings of the queue server, under the names of bluesky-queueserver and bluesky-httpserver where they have one.
+
+use clap::Args;
+
+/// `metadata.name` of the queue that is served unless told otherwise.
+const DEFAULT_QUEUE: &str = crds::queue::DEFAULT_NAME;
+
+/// Settings of the queue server.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Address of the HTTP API.
+    #[arg(long = "queue-http", env = "QSERVER_HTTP_ADDRESS", default_value = "127.0.0.1:60610")]
+    pub http: String,
+    /// Address of the 0MQ control socket.
+    #[arg(
+        long = "zmq-control-addr",
+        env = "QSERVER_ZMQ_CONTROL_ADDRESS_FOR_SERVER",
+        default_value = "tcp://127.0.0.1:60615"
+    )]
+    pub zmq_control: String,
+    /// Address of the 0MQ socket on which status and console are published.
+    #[arg(
+        long = "zmq-info-addr",
+        env = "QSERVER_ZMQ_INFO_ADDRESS_FOR_SERVER",
+        default_value = "tcp://127.0.0.1:60625"
+    )]
+    pub zmq_info: String,
+    /// `metadata.name` of the queue.
+    #[arg(long = "queue", env = "QSERVER_QUEUE", default_value = DEFAULT_QUEUE)]
+    pub queue: String,
+    /// Host and port at which workers reach the HTTP API; where it listens when absent.
+    #[arg(long = "queue-worker-address", env = "QSERVER_WORKER_ADDRESS")]
+    pub worker_address: Option<String>,
+    /// Key that `unlock` accepts besides the one of the lock.
+    #[arg(
+        long = "emergency-lock-key",
+        env = "QSERVER_EMERGENCY_LOCK_KEY_FOR_SERVER",
+        hide_env_values = true
+    )]
+    pub emergency_lock_key: Option<String>,
+    /// Browser origins that may call the HTTP API, separated by spaces.
+    #[arg(
+        long = "queue-allow-origins",
+        env = "QSERVER_HTTP_SERVER_ALLOW_ORIGINS",
+        default_value = ""
+    )]
+    pub allow_origins: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            http: "127.0.0.1:60610".to_owned(),
+            zmq_control: "tcp://127.0.0.1:60615".to_owned(),
+            zmq_info: "tcp://127.0.0.1:60625".to_owned(),
+            queue: DEFAULT_QUEUE.to_owned(),
+            worker_address: None,
+            emergency_lock_key: None,
+            allow_origins: String::new(),
+        }
+    }
+}
+
+/// `host:port` of a 0MQ address; `*` means every interface.
+///
+/// # Errors
+/// A sentence that names the address.
+pub(crate) fn zmq_host_port(address: &str) -> Result<String, String> {
+    let host_port = address
+        .strip_prefix("tcp://")
+        .ok_or_else(|| format!("'{address}' is not a 0MQ address such as tcp://*:60615"))?;
+    Ok(match host_port.strip_prefix('*') {
+        Some(port) => format!("0.0.0.0{port}"),
+        None => host_port.to_owned(),
+    })
+}

@@ -1,0 +1,53 @@
+//! The published messages: `QS_Console` with everything printed, `QS_Info` with every status and the last one again each second.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
+use zeromq::{PubSocket, SocketSend, ZmqMessage};
+
+use crate::desk::{Desk, now};
+
+/// Longest silence of the status.
+const PERIOD: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(mut socket: PubSocket, desk: Desk) -> &'static str {
+    let mut console = desk.console.listen();
+    let mut statuses = desk.statuses();
+    let mut period = tokio::time::interval(PERIOD);
+    period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let (topic, payload) = tokio::select! {
+            message = console.recv() => match message {
+                Ok(message) => ("QS_Console", json!(*message)),
+                Err(RecvError::Lagged(lost)) => {
+                    tracing::warn!(lost, "console messages were not published");
+                    continue;
+                }
+                Err(RecvError::Closed) => return "0MQ publisher",
+            },
+            status = statuses.recv() => {
+                period.reset();
+                match status {
+                    Ok(status) => ("QS_Info", info(&status)),
+                    Err(RecvError::Lagged(_)) => continue,
+                    Err(RecvError::Closed) => return "0MQ publisher",
+                }
+            }
+            _ = period.tick() => ("QS_Info", info(&desk.view().status)),
+        };
+        let frames = vec![Bytes::from_static(topic.as_bytes()), Bytes::from(payload.to_string())];
+        let Ok(message) = ZmqMessage::try_from(frames) else { continue };
+        if let Err(error) = socket.send(message).await {
+            tracing::error!(%error, "the 0MQ publisher failed");
+            return "0MQ publisher";
+        }
+    }
+}
+
+/// A status as it is published.
+pub(crate) fn info(status: &Value) -> Value {
+    json!({ "time": now(), "msg": { "status": status } })
+}
