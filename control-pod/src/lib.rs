@@ -1,1 +1,26 @@
-//! placeholder
+//! Direct control (port 8003): read, set and watch PVs and devices over REST and WebSocket.
+//!
+//! Data flows one way: IOC → [`channels`] → one shared monitor per PV → each client's outbox. A
+//! write is checked against the registry as known in memory ([`gate`]) and against the PV's limits
+//! ([`limits`]) before anything is sent. There is no HTTP between our pods: devices, classes, PVs
+//! and locks come from watches.
+//!
+//! Wire contract: `registry-and-direct-control` §2.
+
+mod clock;
+mod device;
+mod gate;
+mod gateway;
+mod http;
+mod limits;
+mod monitors;
+mod put;
+mod read;
+mod registry;
+mod server;
+mod settings;
+mod socket;
+mod values;
+
+pub use server::{Server, ServerError};
+pub use settings::Settings;

@@ -1,0 +1,98 @@
+//! A device command from a client: gate, target, method. The same for REST and sockets.
+//!
+//! Order (contract §2.6): read-only mode, registry, allowed method, coordination, inactive,
+//! component, method. `stop` asks neither for a lock nor for an enabled device: an emergency stop
+//! must always work.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::device::call::value_argument;
+use crate::device::operate::perform;
+use crate::device::wire::Wire;
+use crate::device::{Call, DeviceError, Method, Target};
+use crate::gateway::Gateway;
+
+/// A command as a client sends it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Command {
+    /// Device, or device and component with dots.
+    pub(crate) path: String,
+    /// What to do.
+    pub(crate) method: String,
+    /// With what.
+    pub(crate) arguments: Arguments,
+    /// How long it may take.
+    pub(crate) timeout: Option<Duration>,
+    /// Whether to wait until it is done.
+    pub(crate) wait: bool,
+    /// Whether a lock keeps even reads away (contract: only on `device/execute`).
+    pub(crate) gate_reads: bool,
+}
+
+/// Arguments of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Arguments {
+    /// As of a Python call.
+    Python {
+        /// By place.
+        args: Vec<Value>,
+        /// By name.
+        kwargs: Map<String, Value>,
+    },
+    /// The value of `set` and `put`.
+    Value(Option<Value>),
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Outcome {
+    /// What the method returned.
+    pub(crate) result: Value,
+    /// The sentence on the wire.
+    pub(crate) message: String,
+}
+
+/// Checks and performs a command.
+///
+/// # Errors
+/// [`DeviceError`], in the order above.
+pub(crate) async fn command(gateway: &Gateway, command: Command) -> Result<Outcome, DeviceError> {
+    let method = Method::parse(&command.method);
+    if command.gate_reads || method.as_ref().is_ok_and(|method| method.writes()) {
+        gateway.writes()?;
+    }
+    let name = command.path.split('.').next().unwrap_or_default();
+    let device = gateway.known_device(name)?;
+    let method = method?;
+    if method != Method::Stop && (command.gate_reads || method.writes()) {
+        gateway.device_available(&device)?;
+    }
+    if !device.enabled && method != Method::Stop {
+        return Err(DeviceError::Inactive(device.name.clone()));
+    }
+    let target = Target::find(&device, &command.path)?;
+    if matches!(method, Method::Set | Method::Put | Method::Trigger) {
+        // A lock on another device that has the same PV counts as well.
+        for part in &target.parts {
+            gateway.pv_unlocked(&part.write_pv)?;
+        }
+    }
+    let value = match &command.arguments {
+        Arguments::Python { args, kwargs } => value_argument(&target.class, method, args, kwargs)?,
+        Arguments::Value(None) if matches!(method, Method::Set | Method::Put) => {
+            return Err(DeviceError::NoValue { method: method.name(), path: command.path });
+        }
+        Arguments::Value(value) => value.clone(),
+    };
+    let timeout = command.timeout.unwrap_or(gateway.settings.command_timeout);
+    let call = Call { method, value, timeout, wait: command.wait };
+    gateway.used.note(&device.name);
+    let wire = Wire::new(gateway, &target);
+    let result = perform(&wire, &call, gateway.settings.stop_on_command_timeout).await?;
+    let how =
+        if command.wait || method != Method::Set { "completed" } else { "initiated (not awaited)" };
+    let message = format!("{} {how} via {}", method.name(), target.framework_name());
+    Ok(Outcome { result, message })
+}

@@ -1,0 +1,136 @@
+//! What every route and socket works on: settings, the registry as known now, and the PVs.
+
+use std::sync::Arc;
+
+use channels::PvClient;
+use jiff::Timestamp;
+
+use crate::device::Used;
+use crate::gate::{self, Refusal};
+use crate::monitors::Monitors;
+use crate::registry::view::Trust;
+use crate::registry::{KnownDevice, Snapshot, View};
+use crate::settings::Settings;
+use crate::socket::Sockets;
+
+/// Direct control of one beamline.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    /// Settings of the process.
+    pub(crate) settings: Settings,
+    /// The registry as known now.
+    pub(crate) registry: View,
+    /// The shared monitors.
+    pub(crate) monitors: Monitors,
+    /// The open sockets.
+    pub(crate) sockets: Sockets,
+    /// The devices that have been commanded.
+    pub(crate) used: Used,
+    /// The PVs.
+    pub(crate) pvs: Pvs,
+}
+
+/// The PVs, with a `Debug` that says nothing.
+#[derive(Clone)]
+pub(crate) struct Pvs(Arc<dyn PvClient>);
+
+impl std::fmt::Debug for Pvs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pvs")
+    }
+}
+
+impl std::ops::Deref for Pvs {
+    type Target = dyn PvClient;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl Gateway {
+    /// A gateway that knows nothing of the registry yet.
+    pub(crate) fn new(settings: Settings, registry: View, pvs: Arc<dyn PvClient>) -> Self {
+        Self {
+            monitors: Monitors::new(Arc::clone(&pvs), settings.response_bytesize_limit),
+            sockets: Sockets::new(settings.ws_max_connections),
+            used: Used::default(),
+            pvs: Pvs(pvs),
+            registry,
+            settings,
+        }
+    }
+
+    /// The registry, once it has been read.
+    ///
+    /// # Errors
+    /// [`Refusal::RegistryUnavailable`] before that.
+    pub(crate) fn registry(&self) -> Result<Arc<Snapshot>, Refusal> {
+        match self.registry.trust() {
+            Trust::Loading => Err(Refusal::RegistryUnavailable),
+            Trust::Following | Trust::Stale { .. } => Ok(self.registry.snapshot()),
+        }
+    }
+
+    /// Whether anything may be written at all.
+    ///
+    /// # Errors
+    /// [`Refusal::ReadOnlyMode`].
+    pub(crate) fn writes(&self) -> Result<(), Refusal> {
+        if self.settings.global_read_only { Err(Refusal::ReadOnlyMode) } else { Ok(()) }
+    }
+
+    /// Whether the registry knows the PV.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownPv`], [`Refusal::RegistryUnavailable`].
+    pub(crate) fn known_pv(&self, pv: &str) -> Result<(), Refusal> {
+        gate::known_pv(&*self.registry()?, pv)
+    }
+
+    /// The device, if the registry knows it.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownDevice`], [`Refusal::RegistryUnavailable`].
+    pub(crate) fn known_device(&self, name: &str) -> Result<Arc<KnownDevice>, Refusal> {
+        gate::known_device(&*self.registry()?, name).cloned()
+    }
+
+    /// Whether the PV may be written now.
+    ///
+    /// # Errors
+    /// [`Refusal::Disabled`], [`Refusal::Locked`], [`Refusal::Unknowable`].
+    pub(crate) fn pv_available(&self, pv: &str) -> Result<(), Refusal> {
+        self.coordinate(|registry, now| gate::pv_available(registry, pv, now))
+    }
+
+    /// Whether no device that has the PV is locked.
+    ///
+    /// # Errors
+    /// [`Refusal::Locked`], [`Refusal::Unknowable`].
+    pub(crate) fn pv_unlocked(&self, pv: &str) -> Result<(), Refusal> {
+        self.coordinate(|registry, now| gate::pv_unlocked(registry, pv, now))
+    }
+
+    /// Whether the device may be commanded now.
+    ///
+    /// # Errors
+    /// [`Refusal::Disabled`], [`Refusal::Locked`], [`Refusal::Unknowable`].
+    pub(crate) fn device_available(&self, device: &KnownDevice) -> Result<(), Refusal> {
+        self.coordinate(|registry, now| gate::device_available(registry, device, now))
+    }
+
+    fn coordinate(
+        &self,
+        check: impl FnOnce(&Snapshot, Timestamp) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        if !self.settings.coordination_check_enabled {
+            return Ok(());
+        }
+        if let Some(detail) = self.registry.outage(self.settings.coordination_timeout) {
+            let detail = format!("Cannot reach configuration_service for coordination: {detail}");
+            return Err(Refusal::Unknowable(detail));
+        }
+        check(&*self.registry()?, Timestamp::now())
+    }
+}

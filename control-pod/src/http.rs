@@ -1,0 +1,49 @@
+//! The REST interface (contract §2.1 to §2.6).
+
+pub(crate) mod devices;
+pub(crate) mod errors;
+pub(crate) mod fields;
+pub(crate) mod guard;
+pub(crate) mod health;
+pub(crate) mod negotiate;
+pub(crate) mod openapi;
+pub(crate) mod pv_set;
+pub(crate) mod pv_value;
+pub(crate) mod resolve;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get, post};
+use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo, finish};
+
+use crate::gateway::Gateway;
+use crate::socket::accept;
+
+/// All routes of direct control.
+pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+    let info = ServiceInfo {
+        name: "control",
+        openapi: openapi::document(),
+        cors: gateway.settings.cors(),
+        body_limit: DEFAULT_BODY_LIMIT,
+    };
+    let routes = Router::new()
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .route("/api/v1/stats", get(health::stats))
+        .route("/api/v1/pv/set", post(pv_set::set_pv))
+        .route("/api/v1/pv/set/batch", post(pv_set::set_pv_batch))
+        .route("/api/v1/pv/{pv_name}/value", get(pv_value::get_pv_value_from_controller))
+        .route("/api/v1/pvs/{pv_name}/value", get(pv_value::get_monitored_pv_value))
+        .route("/api/v1/pvs/connected", get(pv_value::get_connected_pvs))
+        .route("/api/v1/device/execute", post(devices::execute_device_method))
+        .route("/api/v1/device/{device_path}", post(devices::access_nested_device))
+        .route("/api/v1/device/{device_path}/stop", post(devices::stop_device))
+        .route("/api/v1/device/{device_path}/value", get(devices::get_nested_device_value))
+        .route("/api/v1/devices/resolve", post(resolve::resolve_device_paths))
+        .route("/api/v1/pv-socket", any(accept::pv_socket))
+        .route("/api/v1/device-socket", any(accept::device_socket))
+        .with_state(gateway);
+    finish(routes, info)
+}

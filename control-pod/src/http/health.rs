@@ -1,0 +1,120 @@
+//! `/health`, `/ready`, `/api/v1/stats` (contract §2.2).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::registry::view::Trust;
+use crate::socket::SocketKind;
+
+/// Where the registry comes from.
+const REGISTRY_BACKEND: &str = "kubernetes";
+/// Updates kept per client and PV; upstream calls it the buffer size.
+const BUFFER_SIZE: usize = 1;
+
+/// Health of direct control.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthResponse {
+    /// `healthy` or `unhealthy`.
+    status: &'static str,
+    /// Local time.
+    timestamp: String,
+    /// Whether registry and locks are known.
+    coordination_service_available: bool,
+    /// Why not.
+    coordination_service_detail: Option<String>,
+    /// Where the registry comes from.
+    registry_backend: &'static str,
+    /// Whether every write is refused.
+    read_only: bool,
+    /// Subscriptions of all sockets.
+    active_subscriptions: usize,
+    /// Monitored PVs that are connected.
+    connected_pvs: usize,
+    /// Open pv-sockets.
+    websocket_connections: usize,
+}
+
+/// Whether registry and locks are known, and why not.
+fn coordination(gateway: &Gateway) -> (bool, Option<String>) {
+    if !gateway.settings.coordination_check_enabled {
+        return (true, None);
+    }
+    match gateway.registry.trust() {
+        Trust::Following => (true, None),
+        Trust::Loading => (false, Some("the registry has not been read yet".to_owned())),
+        Trust::Stale { detail, .. } => {
+            (false, Some(format!("cannot reach the Kubernetes API: {detail}")))
+        }
+    }
+}
+
+/// Whether direct control can do its work: 503 while registry and locks are unknown.
+#[utoipa::path(get, path = "/health", responses((status = 200, body = HealthResponse)))]
+pub(crate) async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
+    let (available, detail) = coordination(&gateway);
+    let body = HealthResponse {
+        status: if available { "healthy" } else { "unhealthy" },
+        timestamp: clock::now(),
+        coordination_service_available: available,
+        coordination_service_detail: detail,
+        registry_backend: REGISTRY_BACKEND,
+        read_only: gateway.settings.global_read_only,
+        active_subscriptions: gateway.monitors.subscriptions(),
+        connected_pvs: gateway.monitors.connected().len(),
+        websocket_connections: gateway.sockets.open(SocketKind::Pv),
+    };
+    let status = if available { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
+}
+
+/// Whether the registry has been read, so that requests can be answered.
+#[utoipa::path(get, path = "/ready", responses((status = 200)))]
+pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
+    match gateway.registry() {
+        Ok(_) => Json(json!({ "status": "ready" })).into_response(),
+        Err(_) => {
+            let body = json!({ "status": "not_ready", "reason": "registry not loaded" });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        }
+    }
+}
+
+/// Figures for people.
+#[utoipa::path(get, path = "/api/v1/stats", operation_id = "get_stats", responses((status = 200)))]
+pub(crate) async fn stats(State(gateway): State<Arc<Gateway>>) -> Json<serde_json::Value> {
+    let (available, detail) = coordination(&gateway);
+    let settings = &gateway.settings;
+    let followed = gateway.monitors.followed();
+    Json(json!({
+        "service": "direct_control",
+        "timestamp": clock::now(),
+        "registry_backend": REGISTRY_BACKEND,
+        "read_only": settings.global_read_only,
+        "coordination_enabled": settings.coordination_check_enabled,
+        "coordination_service_available": available,
+        "coordination_service_detail": detail,
+        "command_timeout": settings.command_timeout.as_secs_f64(),
+        "pv_socket": {
+            "websocket_connections": gateway.sockets.open(SocketKind::Pv),
+            "total_pvs": followed.pvs,
+            "connected_pvs": gateway.monitors.connected().len(),
+        },
+        "device_socket": {
+            "websocket_connections": gateway.sockets.open(SocketKind::Device),
+            "subscribed_devices": followed.devices,
+            "total_device_pvs": followed.device_pvs,
+        },
+        "device_control": { "instantiated_devices": gateway.used.count() },
+        "buffer_size": BUFFER_SIZE,
+        "max_connections": settings.ws_max_connections,
+    }))
+}

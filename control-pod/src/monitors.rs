@@ -1,0 +1,109 @@
+//! The shared monitors: one per PV for the whole process, whoever looks at it.
+
+pub(crate) mod monitor;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use channels::PvClient;
+use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use monitor::Monitor;
+
+use crate::socket::frames::Dialect;
+
+/// All monitors of this process, by PV.
+pub(crate) struct Monitors {
+    client: Arc<dyn PvClient>,
+    by_pv: Mutex<BTreeMap<String, Arc<Monitor>>>,
+    /// Longest frame that is sent, in bytes.
+    frame_limit: usize,
+    tasks: TaskTracker,
+}
+
+/// What sockets follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Followed {
+    /// PVs that a pv-socket follows.
+    pub(crate) pvs: usize,
+    /// Devices that a device-socket follows.
+    pub(crate) devices: usize,
+    /// PVs of those devices.
+    pub(crate) device_pvs: usize,
+}
+
+impl std::fmt::Debug for Monitors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Monitors").field("pvs", &self.by_pv.lock().len()).finish_non_exhaustive()
+    }
+}
+
+impl Monitors {
+    /// No monitors yet. Updates whose frame would be longer than `frame_limit` bytes are replaced
+    /// by an error.
+    pub(crate) fn new(client: Arc<dyn PvClient>, frame_limit: usize) -> Self {
+        Self { client, by_pv: Mutex::default(), frame_limit, tasks: TaskTracker::new() }
+    }
+
+    /// The monitor of `pv`, started if there is none yet.
+    pub(crate) fn of(&self, pv: &str) -> Arc<Monitor> {
+        let mut by_pv = self.by_pv.lock();
+        if let Some(monitor) = by_pv.get(pv) {
+            monitor.touch();
+            return Arc::clone(monitor);
+        }
+        let monitor =
+            Arc::new(Monitor::start(self.client.channel(pv), self.frame_limit, &self.tasks));
+        by_pv.insert(pv.to_owned(), Arc::clone(&monitor));
+        monitor
+    }
+
+    /// The monitor of `pv`, if somebody has started one.
+    pub(crate) fn existing(&self, pv: &str) -> Option<Arc<Monitor>> {
+        self.by_pv.lock().get(pv).cloned()
+    }
+
+    /// Names of the monitored PVs that are connected.
+    pub(crate) fn connected(&self) -> Vec<String> {
+        let by_pv = self.by_pv.lock();
+        let connected = by_pv.iter().filter(|(_, monitor)| monitor.is_connected());
+        connected.map(|(pv, _)| pv.clone()).collect()
+    }
+
+    /// What sockets follow.
+    pub(crate) fn followed(&self) -> Followed {
+        let mut devices = BTreeSet::new();
+        let (mut pvs, mut device_pvs) = (0, 0);
+        for monitor in self.by_pv.lock().values() {
+            let dialects = monitor.dialects();
+            pvs += usize::from(dialects.contains(&Dialect::Pv));
+            let of_devices = dialects.into_iter().filter_map(|dialect| match dialect {
+                Dialect::Device { device, .. } => Some(device),
+                Dialect::Pv => None,
+            });
+            let of_devices: Vec<String> = of_devices.collect();
+            device_pvs += usize::from(!of_devices.is_empty());
+            devices.extend(of_devices);
+        }
+        Followed { pvs, devices: devices.len(), device_pvs }
+    }
+
+    /// Number of subscriptions of all sockets together.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.by_pv.lock().values().map(|monitor| monitor.subscribers()).sum()
+    }
+
+    /// Ends every monitor that nobody follows and that nobody has asked for since `ttl`.
+    pub(crate) fn sweep(&self, ttl: Duration) {
+        self.by_pv.lock().retain(|_, monitor| !monitor.is_idle(ttl));
+    }
+
+    /// Ends all monitors and waits until their tasks have stopped.
+    pub(crate) async fn stop(&self) {
+        self.by_pv.lock().clear();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

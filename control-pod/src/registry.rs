@@ -1,0 +1,14 @@
+//! What this process knows of the registry: devices, their classes, standalone PVs and locks, kept
+//! by watches.
+//!
+//! Nobody asks another pod on the path of a request: [`View::snapshot`] is one atomic load.
+
+pub(crate) mod known;
+pub(crate) mod locks;
+pub(crate) mod snapshot;
+pub(crate) mod view;
+pub(crate) mod watch;
+
+pub(crate) use known::KnownDevice;
+pub(crate) use snapshot::Snapshot;
+pub(crate) use view::View;

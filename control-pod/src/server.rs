@@ -1,0 +1,118 @@
+//! Binding and serving direct control.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use channels::PvClient;
+use kube::Client;
+use service::http::{BindError, Listener, ServeError};
+use thiserror::Error;
+use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::gateway::Gateway;
+use crate::http;
+use crate::registry::{View, watch};
+use crate::settings::Settings;
+
+/// How long sessions and monitors may take to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Direct control cannot start or had to end.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The port cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Accepting connections failed for good.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// Direct control with its port bound, not serving yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: Listener,
+    settings: Settings,
+}
+
+impl Server {
+    /// Binds the port.
+    ///
+    /// # Errors
+    /// One line that names the service, the address and the reason.
+    pub async fn bind(settings: Settings) -> Result<Self, ServerError> {
+        let addr = format!("{}:{}", settings.host, settings.port);
+        let listener = Listener::bind(&addr, "direct control").await?;
+        Ok(Self { listener, settings })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> std::net::SocketAddr {
+        self.listener.addr()
+    }
+
+    /// Serves until `shutdown`, with the registry of `namespace` and the PVs of `pvs`.
+    ///
+    /// Open sockets are closed with 1001 `Service shutting down`.
+    ///
+    /// # Errors
+    /// When accepting connections fails for good.
+    pub async fn serve(
+        self,
+        client: Client,
+        namespace: String,
+        pvs: Arc<dyn PvClient>,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServerError> {
+        let Self { listener, settings } = self;
+        if settings.global_read_only {
+            tracing::warn!(
+                "read-only mode: every write is refused (DIRECT_CONTROL_GLOBAL_READ_ONLY=true)"
+            );
+        }
+        let registry = View::default();
+        let gateway = Arc::new(Gateway::new(settings, registry.clone(), pvs));
+        let tasks = TaskTracker::new();
+        let stop = shutdown.child_token();
+        tasks.spawn(watch::follow(client, namespace, registry, stop.clone()));
+        tasks.spawn(sweep(Arc::clone(&gateway), stop.clone()));
+        tasks.spawn(close_sockets(Arc::clone(&gateway), stop.clone()));
+        tasks.close();
+        let router = http::router(Arc::clone(&gateway));
+        let served = service::http::serve(listener, router, shutdown).await;
+        stop.cancel();
+        let drained = timeout(DRAIN, async {
+            gateway.sockets.sessions.close();
+            gateway.sockets.sessions.wait().await;
+            gateway.monitors.stop().await;
+            tasks.wait().await;
+        });
+        if drained.await.is_err() {
+            tracing::warn!("sockets were still open at the end of the grace period");
+        }
+        Ok(served?)
+    }
+}
+
+/// Sockets outlive their HTTP request, so they are told on their own.
+async fn close_sockets(gateway: Arc<Gateway>, stop: CancellationToken) {
+    stop.cancelled().await;
+    gateway.sockets.shutdown.cancel();
+}
+
+/// Ends monitors that nobody needs any more.
+async fn sweep(gateway: Arc<Gateway>, stop: CancellationToken) {
+    let period = gateway.settings.pv_monitor_sweep_interval;
+    if period.is_zero() {
+        return;
+    }
+    let mut ticks = interval(period);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => gateway.monitors.sweep(gateway.settings.pv_monitor_idle_ttl),
+        }
+    }
+}

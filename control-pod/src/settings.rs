@@ -1,0 +1,185 @@
+//! Settings of direct control, under their upstream names (contract §2.7).
+//!
+//! Not here because they have no meaning without HTTP between pods or are unused upstream:
+//! `CONFIGURATION_SERVICE_URL`, `REGISTRY_*`, `CONFIG_SERVICE_*`, `WS_MESSAGE_QUEUE_SIZE`,
+//! `PV_BUFFER_SIZE`, `METRICS_PORT`, `ENABLE_*`.
+
+use std::time::Duration;
+
+use service::settings::{Cors, JsonList, json_list, lax_bool};
+
+/// Settings of direct control. Every one is an option and an environment variable
+/// `DIRECT_CONTROL_…`.
+#[derive(Clone, Debug, PartialEq, clap::Args)]
+#[group(id = "control_settings")]
+#[command(next_help_heading = "Direct control")]
+pub struct Settings {
+    /// Address to listen on
+    #[arg(
+        id = "control_host",
+        long = "control-host",
+        env = "DIRECT_CONTROL_HOST",
+        default_value = "0.0.0.0"
+    )]
+    pub host: String,
+    /// Port to listen on; 0 lets the system choose
+    #[arg(
+        id = "control_port",
+        long = "control-port",
+        env = "DIRECT_CONTROL_PORT",
+        default_value = "8003"
+    )]
+    pub port: u16,
+    /// Refuse every write
+    #[arg(long = "control-read-only", env = "DIRECT_CONTROL_GLOBAL_READ_ONLY", default_value = "true",
+        value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
+    pub global_read_only: bool,
+    /// Refuse commands to devices that are switched off or locked
+    #[arg(long, env = "DIRECT_CONTROL_COORDINATION_CHECK_ENABLED", default_value = "true",
+        value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
+    pub coordination_check_enabled: bool,
+    /// Seconds that the registry may be out of reach before commands are refused
+    #[arg(long, env = "DIRECT_CONTROL_COORDINATION_TIMEOUT", default_value = "5",
+        value_name = "SECONDS", value_parser = seconds)]
+    pub coordination_timeout: Duration,
+    /// Seconds that a command may take when the request does not say
+    #[arg(long, env = "DIRECT_CONTROL_COMMAND_TIMEOUT", default_value = "30",
+        value_name = "SECONDS", value_parser = seconds)]
+    pub command_timeout: Duration,
+    /// Stop a device that did not finish in time
+    #[arg(long, env = "DIRECT_CONTROL_STOP_ON_COMMAND_TIMEOUT", default_value = "true",
+        value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
+    pub stop_on_command_timeout: bool,
+    /// Check values against a PV's control limits when the request does not say
+    #[arg(long, env = "DIRECT_CONTROL_CHECK_CTRL_LIMITS", default_value = "true",
+        value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
+    pub check_ctrl_limits: bool,
+    /// Seconds that reading the limits may take
+    #[arg(long, env = "DIRECT_CONTROL_CTRL_LIMIT_READ_TIMEOUT", default_value = "1",
+        value_name = "SECONDS", value_parser = seconds)]
+    pub ctrl_limit_read_timeout: Duration,
+    /// Seconds that the PVs of a device may take to connect
+    #[arg(long, env = "DIRECT_CONTROL_DEVICE_CONNECT_TIMEOUT", default_value = "10",
+        value_name = "SECONDS", value_parser = seconds)]
+    pub device_connect_timeout: Duration,
+    /// Most sockets at a time
+    #[arg(
+        long,
+        env = "DIRECT_CONTROL_WS_MAX_CONNECTIONS",
+        default_value = "100",
+        value_name = "N"
+    )]
+    pub ws_max_connections: usize,
+    /// Seconds between two heartbeats; 0 sends none
+    #[arg(long, env = "DIRECT_CONTROL_WS_HEARTBEAT_INTERVAL", default_value = "30",
+        value_name = "SECONDS", value_parser = seconds)]
+    pub ws_heartbeat_interval: Duration,
+    /// Seconds that the closing frame of a socket may take
+    #[arg(long, env = "DIRECT_CONTROL_WS_SEND_TIMEOUT", default_value = "5",
+        value_name = "SECONDS", value_parser = seconds)]
+    pub ws_send_timeout: Duration,
+    /// Most subscriptions of one socket; 0 is unlimited
+    #[arg(
+        long,
+        env = "DIRECT_CONTROL_MAX_SUBSCRIPTIONS_PER_CLIENT",
+        default_value = "1000",
+        value_name = "N"
+    )]
+    pub max_subscriptions_per_client: usize,
+    /// Seconds that a PV which nobody follows stays monitored
+    #[arg(long, env = "DIRECT_CONTROL_PV_MONITOR_IDLE_TTL", default_value = "300",
+        value_name = "SECONDS", value_parser = seconds)]
+    pub pv_monitor_idle_ttl: Duration,
+    /// Seconds between two looks for idle monitors; 0 never looks
+    #[arg(long, env = "DIRECT_CONTROL_PV_MONITOR_SWEEP_INTERVAL", default_value = "60",
+        value_name = "SECONDS", value_parser = seconds)]
+    pub pv_monitor_sweep_interval: Duration,
+    /// Longest answer and longest frame
+    #[arg(
+        long,
+        env = "DIRECT_CONTROL_RESPONSE_BYTESIZE_LIMIT",
+        default_value = "100000000",
+        value_name = "BYTES"
+    )]
+    pub response_bytesize_limit: usize,
+    /// Browser origins that may call, as a JSON list
+    #[arg(long = "control-cors-origins", env = "DIRECT_CONTROL_CORS_ORIGINS", default_value = r#"["*"]"#,
+        value_name = "JSON", value_parser = json_list)]
+    pub cors_origins: JsonList,
+    /// Let browsers send cookies and authorisation; without effect while every origin may call
+    #[arg(long = "control-cors-allow-credentials", env = "DIRECT_CONTROL_CORS_ALLOW_CREDENTIALS", default_value = "false",
+        value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
+    pub cors_allow_credentials: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: "0.0.0.0".to_owned(),
+            port: 8003,
+            global_read_only: true,
+            coordination_check_enabled: true,
+            coordination_timeout: Duration::from_secs(5),
+            command_timeout: Duration::from_secs(30),
+            stop_on_command_timeout: true,
+            check_ctrl_limits: true,
+            ctrl_limit_read_timeout: Duration::from_secs(1),
+            device_connect_timeout: Duration::from_secs(10),
+            ws_max_connections: 100,
+            ws_heartbeat_interval: Duration::from_secs(30),
+            ws_send_timeout: Duration::from_secs(5),
+            max_subscriptions_per_client: 1000,
+            pv_monitor_idle_ttl: Duration::from_secs(300),
+            pv_monitor_sweep_interval: Duration::from_secs(60),
+            response_bytesize_limit: 100_000_000,
+            cors_origins: JsonList(vec!["*".to_owned()]),
+            cors_allow_credentials: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Which browser origins may call.
+    pub(crate) fn cors(&self) -> Cors {
+        Cors {
+            origins: self.cors_origins.0.clone(),
+            allow_credentials: self.cors_allow_credentials,
+        }
+    }
+}
+
+/// A number of seconds, 0 or more, with or without decimals.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| format!("'{text}' is not a number of seconds"))?;
+    Duration::try_from_secs_f64(number)
+        .map_err(|_| format!("'{text}' is not a number of seconds from 0 up"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, FromArgMatches};
+
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Settings, clap::Error> {
+        let command = Settings::augment_args(clap::Command::new("test"));
+        let matches = command.try_get_matches_from([&["test"], args].concat())?;
+        Settings::from_arg_matches(&matches)
+    }
+
+    #[test]
+    fn what_is_not_given_has_the_upstream_default() {
+        let settings = parsed(&[]).unwrap();
+        assert_eq!(settings, Settings::default());
+        assert!(settings.global_read_only, "writes are off until somebody switches them on");
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_a_reason() {
+        let settings = parsed(&["--control-read-only", "off", "--command-timeout", "0.5"]).unwrap();
+        assert!(!settings.global_read_only);
+        assert_eq!(settings.command_timeout, Duration::from_millis(500));
+        let error = parsed(&["--command-timeout=-1"]).unwrap_err().to_string();
+        assert!(error.contains("from 0 up"), "{error}");
+    }
+}

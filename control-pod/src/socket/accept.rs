@@ -1,0 +1,91 @@
+//! Accepting a WebSocket: capacity first, then a session that is owned by the service.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::Response;
+use futures::StreamExt;
+use tokio::time::timeout;
+
+use crate::gateway::Gateway;
+use crate::socket::SocketKind;
+use crate::socket::device::DeviceSocket;
+use crate::socket::outbox::Outbox;
+use crate::socket::pv::PvSocket;
+use crate::socket::session::{Protocol, SessionSettings, run};
+
+/// Longest command: a subscription to some ten thousand PVs, or a waveform of a hundred thousand
+/// numbers.
+const MAX_COMMAND_BYTES: usize = 4 << 20;
+
+/// `/api/v1/pv-socket`.
+pub(crate) async fn pv_socket(
+    State(gateway): State<Arc<Gateway>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    accept(gateway, upgrade, SocketKind::Pv)
+}
+
+/// `/api/v1/device-socket`.
+pub(crate) async fn device_socket(
+    State(gateway): State<Arc<Gateway>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    accept(gateway, upgrade, SocketKind::Device)
+}
+
+/// The upgrade always succeeds; a socket for which there is no room is closed at once with 1013.
+fn accept(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, kind: SocketKind) -> Response {
+    let token = gateway.sockets.sessions.token();
+    upgrade.max_message_size(MAX_COMMAND_BYTES).on_upgrade(move |socket| async move {
+        // Held to the end: the service waits for its sessions when it stops.
+        let _token = token;
+        let Some(seat) = gateway.sockets.enter(kind) else {
+            return turn_away(socket, &gateway).await;
+        };
+        let outbox = Arc::new(Outbox::default());
+        match kind {
+            SocketKind::Pv => {
+                let protocol = PvSocket::new(Arc::clone(&gateway), Arc::clone(&outbox), seat);
+                serve(socket, &outbox, &protocol, &gateway).await;
+            }
+            SocketKind::Device => {
+                let protocol = DeviceSocket::new(Arc::clone(&gateway), Arc::clone(&outbox), seat);
+                serve(socket, &outbox, &protocol, &gateway).await;
+            }
+        }
+    })
+}
+
+async fn serve(
+    socket: WebSocket,
+    outbox: &Arc<Outbox>,
+    protocol: &impl Protocol,
+    gateway: &Gateway,
+) {
+    let settings = SessionSettings {
+        heartbeat: gateway.settings.ws_heartbeat_interval,
+        close_timeout: gateway.settings.ws_send_timeout,
+        shutdown: gateway.sockets.shutdown.clone(),
+    };
+    let (sink, stream) = socket.split();
+    let end = run(sink, stream, outbox, protocol, &settings).await;
+    tracing::debug!(?end, "socket closed");
+}
+
+async fn turn_away(mut socket: WebSocket, gateway: &Gateway) {
+    let frame = CloseFrame {
+        code: close_code::AGAIN,
+        reason: "server at WebSocket connection capacity; try again later".into(),
+    };
+    let goodbye = async {
+        if socket.send(Message::Close(Some(frame))).await.is_ok() {
+            // The close handshake ends when the client has answered.
+            while socket.recv().await.is_some_and(|message| message.is_ok()) {}
+        }
+    };
+    if timeout(gateway.settings.ws_send_timeout, goodbye).await.is_err() {
+        tracing::debug!("a client that found no room did not close");
+    }
+}

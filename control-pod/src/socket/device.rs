@@ -1,0 +1,315 @@
+//! The protocol of `/api/v1/device-socket` (contract §2.10).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+
+use crate::device::DeviceError;
+use crate::device::command::{Arguments, Command, command};
+use crate::gate::Refusal;
+use crate::gateway::Gateway;
+use crate::monitors::Monitor;
+use crate::put::CONNECT_TIMEOUT;
+use crate::registry::KnownDevice;
+use crate::socket::Seat;
+use crate::socket::command::{Received, action, set_options, text};
+use crate::socket::frames::{self, Dialect};
+use crate::socket::lanes::Keys;
+use crate::socket::outbox::Outbox;
+use crate::socket::session::Protocol;
+
+/// The actions, as the refusal lists them.
+const EXPECTED: &str =
+    "subscribe, unsubscribe, subscribeSafely, subscribeReadOnly, refresh, set, stop, ping";
+
+/// One device-socket.
+#[derive(Debug)]
+pub(crate) struct DeviceSocket {
+    gateway: Arc<Gateway>,
+    outbox: Arc<Outbox>,
+    seat: Seat,
+    /// The signals of each subscribed device.
+    live: Mutex<BTreeMap<String, Vec<Signal>>>,
+}
+
+/// One followed signal.
+#[derive(Clone, Debug)]
+struct Signal {
+    dialect: Dialect,
+    name: String,
+    pv: String,
+    monitor: Arc<Monitor>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Plain,
+    Safely,
+    ReadOnly,
+}
+
+impl Drop for DeviceSocket {
+    fn drop(&mut self) {
+        for signal in self.live.get_mut().values().flatten() {
+            signal.monitor.unsubscribe(&signal.dialect, self.seat.session);
+        }
+    }
+}
+
+impl Protocol for DeviceSocket {
+    fn keys(&self, received: &Received) -> Keys {
+        let device = text(received, "device").map(str::to_owned);
+        match (action(received, false).as_str(), &device) {
+            // A stop waits for nothing, least of all for the move that it is to end.
+            ("stop" | "ping", _) => Keys::none(),
+            ("refresh", None) => Keys::All,
+            ("set", Some(device)) => {
+                let component = text(received, "component").unwrap_or_default();
+                Keys::of("set", &[format!("{device}.{component}")])
+            }
+            (_, device) => Keys::of("device", device),
+        }
+    }
+
+    async fn handle(&self, received: Received) {
+        let action = action(&received, false);
+        match action.as_str() {
+            "ping" => return self.outbox.push(frames::envelope("pong", Map::new())),
+            "refresh" => return self.refresh(text(&received, "device")),
+            "set" => return self.set(&received).await,
+            "subscribe" | "unsubscribe" | "subscribeSafely" | "subscribeReadOnly" | "stop" => {}
+            other => {
+                let text = format!("Unknown action: {other}. Expected: {EXPECTED}");
+                return self.error(text, Map::new());
+            }
+        }
+        let Some(device) = text(&received, "device") else {
+            return self.error("device field required", Map::new());
+        };
+        match action.as_str() {
+            "subscribe" => self.subscribe(device, Manner::Plain).await,
+            "subscribeSafely" => self.subscribe(device, Manner::Safely).await,
+            "subscribeReadOnly" => self.subscribe(device, Manner::ReadOnly).await,
+            "unsubscribe" => self.unsubscribe(device),
+            _ => self.stop(device).await,
+        }
+    }
+}
+
+/// The signals that do not answer. However many there are, they cost one timeout.
+async fn dead(signals: &[Signal]) -> Vec<&Signal> {
+    let connecting = signals.iter().map(|signal| signal.monitor.connected(CONNECT_TIMEOUT));
+    let connected = join_all(connecting).await.into_iter().zip(signals);
+    connected.filter_map(|(connected, signal)| connected.is_err().then_some(signal)).collect()
+}
+
+fn about(device: &str) -> Map<String, Value> {
+    Map::from_iter([("device".to_owned(), device.into())])
+}
+
+fn because(device: &str, reason: &str) -> Map<String, Value> {
+    let mut context = about(device);
+    context.insert("reason".into(), reason.into());
+    context
+}
+
+impl DeviceSocket {
+    /// A socket without subscriptions.
+    pub(crate) fn new(gateway: Arc<Gateway>, outbox: Arc<Outbox>, seat: Seat) -> Self {
+        Self { gateway, outbox, seat, live: Mutex::default() }
+    }
+
+    fn error(&self, text: impl Into<String>, context: Map<String, Value>) {
+        self.outbox.push(frames::error(text, context));
+    }
+
+    /// Follows every signal of the device at once; those that answer are sent as they come. The ack
+    /// comes last.
+    async fn subscribe(&self, device: &str, manner: Manner) {
+        let subscribed = self.live.lock().get(device).cloned();
+        let is_new = subscribed.is_none();
+        let Some(signals) = subscribed.or_else(|| self.follow(device)) else { return };
+        if is_new || manner == Manner::Safely {
+            let dead = dead(&signals).await;
+            if manner == Manner::Safely && !dead.is_empty() {
+                if is_new {
+                    self.forget(device);
+                }
+                let text = format!("Device {device} PVs are not connected");
+                return self.error(text, because(device, "not_connected"));
+            }
+            dead.into_iter().for_each(|signal| self.report_dead(device, signal));
+        }
+        let mut fields = about(device);
+        match manner {
+            Manner::Plain => {
+                let message = format!("Subscribed to device {device}");
+                fields.insert("message".into(), message.into());
+            }
+            Manner::Safely => {
+                fields.insert("connected".into(), true.into());
+            }
+            Manner::ReadOnly => {
+                fields.insert("read_only".into(), true.into());
+            }
+        }
+        self.outbox.push(frames::envelope("subscribed", fields));
+    }
+
+    fn report_dead(&self, device: &str, signal: &Signal) {
+        let (name, pv, seconds) = (&signal.name, &signal.pv, CONNECT_TIMEOUT.as_secs_f64());
+        let text = format!(
+            "PV {name} ({pv}) failed to subscribe: PV {pv} subscription failed: {pv} could not connect within \
+             {seconds:?}-second timeout."
+        );
+        let context = json!({
+            "device": device, "signal": name, "pv": pv, "reason": "pv_subscribe_failed",
+        });
+        self.error(text, context.as_object().cloned().unwrap_or_default());
+    }
+
+    /// Starts to follow the device; `None` when the client has been told why not.
+    fn follow(&self, device: &str) -> Option<Vec<Signal>> {
+        let known = match self.gateway.known_device(device) {
+            Ok(known) => known,
+            Err(Refusal::UnknownDevice(_)) => {
+                let text = format!("Device '{device}' not found in configuration service");
+                self.error(text, because(device, "not_found"));
+                return None;
+            }
+            Err(_) => {
+                let text = format!(
+                    "Configuration service is unreachable; cannot resolve device '{device}'."
+                );
+                self.error(text, because(device, "upstream_unreachable"));
+                return None;
+            }
+        };
+        let mut live = self.live.lock();
+        let cap = self.gateway.settings.max_subscriptions_per_client;
+        let current: usize = live.values().map(Vec::len).sum();
+        if cap > 0 && current + known.listed.signals.len() > cap {
+            drop(live);
+            let text = format!("Subscribe would exceed max_subscriptions_per_client (cap={cap}).");
+            self.error(text, because(device, "cap_exceeded"));
+            return None;
+        }
+        let signals = self.signals(&known);
+        for signal in &signals {
+            signal.monitor.subscribe(&signal.dialect, self.seat.session, &self.outbox);
+        }
+        live.insert(device.to_owned(), signals.clone());
+        Some(signals)
+    }
+
+    fn signals(&self, known: &KnownDevice) -> Vec<Signal> {
+        let listed = known.listed.signals.iter().map(|signal| Signal {
+            dialect: Dialect::Device { device: known.name.clone(), signal: signal.name.clone() },
+            name: signal.name.clone(),
+            pv: signal.readback_pv.clone(),
+            monitor: self.gateway.monitors.of(&signal.readback_pv),
+        });
+        listed.collect()
+    }
+
+    fn forget(&self, device: &str) {
+        for signal in self.live.lock().remove(device).into_iter().flatten() {
+            signal.monitor.unsubscribe(&signal.dialect, self.seat.session);
+        }
+    }
+
+    fn unsubscribe(&self, device: &str) {
+        self.forget(device);
+        let mut fields = about(device);
+        fields.insert("message".into(), format!("Unsubscribed from {device}").into());
+        self.outbox.push(frames::envelope("unsubscribed", fields));
+    }
+
+    fn refresh(&self, device: Option<&str>) {
+        let live = self.live.lock();
+        let wanted = |name: &&String| device.is_none_or(|device| device == name.as_str());
+        let devices: Vec<String> = live.keys().filter(wanted).cloned().collect();
+        for signal in devices.iter().filter_map(|device| live.get(device)).flatten() {
+            signal.monitor.refresh(&signal.dialect, &self.outbox, true);
+        }
+        drop(live);
+        let fields = Map::from_iter([("devices".to_owned(), json!(devices))]);
+        self.outbox.push(frames::envelope("refreshed", fields));
+    }
+
+    async fn set(&self, received: &Received) {
+        let value = received.get("value").filter(|value| !value.is_null());
+        let (Some(device), Some(value)) = (text(received, "device"), value) else {
+            return self.error("device and value fields required", Map::new());
+        };
+        let options = match set_options(received, "DeviceSetRequest") {
+            Ok(options) => options,
+            Err(text) => return self.error(text, about(device)),
+        };
+        if !self.is_subscribed(device, "setting") {
+            return;
+        }
+        let component = text(received, "component");
+        let path = match component {
+            Some(component) => format!("{device}.{component}"),
+            None => device.to_owned(),
+        };
+        let set = Command {
+            path,
+            method: if options.use_put { "put" } else { "set" }.to_owned(),
+            arguments: Arguments::Value(Some(value.clone())),
+            timeout: options.timeout,
+            wait: true,
+            gate_reads: false,
+        };
+        match command(&self.gateway, set).await {
+            Ok(outcome) => {
+                let fields = json!({
+                    "device": device, "component": component, "value": value, "success": true,
+                    "result": outcome.result, "use_put": options.use_put,
+                });
+                let fields = fields.as_object().cloned().unwrap_or_default();
+                self.outbox.push(frames::envelope("set_complete", fields));
+            }
+            Err(error) => self.refused(device, &error),
+        }
+    }
+
+    async fn stop(&self, device: &str) {
+        if !self.is_subscribed(device, "stopping") {
+            return;
+        }
+        let stop = Command {
+            path: device.to_owned(),
+            method: "stop".to_owned(),
+            arguments: Arguments::Value(None),
+            timeout: None,
+            wait: true,
+            gate_reads: false,
+        };
+        match command(&self.gateway, stop).await {
+            Ok(outcome) => self.outbox.push(frames::stop_complete(device, &outcome.message)),
+            Err(error) => self.refused(device, &error),
+        }
+    }
+
+    fn is_subscribed(&self, device: &str, before: &str) -> bool {
+        if self.live.lock().contains_key(device) {
+            return true;
+        }
+        let text = format!("Device {device} not subscribed. Subscribe before {before}.");
+        self.error(text, about(device));
+        false
+    }
+
+    fn refused(&self, device: &str, error: &DeviceError) {
+        let mut context = about(device);
+        if matches!(error, DeviceError::Refused(Refusal::Locked { .. })) {
+            context.insert("locked".into(), true.into());
+        }
+        self.error(error.to_string(), context);
+    }
+}

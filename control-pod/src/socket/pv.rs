@@ -1,0 +1,282 @@
+//! The protocol of `/api/v1/pv-socket` (contract §2.9).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::join_all;
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+
+use crate::device::command::{Arguments, Command, command};
+use crate::gate::Refusal;
+use crate::gateway::Gateway;
+use crate::monitors::Monitor;
+use crate::put::{CONNECT_TIMEOUT, PutError, PutRequest, put};
+use crate::socket::Seat;
+use crate::socket::command::{Received, action, names, set_options, text};
+use crate::socket::frames::{self, Dialect};
+use crate::socket::lanes::Keys;
+use crate::socket::outbox::Outbox;
+use crate::socket::session::Protocol;
+
+/// One pv-socket.
+#[derive(Debug)]
+pub(crate) struct PvSocket {
+    gateway: Arc<Gateway>,
+    outbox: Arc<Outbox>,
+    seat: Seat,
+    state: Mutex<Subscriptions>,
+}
+
+#[derive(Debug, Default)]
+struct Subscriptions {
+    live: BTreeMap<String, Arc<Monitor>>,
+    /// Being connected; they count against the cap already.
+    pending: BTreeSet<String>,
+}
+
+/// How a subscription was asked for; the ack differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Plain,
+    Safely,
+    ReadOnly,
+}
+
+impl Drop for PvSocket {
+    fn drop(&mut self) {
+        for monitor in self.state.get_mut().live.values() {
+            monitor.unsubscribe(&Dialect::Pv, self.seat.session);
+        }
+    }
+}
+
+impl Protocol for PvSocket {
+    fn keys(&self, received: &Received) -> Keys {
+        let names = pv_names(received);
+        match action(received, true).as_str() {
+            "subscribe" | "unsubscribe" | "subscribeSafely" | "subscribeReadOnly" => {
+                Keys::of("pv", &names)
+            }
+            "refresh" if names.is_empty() => Keys::All,
+            "refresh" => Keys::of("pv", &names),
+            "set" => Keys::of("set", &names),
+            _ => Keys::none(),
+        }
+    }
+
+    async fn handle(&self, received: Received) {
+        let names = pv_names(&received);
+        match action(&received, true).as_str() {
+            "ping" => self.outbox.push(frames::envelope("pong", Map::new())),
+            "subscribe" => self.subscribe(names, Manner::Plain).await,
+            "subscribeReadOnly" => self.subscribe(names, Manner::ReadOnly).await,
+            "subscribeSafely" => match text(&received, "pv") {
+                Some(pv) => self.subscribe(vec![pv.to_owned()], Manner::Safely).await,
+                None => self.error("pv field required for subscribeSafely", Map::new()),
+            },
+            "unsubscribe" => self.unsubscribe(&names),
+            "refresh" => self.refresh(names),
+            "set" => self.set(&received).await,
+            "stop" => self.stop(&received).await,
+            other => self.error(format!("Unknown action: {other}"), Map::new()),
+        }
+    }
+}
+
+fn pv_names(received: &Received) -> Vec<String> {
+    names(received, "pv", &["pv_names", "pvs"])
+}
+
+fn about(pv: &str) -> Map<String, Value> {
+    Map::from_iter([("pv".to_owned(), pv.into())])
+}
+
+impl PvSocket {
+    /// A socket without subscriptions.
+    pub(crate) fn new(gateway: Arc<Gateway>, outbox: Arc<Outbox>, seat: Seat) -> Self {
+        Self { gateway, outbox, seat, state: Mutex::default() }
+    }
+
+    fn error(&self, text: impl Into<String>, context: Map<String, Value>) {
+        self.outbox.push(frames::error(text, context));
+    }
+
+    fn ack(&self, kind: &str, names: &[String], more: Option<(&str, bool)>) {
+        let mut fields = Map::new();
+        fields.insert("pv_names".into(), json!(names));
+        if let Some((key, value)) = more {
+            fields.insert(key.into(), value.into());
+        }
+        self.outbox.push(frames::envelope(kind, fields));
+    }
+
+    /// Connects all at the same time. Each live PV is sent as soon as it is there; the ack comes
+    /// last and names those that are.
+    async fn subscribe(&self, names: Vec<String>, manner: Manner) {
+        if names.is_empty() {
+            return self.error("pv or pv_names field required for subscribe", Map::new());
+        }
+        if !self.reserve(&names) {
+            return;
+        }
+        let connected = join_all(names.iter().map(|pv| self.connect(pv, manner))).await;
+        let live: Vec<String> =
+            names.into_iter().zip(connected).filter_map(|(pv, live)| live.then_some(pv)).collect();
+        if live.is_empty() {
+            return;
+        }
+        let more = match manner {
+            Manner::Plain => None,
+            Manner::Safely => Some(("connected", true)),
+            Manner::ReadOnly => Some(("read_only", true)),
+        };
+        self.ack("subscribed", &live, more);
+    }
+
+    /// Counts the new names against the cap before anything waits.
+    fn reserve(&self, names: &[String]) -> bool {
+        let cap = self.gateway.settings.max_subscriptions_per_client;
+        let mut state = self.state.lock();
+        let current = state.live.len() + state.pending.len();
+        let new: Vec<&String> = names
+            .iter()
+            .filter(|pv| !state.live.contains_key(*pv) && !state.pending.contains(*pv))
+            .collect();
+        if cap > 0 && current + new.len() > cap {
+            let requested = names.len();
+            drop(state);
+            let text = format!(
+                "Subscribe would exceed max_subscriptions_per_client (cap={cap}, current={current}, requested={requested})."
+            );
+            let context = json!({ "cap": cap, "current": current, "requested": requested });
+            self.error(text, context.as_object().cloned().unwrap_or_default());
+            return false;
+        }
+        let new: Vec<String> = new.into_iter().cloned().collect();
+        state.pending.extend(new);
+        true
+    }
+
+    async fn connect(&self, pv: &str, manner: Manner) -> bool {
+        let connected = self.monitor(pv, manner).await;
+        let mut state = self.state.lock();
+        state.pending.remove(pv);
+        let Some(monitor) = connected else { return false };
+        monitor.subscribe(&Dialect::Pv, self.seat.session, &self.outbox);
+        state.live.insert(pv.to_owned(), monitor);
+        true
+    }
+
+    /// The monitor of the PV, once it is connected; otherwise the client has been told why not.
+    async fn monitor(&self, pv: &str, manner: Manner) -> Option<Arc<Monitor>> {
+        if let Err(refusal) = self.gateway.known_pv(pv) {
+            self.error(refusal.to_string(), about(pv));
+            return None;
+        }
+        let monitor = self.gateway.monitors.of(pv);
+        if monitor.connected(CONNECT_TIMEOUT).await.is_ok() {
+            return Some(monitor);
+        }
+        let seconds = CONNECT_TIMEOUT.as_secs_f64();
+        let failed = format!(
+            "PV {pv} subscription failed: {pv} could not connect within {seconds:?}-second timeout."
+        );
+        if manner == Manner::Safely {
+            self.error(failed, about(pv));
+        } else {
+            let mut context = about(pv);
+            context.insert("reason".into(), "pv_subscribe_failed".into());
+            self.error(format!("PV {pv} failed to subscribe: {failed}"), context);
+        }
+        None
+    }
+
+    fn unsubscribe(&self, names: &[String]) {
+        let mut state = self.state.lock();
+        for pv in names {
+            if let Some(monitor) = state.live.remove(pv) {
+                monitor.unsubscribe(&Dialect::Pv, self.seat.session);
+            }
+        }
+        drop(state);
+        self.ack("unsubscribed", names, None);
+    }
+
+    /// Sends the last values once more: of the named PVs, or of all.
+    fn refresh(&self, names: Vec<String>) {
+        let state = self.state.lock();
+        let names = if names.is_empty() { state.live.keys().cloned().collect() } else { names };
+        let known: Vec<String> =
+            names.into_iter().filter(|pv| state.live.contains_key(pv)).collect();
+        for pv in &known {
+            if let Some(monitor) = state.live.get(pv) {
+                monitor.refresh(&Dialect::Pv, &self.outbox, false);
+            }
+        }
+        drop(state);
+        self.ack("refreshed", &known, None);
+    }
+
+    async fn set(&self, received: &Received) {
+        let value = received.get("value").filter(|value| !value.is_null());
+        let (Some(pv), Some(value)) = (text(received, "pv"), value) else {
+            return self.error("pv and value fields required for set", Map::new());
+        };
+        let options = match set_options(received, "PVSetRequest") {
+            Ok(options) => options,
+            Err(text) => return self.error(text, about(pv)),
+        };
+        let request = PutRequest {
+            pv: pv.to_owned(),
+            value: value.clone(),
+            wait: !options.use_put,
+            use_complete: false,
+            timeout: options.timeout,
+            connection_timeout: None,
+            check_limits: None,
+        };
+        match put(&self.gateway, &request).await {
+            Ok(done) => {
+                let fields = json!({
+                    "pv": pv, "value": value, "success": true, "message": done.message(),
+                    "use_put": options.use_put,
+                });
+                let fields = fields.as_object().cloned().unwrap_or_default();
+                self.outbox.push(frames::envelope("set_complete", fields));
+            }
+            Err(error) => {
+                let mut context = about(pv);
+                match &error {
+                    PutError::Refused(Refusal::ReadOnlyMode) => context.clear(),
+                    PutError::Refused(Refusal::Locked { .. }) => {
+                        context.insert("locked".into(), true.into());
+                    }
+                    _ => {}
+                }
+                self.error(error.to_string(), context);
+            }
+        }
+    }
+
+    async fn stop(&self, received: &Received) {
+        let Some(device) = text(received, "device") else {
+            return self.error("device field required for stop", Map::new());
+        };
+        let stop = Command {
+            path: device.to_owned(),
+            method: "stop".to_owned(),
+            arguments: Arguments::Value(None),
+            timeout: None,
+            wait: true,
+            gate_reads: false,
+        };
+        match command(&self.gateway, stop).await {
+            Ok(outcome) => self.outbox.push(frames::stop_complete(device, &outcome.message)),
+            Err(error) => {
+                let context = Map::from_iter([("device".to_owned(), device.into())]);
+                self.error(error.to_string(), context);
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One connection: commands in, frames out, heartbeat, end. Generic over the transport, so that it
+//! is tested without sockets.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, close_code};
+use futures::stream::FuturesUnordered;
+use futures::{Sink, SinkExt, Stream, StreamExt};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::socket::command::Received;
+use crate::socket::frames;
+use crate::socket::lanes::{Keys, Lanes};
+use crate::socket::outbox::{Outbox, Slot};
+
+/// Most commands of one connection that are not done; the next ones wait in the socket.
+const COMMANDS_IN_FLIGHT: usize = 64;
+
+/// What a socket says and does.
+pub(crate) trait Protocol: Send + Sync {
+    /// What the command concerns: commands that concern the same thing run one after the other.
+    fn keys(&self, command: &Received) -> Keys;
+
+    /// Carries out one command; answers go to the outbox.
+    fn handle(&self, command: Received) -> impl Future<Output = ()> + Send;
+}
+
+/// How a session is run.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionSettings {
+    /// Time between two heartbeats; zero sends none.
+    pub(crate) heartbeat: Duration,
+    /// How long the closing frame may take.
+    pub(crate) close_timeout: Duration,
+    /// Ends the session.
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The client left.
+    Left,
+    /// The service stops.
+    Shutdown,
+    /// The client did not take the last heartbeat before the next was due.
+    Stalled,
+}
+
+impl End {
+    fn close_frame(self) -> Option<CloseFrame> {
+        let reason = match self {
+            Self::Left => return None,
+            Self::Shutdown => "Service shutting down",
+            Self::Stalled => "Heartbeat send failed",
+        };
+        Some(CloseFrame { code: close_code::AWAY, reason: reason.into() })
+    }
+}
+
+/// Runs the session until the client leaves, stalls, or the service stops. Commands that are still
+/// running are dropped at the end; what they have already written stays written.
+pub(crate) async fn run<S, R, E, P>(
+    mut sink: S,
+    stream: R,
+    outbox: &Arc<Outbox>,
+    protocol: &P,
+    settings: &SessionSettings,
+) -> End
+where
+    S: Sink<Message> + Unpin,
+    R: Stream<Item = Result<Message, E>> + Unpin,
+    P: Protocol,
+{
+    let end = tokio::select! {
+        () = write(&mut sink, outbox) => End::Left,
+        end = read(stream, outbox, protocol) => end,
+        () = beat(outbox, settings.heartbeat) => End::Stalled,
+        () = settings.shutdown.cancelled() => End::Shutdown,
+    };
+    if let Some(frame) = end.close_frame() {
+        let closing = sink.send(Message::Close(Some(frame)));
+        if timeout(settings.close_timeout, closing).await.is_err() {
+            tracing::debug!(?end, "the client did not take the closing frame");
+        }
+    }
+    end
+}
+
+/// Sends what is in the outbox; ends when the client is gone.
+async fn write<S: Sink<Message> + Unpin>(sink: &mut S, outbox: &Outbox) {
+    loop {
+        let message = outbox.next().await;
+        if sink.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Puts a heartbeat into the outbox at each interval; ends when the one before has not been taken.
+async fn beat(outbox: &Outbox, interval: Duration) {
+    if interval.is_zero() {
+        return std::future::pending().await;
+    }
+    let mut ticks = interval_at(Instant::now() + interval, interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if outbox.holds(Slot::Heartbeat) {
+            return;
+        }
+        outbox.put(Slot::Heartbeat, frames::envelope("heartbeat", Map::new()));
+    }
+}
+
+/// Takes commands and carries them out, as many at a time as their keys allow; ends when the client
+/// leaves.
+async fn read<R, E, P>(stream: R, outbox: &Outbox, protocol: &P) -> End
+where
+    R: Stream<Item = Result<Message, E>> + Unpin,
+    P: Protocol,
+{
+    let mut stream = pin!(stream);
+    let mut lanes = Lanes::default();
+    let mut running = FuturesUnordered::new();
+    loop {
+        while let Some((ticket, command)) = lanes.start() {
+            running.push(async move {
+                protocol.handle(command).await;
+                ticket
+            });
+        }
+        let next = async {
+            outbox.has_room().await;
+            stream.next().await
+        };
+        tokio::select! {
+            Some(ticket) = running.next(), if !running.is_empty() => lanes.finish(ticket),
+            received = next, if lanes.len() < COMMANDS_IN_FLIGHT => {
+                let text = match received {
+                    None | Some(Err(_) | Ok(Message::Close(_))) => return End::Left,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                    Some(Ok(Message::Text(text))) => text.to_string(),
+                    Some(Ok(Message::Binary(bytes))) => String::from_utf8_lossy(&bytes).into_owned(),
+                };
+                match serde_json::from_str(&text) {
+                    Ok(Value::Object(command)) => lanes.push(protocol.keys(&command), command),
+                    Ok(_) => outbox.push(frames::error("a command must be a JSON object", Map::new())),
+                    Err(error) => {
+                        outbox.push(frames::error(format!("invalid JSON: {error}"), Map::new()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "session/tests.rs"]
+mod tests;
