@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channels::PvClient;
+use crds::device::Framework;
 use crds::resolve::{Catalogue, resolve};
 use crds::{Device as DeviceResource, DeviceClass, DeviceSpec};
 use kube::Api;
@@ -58,7 +59,12 @@ impl Devices {
         pvs: &Arc<dyn PvClient>,
     ) {
         for spec in specs {
-            let device = epics::device(spec, resolve(spec, catalogue), pvs);
+            let class = catalogue.get(&spec.device_class);
+            let framework = spec
+                .framework
+                .or(class.map(|class| class.framework))
+                .unwrap_or(Framework::OphydSync);
+            let device = epics::device(spec, resolve(spec, catalogue), framework, pvs);
             self.insert(&spec.name, device);
         }
     }

@@ -26,6 +26,10 @@ pub struct Command {
 }
 
 /// What a worker is told to do.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one command at a time, and a box would be in every reader's way"
+)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Order {

@@ -46,23 +46,26 @@ pub struct Session {
 /// What the engine does.
 #[derive(Debug)]
 enum Work {
-    Idle(Engine<Outlet>),
+    Idle(Box<Engine<Outlet>>),
     Running(Running),
     /// The engine is gone; only while the session changes from one to the other, or after a failure of the engine itself.
     Gone,
 }
 
+/// What a plan's task returns: the engine for the next plan, and how this one ended.
+type Ended = (Box<Engine<Outlet>>, Finished);
+
 #[derive(Debug)]
 struct Running {
     item_uid: String,
     requests: mpsc::Sender<Request>,
-    task: JoinHandle<(Engine<Outlet>, Finished)>,
+    task: JoinHandle<Ended>,
 }
 
 impl Session {
     /// A session over `devices` that refuses commands of an epoch before `epoch`.
     pub fn new(devices: Devices, epoch: i64, engine: Engine<Outlet>) -> Self {
-        Self { devices, epoch, work: Work::Idle(engine) }
+        Self { devices, epoch, work: Work::Idle(Box::new(engine)) }
     }
 
     /// Obeys commands. When it returns, no plan is running and nothing moves.
@@ -91,7 +94,7 @@ impl Session {
     }
 
     /// The end of the running plan; never returns without one.
-    async fn plan_ended(&mut self) -> Result<(Engine<Outlet>, Finished), JoinError> {
+    async fn plan_ended(&mut self) -> Result<Ended, JoinError> {
         match &mut self.work {
             Work::Running(running) => (&mut running.task).await,
             Work::Idle(_) | Work::Gone => std::future::pending().await,
@@ -177,7 +180,7 @@ impl Session {
     async fn finished(
         &mut self,
         link: &Link,
-        ended: Result<(Engine<Outlet>, Finished), JoinError>,
+        ended: Result<Ended, JoinError>,
     ) -> Result<(), Leaving> {
         let item_uid = match std::mem::replace(&mut self.work, Work::Gone) {
             Work::Running(running) => running.item_uid,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use channels::PvClient;
 use crds::DeviceSpec;
+use crds::device::Framework;
 use crds::device_class::{Behaviour, Kind};
 use crds::resolve::{ResolvedDevice, Signal};
 use futures::future::try_join_all;
@@ -49,7 +50,7 @@ pub fn device(spec: &DeviceSpec, resolved: ResolvedDevice, pvs: &Arc<dyn PvClien
             kind: kind(spec, signal),
             attribute: signal.name.clone(),
             signal: Arc::new(PvSignal::new(
-                &field(&resolved, signal),
+                &field(&resolved, framework, signal),
                 signal,
                 part_class(signal),
                 pvs,
@@ -79,19 +80,21 @@ fn single_signal(resolved: &ResolvedDevice) -> Option<Signal> {
     })
 }
 
-/// Field name of a component: the motor's readback carries the name of the motor itself.
-fn field(resolved: &ResolvedDevice, signal: &Signal) -> String {
+/// Field name of a component, as its framework writes it. The motor's readback carries the name of the motor itself.
+fn field(resolved: &ResolvedDevice, framework: Framework, signal: &Signal) -> String {
     if resolved.behaviour == Behaviour::EpicsMotor && signal.name == "user_readback" {
-        resolved.name.clone()
-    } else {
-        format!("{}_{}", resolved.name, signal.name.replace('.', "_"))
+        return resolved.name.clone();
     }
+    let separator = match framework {
+        Framework::OphydSync => "_",
+        Framework::OphydAsync => "-",
+    };
+    format!("{}{separator}{}", resolved.name, signal.name.replace('.', separator))
 }
 
 fn kind(spec: &DeviceSpec, signal: &Signal) -> Kind {
-    let named = |list: &Option<Vec<String>>| {
-        list.as_ref().map(|names| names.iter().any(|name| *name == signal.name))
-    };
+    let named =
+        |list: &Option<Vec<String>>| list.as_ref().map(|names| names.contains(&signal.name));
     match (named(&spec.read_attrs), named(&spec.configuration_attrs)) {
         (Some(true), _) if signal.kind == Kind::Hinted => Kind::Hinted,
         (Some(true), _) => Kind::Normal,
@@ -129,6 +132,7 @@ fn operation(resolved: &ResolvedDevice, parts: &[Part]) -> Operation {
                     device: resolved.name.clone(),
                     readback: readback.unwrap_or_else(|| Arc::clone(&setpoint)),
                     setpoint,
+                    travel: first(&["low_limit_travel"]).zip(first(&["high_limit_travel"])),
                     done: first(DONE),
                     stop: first(STOPS),
                 }),

@@ -78,7 +78,7 @@ fn grid(name: &'static str, arguments: &Arguments<'_>) -> Result<Scan, PlanError
     let trajectory = Trajectory::Grid(axes);
     let motors = trajectory.motors();
     let points = trajectory
-        .len()
+        .points()
         .filter(|points| *points <= MOST_POINTS)
         .ok_or_else(|| PlanError::argument("args", "have more points than a scan can take"))?;
 

@@ -103,7 +103,7 @@ pub(super) async fn step_through(
     let mut read: Vec<DeviceRef> = detectors.to_vec();
     read.extend(trajectory.motors());
     let mut last: Vec<Option<Value>> = vec![None; trajectory.motors().len()];
-    for index in 0..trajectory.len().unwrap_or_default() {
+    for index in 0..trajectory.points().unwrap_or_default() {
         messages.send(Message::Checkpoint).await?;
         let group = messages.new_group();
         for ((motor, target), last) in trajectory.point(index).into_iter().zip(&mut last) {

@@ -82,7 +82,7 @@ impl Trajectory {
     }
 
     /// Number of points; `None` when it is beyond what a computer counts.
-    pub fn len(&self) -> Option<usize> {
+    pub fn points(&self) -> Option<usize> {
         match self {
             Self::Together(axes) => Some(axes.first().map_or(0, |axis| axis.positions.len())),
             Self::Grid(axes) => axes

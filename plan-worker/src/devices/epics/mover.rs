@@ -21,6 +21,8 @@ pub(super) struct Mover {
     pub(super) device: String,
     pub(super) setpoint: Arc<PvSignal>,
     pub(super) readback: Arc<PvSignal>,
+    /// Travel limits, for a record whose setpoint tells none.
+    pub(super) travel: Option<(Arc<PvSignal>, Arc<PvSignal>)>,
     pub(super) done: Option<Arc<PvSignal>>,
     pub(super) stop: Option<Arc<PvSignal>>,
 }
@@ -48,7 +50,7 @@ impl Mover {
                 reason: "it is not a number".into(),
             });
         };
-        if let Some((low, high)) = self.setpoint.limits(&self.device).await?
+        if let Some((low, high)) = self.limits().await?
             && !(low..=high).contains(&value)
         {
             return Err(DeviceError::Limits { device: self.device.clone(), value, low, high });
@@ -60,6 +62,21 @@ impl Mover {
         self.not_in_alarm(value).await
     }
 
+    /// The limits that a target has to keep: those of the setpoint, else the travel limits. Two equal limits are none, as in a
+    /// motor record.
+    async fn limits(&self) -> Result<Option<(f64, f64)>, DeviceError> {
+        let of_setpoint = self.setpoint.limits(&self.device).await?;
+        let (None, Some((low, high))) = (of_setpoint, &self.travel) else {
+            return Ok(of_setpoint);
+        };
+        let (low, high) = tokio::try_join!(
+            low.sample(&self.device, Want::Time),
+            high.sample(&self.device, Want::Time),
+        )?;
+        let limits = low.value.as_f64().zip(high.value.as_f64());
+        Ok(limits.filter(|(low, high)| low < high))
+    }
+
     /// Writes the target and waits until the device has come to rest.
     ///
     /// An IOC may call the write complete before the motor starts, or never; the done flag that falls and rises is what counts.
@@ -67,7 +84,7 @@ impl Mover {
     async fn until_done(&self, done: &PvSignal, target: f64) -> Result<(), DeviceError> {
         let mut flags = done.reader().updates();
         // The monitor has to be up before the move, or a quick move is missed.
-        done.sample(&self.device, Want::Time).await?;
+        done.watched(&self.device).await?;
         let target_value = json!(target);
         let put = self.setpoint.put(&self.device, &target_value);
         tokio::pin!(put);
@@ -88,7 +105,7 @@ impl Mover {
                     Ok(flag) => {
                         self.still_there(done, &flag)?;
                         match flag.value.as_f64() {
-                            Some(moving) if moving == 0.0 => started = true,
+                            Some(0.0) => started = true,
                             Some(_) if started => return Ok(()),
                             _ => {}
                         }

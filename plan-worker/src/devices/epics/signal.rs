@@ -9,7 +9,7 @@ use channels::{Metadata, PutMode, PvChannel, PvClient, PvError, Sample, Want};
 use crds::device_class::Kind;
 use crds::resolve::Signal;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::{
     DataKeys, Device, DeviceError, Hints, PythonClass, Reading, Readings, unix_time,
@@ -141,6 +141,19 @@ impl PvSignal {
             self.writer().get(Want::Control, READ_TIMEOUT).await.map_err(pv_error(device))?;
         let limits = sample.metadata.and_then(|metadata| metadata.control_limits);
         Ok(limits.filter(|(low, high)| low < high))
+    }
+
+    /// Waits until changes of the PV that is read come in by themselves.
+    pub(super) async fn watched(&self, device: &str) -> Result<(), DeviceError> {
+        let mut latest = self.reader().monitor();
+        let there = latest.wait_for(|sample| sample.as_ref().is_some_and(|now| now.connected));
+        match timeout(READ_TIMEOUT, there).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => {
+                let pv = self.read_pv.clone();
+                Err(pv_error(device)(PvError::NotFound { pv, timeout: READ_TIMEOUT }))
+            }
+        }
     }
 
     /// Waits until the PV reads `target`.
