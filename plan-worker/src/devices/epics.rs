@@ -33,7 +33,12 @@ const DONE: &[&str] = &["motor_done_move", "done"];
 const STOPS: &[&str] = &["motor_stop", "stop_signal"];
 
 /// The device that `resolved` describes.
-pub fn device(spec: &DeviceSpec, resolved: ResolvedDevice, pvs: &Arc<dyn PvClient>) -> DeviceRef {
+pub fn device(
+    spec: &DeviceSpec,
+    resolved: ResolvedDevice,
+    framework: Framework,
+    pvs: &Arc<dyn PvClient>,
+) -> DeviceRef {
     let class = PythonClass {
         name: resolved.ophyd_class.clone(),
         module: resolved.module.clone().unwrap_or_default(),

@@ -1,18 +1,22 @@
-//! The other end of a worker: a small queue server and a small Kubernetes API, on real sockets.
+//! The other end of a worker: a small queue server on a real socket, and the registry.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::extract::Path as Segments;
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use channels::PvClient;
+use crds::names::object_name;
+use crds::{Device, DeviceClass};
+use embedded::Embedded;
 use futures::{SinkExt, StreamExt};
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::PostParams;
 use plan_worker::Settings;
 use plan_worker::WorkerError;
 use plan_worker::protocol::{Command, Order, PATH, PlanCall, PlanOutcome, Report};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
@@ -23,29 +27,51 @@ use tokio_util::sync::CancellationToken;
 
 use crate::recorder::within;
 
-/// A namespace that holds `devices` and `classes` (their specs), as an API server lists it.
-pub(crate) fn cluster(devices: Vec<Value>, classes: Vec<Value>) -> kube::Client {
-    let list = move |Segments((_, plural)): Segments<(String, String)>| {
-        let (kind, specs) = match plural.as_str() {
-            "devices" => ("Device", devices.clone()),
-            "deviceclasses" => ("DeviceClass", classes.clone()),
-            _ => return std::future::ready(Err(StatusCode::NOT_FOUND)),
-        };
-        let items: Vec<Value> = specs
-            .into_iter()
-            .enumerate()
-            .map(|(number, spec)| json!({"metadata": {"name": format!("o{number}")}, "spec": spec}))
-            .collect();
-        std::future::ready(Ok(Json(json!({
-            "apiVersion": "beamline.dev/v1alpha1",
-            "kind": format!("{kind}List"),
-            "metadata": {"resourceVersion": "1"},
-            "items": items,
-        }))))
-    };
-    let router = Router::new()
-        .route("/apis/beamline.dev/v1alpha1/namespaces/{namespace}/{plural}", get(list));
-    kube::Client::new(router, "default")
+/// Where a worker finds its devices.
+pub(crate) struct Registry {
+    client: kube::Client,
+    _held: Option<(Embedded, TempDir)>,
+}
+
+impl Registry {
+    /// The API of one machine with `devices` and `classes`, given by their specs.
+    pub(crate) async fn of(devices: Vec<Value>, classes: Vec<Value>) -> Self {
+        let folder = TempDir::new().unwrap();
+        let settings =
+            embedded::Settings { path: folder.path().join("state.db"), crds: crds::all() };
+        let api = Embedded::open(settings).await.unwrap();
+        let client = api.client("default");
+        for (number, spec) in classes.into_iter().enumerate() {
+            let class = DeviceClass::new(&format!("class-{number}"), from_value(spec));
+            create(&client, &class).await;
+        }
+        for spec in devices {
+            let name = object_name(spec["name"].as_str().unwrap());
+            create(&client, &Device::new(&name, from_value(spec))).await;
+        }
+        Self { client, _held: Some((api, folder)) }
+    }
+
+    /// An API server that knows nothing of devices.
+    pub(crate) fn strange() -> Self {
+        Self { client: kube::Client::new(axum::Router::new(), "default"), _held: None }
+    }
+}
+
+fn from_value<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+async fn create<K>(client: &kube::Client, object: &K)
+where
+    K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Serialize,
+{
+    let api = kube::Api::<K>::default_namespaced(client.clone());
+    api.create(&PostParams::default(), object).await.unwrap();
 }
 
 /// A worker and the queue side of its connection.
@@ -55,13 +81,14 @@ pub(crate) struct Session {
     pub(crate) shutdown: CancellationToken,
     worker: JoinHandle<Result<(), WorkerError>>,
     epoch: i64,
+    _registry: Registry,
 }
 
 impl Session {
     /// Starts a worker that keeps its runs in `runs_dir`.
     pub(crate) async fn start(
         runs_dir: &Path,
-        client: kube::Client,
+        registry: Registry,
         pvs: Arc<dyn PvClient>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
@@ -77,6 +104,7 @@ impl Session {
         change(&mut settings);
         let shutdown = CancellationToken::new();
         let token = shutdown.clone();
+        let client = registry.client.clone();
         let worker =
             tokio::spawn(
                 async move { plan_worker::run(settings, client, "default", pvs, token).await },
@@ -90,7 +118,7 @@ impl Session {
         };
         let socket = within(accept_hdr_async(stream, look)).await.unwrap();
         assert_eq!(path, PATH);
-        Self { socket, authorization, shutdown, worker, epoch: 3 }
+        Self { socket, authorization, shutdown, worker, epoch: 3, _registry: registry }
     }
 
     /// The next report.

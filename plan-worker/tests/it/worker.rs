@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::{broadcast, watch};
 
 use crate::python;
-use crate::queue_side::{Session, cluster, documents, finished};
+use crate::queue_side::{Registry, Session, documents, finished};
 use crate::recorder::{call, none, within};
 
 /// A control system without any IOC.
@@ -63,7 +63,8 @@ impl PvChannel for Absent {
 }
 
 async fn start(folder: &TempDir) -> Session {
-    Session::start(folder.path(), cluster(Vec::new(), Vec::new()), Arc::new(NoIoc), |_| {}).await
+    let registry = Registry::of(Vec::new(), Vec::new()).await;
+    Session::start(folder.path(), registry, Arc::new(NoIoc), |_| {}).await
 }
 
 /// The documents of all runs in a folder, by run uid.
@@ -263,9 +264,10 @@ async fn only_active_devices_of_the_registry_are_in_the_environment_and_no_ioc_i
         json!({"name": name, "deviceClass": "ophyd.EpicsSignal", "prefix": format!("off:{name}"),
             "active": active})
     };
-    let client = cluster(vec![device("current", true), device("old", false)], vec![class]);
+    let devices = vec![device("current", true), device("old", false)];
+    let registry = Registry::of(devices, vec![class]).await;
     let folder = TempDir::new().unwrap();
-    let mut session = Session::start(folder.path(), client, Arc::new(NoIoc), |settings| {
+    let mut session = Session::start(folder.path(), registry, Arc::new(NoIoc), |settings| {
         settings.no_simulated_devices = true;
     })
     .await;
@@ -287,8 +289,7 @@ async fn only_active_devices_of_the_registry_are_in_the_environment_and_no_ioc_i
 #[tokio::test]
 async fn a_registry_that_cannot_be_read_is_reported_and_ends_the_worker() {
     let folder = TempDir::new().unwrap();
-    let client = kube::Client::new(axum::Router::new(), "default");
-    let session = Session::start(folder.path(), client, Arc::new(NoIoc), |_| {}).await;
+    let session = Session::start(folder.path(), Registry::strange(), Arc::new(NoIoc), |_| {}).await;
     let (reports, result) = session.end().await;
     assert!(matches!(result, Err(WorkerError::Open(_))), "{result:?}");
     let Some(Report::OpenFailed { message }) = reports.last() else { panic!("{reports:?}") };
@@ -320,8 +321,8 @@ async fn blueskys_remote_dispatcher_reads_the_published_documents() {
     let mut lines = BufReader::new(listener.stdout.take().unwrap()).lines();
 
     let folder = TempDir::new().unwrap();
-    let client = cluster(Vec::new(), Vec::new());
-    let mut session = Session::start(folder.path(), client, Arc::new(NoIoc), |settings| {
+    let registry = Registry::of(Vec::new(), Vec::new()).await;
+    let mut session = Session::start(folder.path(), registry, Arc::new(NoIoc), |settings| {
         settings.documents_address = Some(format!("tcp://127.0.0.1:{port}"));
     })
     .await;
