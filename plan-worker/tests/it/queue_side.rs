@@ -111,6 +111,7 @@ impl Session {
             );
         let (stream, _) = within(listener.accept()).await.unwrap();
         let (mut authorization, mut path) = (String::new(), String::new());
+        #[allow(clippy::result_large_err, reason = "the signature is the library's")]
         let look = |request: &Request, response: Response| {
             authorization = request.headers()["authorization"].to_str().unwrap().to_owned();
             path = request.uri().path().to_owned();
