@@ -39,6 +39,9 @@ impl Catalogue {
     }
 }
 
+/// Name under which the Python services keep the prefix of a device among its PVs.
+const PREFIX: &str = "prefix";
+
 /// A device with everything that its class says about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedDevice {
@@ -124,7 +127,7 @@ fn signals(device: &DeviceSpec, class: Option<&DeviceClassSpec>) -> Vec<Signal> 
     if class.is_some_and(|class| class.behaviour == Behaviour::Signal) {
         write_elsewhere(device, &mut signals);
     }
-    for (name, pv) in &device.pvs {
+    for (name, pv) in device.pvs.iter().filter(|_| gives_pvs(device)) {
         if !components.iter().any(|component| component.name == *name) {
             signals.push(Signal {
                 name: name.clone(),
@@ -139,10 +142,16 @@ fn signals(device: &DeviceSpec, class: Option<&DeviceClassSpec>) -> Vec<Signal> 
     signals
 }
 
+/// Whether the spec itself says which PVs the device has. An entry `prefix` alone does not: it is what the Python services
+/// keep of a device whose components they do not know.
+pub fn gives_pvs(device: &DeviceSpec) -> bool {
+    device.pvs.keys().any(|name| name != PREFIX)
+}
+
 fn class_signal(component: &Component, device: &DeviceSpec, base: Option<&str>) -> Option<Signal> {
     let given = device.pvs.get(&component.name);
     let derived = match (&component.suffix, base) {
-        (Some(suffix), Some(base)) if device.pvs.is_empty() && !component.needs_instance => {
+        (Some(suffix), Some(base)) if !gives_pvs(device) && !component.needs_instance => {
             Some(format!("{base}{suffix}"))
         }
         _ => None,
@@ -183,14 +192,14 @@ fn base(device: &DeviceSpec) -> Option<String> {
     let named = ["prefix", "read_pv"].iter().find_map(|key| kwargs.get(*key)).cloned();
     match first.or(named) {
         Some(Value::String(text)) => Some(text),
-        _ => device.prefix.clone(),
+        _ => device.prefix.as_ref().or(device.pvs.get(PREFIX)).cloned(),
     }
 }
 
-/// The PV prefix of a device: as written, or the first argument when that is a string with a colon.
+/// The PV prefix of a device: as written, or its PV `prefix`, or the first argument when that is a string with a colon.
 pub fn prefix(device: &DeviceSpec) -> Option<String> {
-    if device.prefix.is_some() {
-        return device.prefix.clone();
+    if let Some(prefix) = device.prefix.as_ref().or(device.pvs.get(PREFIX)) {
+        return Some(prefix.clone());
     }
     match device.rendered_args().first() {
         Some(Value::String(text)) if text.contains(':') => Some(text.clone()),
@@ -247,6 +256,17 @@ mod tests {
         );
         assert_eq!(resolved.label, DeviceLabel::Detector);
         assert_eq!(resolved.ophyd_class, "Det");
+    }
+
+    #[test]
+    fn a_pv_called_prefix_is_the_prefix() {
+        let spec = device(serde_json::json!({
+            "name": "m", "deviceClass": "lab.Det", "pvs": {"prefix": "P"}
+        }));
+        let resolved = resolve(&spec, &catalogue());
+        let names: Vec<&str> = resolved.signals.iter().map(|signal| signal.pv.as_str()).collect();
+        assert_eq!(names, ["P:det", "P:Acquire"]);
+        assert_eq!(prefix(&spec).as_deref(), Some("P"));
     }
 
     #[test]

@@ -1,1 +1,25 @@
-//! placeholder
+//! The registry: the configuration API of a beamline (port 8004, contract
+//! registry-and-direct-control §1).
+//!
+//! Devices and PVs are custom resources. This service answers from an in-memory [`index`] that
+//! watches feed; it writes to the Kubernetes API and nowhere else, and a write is visible to the
+//! next read. [`history`] keeps the audit log and the change feed, [`locks`] has the rules of
+//! device locks.
+
+mod address;
+mod component;
+mod device;
+mod export;
+mod history;
+mod http;
+mod index;
+mod locks;
+mod pv_health;
+mod registry;
+mod server;
+mod settings;
+mod store;
+
+pub use http::interface;
+pub use server::{RunError, Server};
+pub use settings::Settings;

@@ -241,9 +241,9 @@ impl<'v> Fields<'v, '_> {
         self.object.contains_key(name)
     }
 
-    /// The names of all members that the client gave, in its order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.object.keys().map(String::as_str)
+    /// All members, for a model that reads them later.
+    pub fn members(&self) -> &'v Map<String, Value> {
+        self.object
     }
 
     /// The reader, for a rule over several fields.

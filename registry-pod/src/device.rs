@@ -1,0 +1,188 @@
+//! A device as the configuration API shows it: metadata and instantiation spec (contract §1.3).
+//!
+//! What the spec of the resource leaves out is derived from the device's class, so that a manifest
+//! of four lines answers like a full happi entry.
+
+pub(crate) mod create;
+pub(crate) mod managed;
+pub(crate) mod update;
+
+use crds::device::{DeviceLabel, Framework};
+use crds::device_class::Kind;
+use crds::resolve::{self, Catalogue, ResolvedDevice, Signal};
+use crds::{Device, DeviceSpec};
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+/// The words of [`DeviceLabel`] on the wire, in the order in which errors list them.
+pub(crate) const LABELS: &[&str] = &["motor", "detector", "signal", "flyer", "readable", "device"];
+/// The words of [`Framework`] on the wire.
+pub(crate) const FRAMEWORKS: &[&str] = &["ophyd-sync", "ophyd-async"];
+/// The one component of a device that is a signal.
+const READBACK: &str = "readback";
+/// Bytes of the fingerprint that tells two states of a device apart.
+const DIGEST_BYTES: usize = 8;
+
+/// What a device is and can do.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct DeviceMetadata {
+    pub(crate) name: String,
+    #[schema(value_type = String)]
+    pub(crate) device_label: DeviceLabel,
+    pub(crate) ophyd_class: String,
+    pub(crate) module: Option<String>,
+    pub(crate) is_movable: bool,
+    pub(crate) is_flyable: bool,
+    pub(crate) is_readable: bool,
+    pub(crate) is_triggerable: bool,
+    pub(crate) is_stageable: bool,
+    pub(crate) is_configurable: bool,
+    pub(crate) is_pausable: bool,
+    pub(crate) is_stoppable: bool,
+    pub(crate) is_subscribable: bool,
+    pub(crate) is_checkable: bool,
+    pub(crate) writes_external_assets: bool,
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub(crate) pvs: IndexMap<String, String>,
+    #[schema(value_type = Option<Object>)]
+    pub(crate) hints: Option<Map<String, Value>>,
+    pub(crate) read_attrs: Vec<String>,
+    pub(crate) configuration_attrs: Vec<String>,
+    pub(crate) parent: Option<String>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) beamline: Option<String>,
+    pub(crate) location_group: Option<String>,
+    pub(crate) functional_group: Option<String>,
+    pub(crate) documentation: Option<String>,
+}
+
+/// How a device is constructed in Python.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct DeviceInstantiationSpec {
+    pub(crate) name: String,
+    pub(crate) device_class: String,
+    pub(crate) args: Vec<Value>,
+    #[schema(value_type = Object)]
+    pub(crate) kwargs: Map<String, Value>,
+    pub(crate) active: bool,
+    #[schema(value_type = Option<String>)]
+    pub(crate) framework: Option<Framework>,
+}
+
+impl DeviceMetadata {
+    /// The metadata of `spec`, completed from its class.
+    pub(crate) fn of(spec: &DeviceSpec, catalogue: &Catalogue) -> Self {
+        let resolved = resolve::resolve(spec, catalogue);
+        let able = resolved.capabilities;
+        Self {
+            name: spec.name.clone(),
+            device_label: resolved.label,
+            ophyd_class: resolved.ophyd_class.clone(),
+            module: resolved.module.clone(),
+            is_movable: able.movable,
+            is_flyable: able.flyable,
+            is_readable: able.readable,
+            is_triggerable: able.triggerable,
+            is_stageable: able.stageable,
+            is_configurable: able.configurable,
+            is_pausable: able.pausable,
+            is_stoppable: able.stoppable,
+            is_subscribable: able.subscribable,
+            is_checkable: able.checkable,
+            writes_external_assets: able.writes_external_assets,
+            pvs: pvs(spec, &resolved),
+            hints: spec.hints.clone(),
+            read_attrs: spec.read_attrs.clone().unwrap_or_else(|| {
+                names(&resolved, |kind| matches!(kind, Kind::Hinted | Kind::Normal))
+            }),
+            configuration_attrs: spec
+                .configuration_attrs
+                .clone()
+                .unwrap_or_else(|| names(&resolved, |kind| kind == Kind::Config)),
+            parent: spec.parent.clone(),
+            labels: spec.labels.clone(),
+            beamline: spec.beamline.clone(),
+            location_group: spec.location_group.clone(),
+            functional_group: spec.functional_group.clone(),
+            documentation: spec.documentation.clone(),
+        }
+    }
+}
+
+/// PVs as given; where none are, those of the class; where the class is unknown, the bare prefix,
+/// as the Python service does for a class that it cannot import.
+fn pvs(spec: &DeviceSpec, resolved: &ResolvedDevice) -> IndexMap<String, String> {
+    let derived = resolved.signals.iter().flat_map(shown_pvs);
+    let pvs: IndexMap<String, String> = if resolve::gives_pvs(spec) {
+        spec.pvs.clone().into_iter().collect()
+    } else {
+        derived.collect()
+    };
+    match resolve::prefix(spec) {
+        Some(prefix) if pvs.is_empty() => [("prefix".to_owned(), prefix)].into(),
+        _ => pvs,
+    }
+}
+
+/// A signal is shown with the PV that it is named after; a lone signal that reads one PV and writes
+/// another with both.
+fn shown_pvs(signal: &Signal) -> Vec<(String, String)> {
+    if signal.name == READBACK && signal.pv != signal.readback_pv {
+        return vec![
+            (READBACK.to_owned(), signal.readback_pv.clone()),
+            ("setpoint".to_owned(), signal.pv.clone()),
+        ];
+    }
+    vec![(signal.name.clone(), signal.pv.clone())]
+}
+
+fn names(resolved: &ResolvedDevice, wanted: impl Fn(Kind) -> bool) -> Vec<String> {
+    let signals = resolved.signals.iter().filter(|signal| wanted(signal.kind));
+    signals.map(|signal| signal.name.clone()).collect()
+}
+
+impl DeviceInstantiationSpec {
+    /// The instantiation spec of `device`, with the templates filled in.
+    pub(crate) fn of(device: &Device) -> Self {
+        let spec = &device.spec;
+        Self {
+            name: spec.name.clone(),
+            device_class: spec.device_class.clone(),
+            args: spec.rendered_args(),
+            kwargs: spec.rendered_kwargs(),
+            active: device.is_active(),
+            framework: spec.framework,
+        }
+    }
+}
+
+/// A fingerprint of everything that the API shows of a device. Equal means that nobody needs to
+/// hear of a change.
+pub(crate) fn digest(metadata: &DeviceMetadata, spec: &DeviceInstantiationSpec) -> String {
+    let shown = serde_json::to_vec(&(metadata, spec)).unwrap_or_default();
+    let hash = Sha256::digest(&shown);
+    hash.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether `name` can be a device name: addressable as one path segment of the API.
+pub(crate) fn is_device_name(name: &str) -> bool {
+    is_pv_name(name) && !name.contains('/')
+}
+
+/// Whether `name` can be the name of a PV: printable ASCII without blanks.
+pub(crate) fn is_pv_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| (0x21..=0x7e).contains(&byte))
+}
+
+/// Whether `class` lies under one of the allowed import paths. No path allowed means all are.
+pub(crate) fn class_is_allowed(class: &str, allowlist: &[String]) -> bool {
+    allowlist.is_empty()
+        || allowlist.iter().any(|prefix| {
+            class.strip_prefix(prefix.as_str()).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('.') || prefix.ends_with('.')
+            })
+        })
+}

@@ -1,0 +1,110 @@
+//! Notices changes that came past this service, and gives them their row in the history.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{NewRow, Operation, details};
+use crate::index::Entry;
+use crate::registry::Registry;
+
+/// Wait before trying again when the history cannot be written.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Compares devices with the history until `shutdown`. `first_start` says that the history was
+/// created just now, so that what is there was not added but found.
+pub(crate) async fn run(registry: Arc<Registry>, first_start: bool, shutdown: CancellationToken) {
+    let mut known = HashMap::new();
+    let mut found = if first_start { Operation::Seed } else { Operation::Add };
+    let everything: Vec<String> = registry
+        .look(|index| index.devices().keys().cloned().collect::<Vec<_>>())
+        .into_iter()
+        .chain(registry.journal.look(|log| log.recorded_devices().cloned().collect::<Vec<_>>()))
+        .collect();
+    registry.may_lack_rows(everything);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = registry.has_unrecorded.notified() => {}
+        }
+        let names = registry.take_unrecorded();
+        let rows: Vec<NewRow> = names
+            .iter()
+            .filter_map(|name| missing_row(&registry, name, &mut known, found))
+            .collect();
+        found = Operation::Add;
+        if rows.is_empty() {
+            continue;
+        }
+        // The error itself was logged by the writer.
+        if registry.journal.append_news(rows).await.is_err() {
+            tokio::time::sleep(RETRY).await;
+            registry.may_lack_rows(names);
+        }
+    }
+}
+
+/// The row that the history lacks about a device, if it lacks one.
+fn missing_row(
+    registry: &Registry,
+    name: &str,
+    known: &mut HashMap<String, Arc<Entry>>,
+    found: Operation,
+) -> Option<NewRow> {
+    let entry = registry.look(|index| index.device(name).cloned());
+    let recorded = registry.journal.look(|log| log.recorded(name).map(ToOwned::to_owned));
+    let before = match &entry {
+        Some(entry) => known.insert(name.to_owned(), Arc::clone(entry)),
+        None => known.remove(name),
+    };
+    let row = match (&entry, recorded) {
+        (None, None) => return None,
+        (None, Some(_)) => {
+            let details = before.as_deref().map(details::delete);
+            NewRow::new(name, Operation::Delete, details.as_ref())
+        }
+        (Some(entry), Some(recorded)) if recorded == entry.digest => return None,
+        (Some(entry), None) => {
+            let details = match found {
+                Operation::Seed => details::seed(),
+                _ => details::add(entry),
+            };
+            NewRow::of(entry, found, Some(&details))
+        }
+        (Some(entry), Some(_)) => change(before.as_deref(), entry),
+    };
+    Some(row)
+}
+
+/// The row of a change, as precise as what was known before allows.
+fn change(before: Option<&Entry>, after: &Entry) -> NewRow {
+    let changed = before.map(|before| changed_fields(before, after)).unwrap_or_default();
+    let active = after.spec.active;
+    if changed == ["spec.active"] {
+        let operation = if active { Operation::Enable } else { Operation::Disable };
+        return NewRow::of(after, operation, Some(&details::active(active)));
+    }
+    NewRow::of(after, Operation::Update, details::update(&changed).as_ref())
+}
+
+fn changed_fields(before: &Entry, after: &Entry) -> Vec<String> {
+    let differing = |before: serde_json::Value, after: serde_json::Value, prefix: &str| {
+        let after = after.as_object().cloned().unwrap_or_default();
+        let changed = after.into_iter().filter(|(name, value)| before.get(name) != Some(value));
+        changed.map(|(name, _)| format!("{prefix}{name}")).collect::<Vec<_>>()
+    };
+    let json = |value: Result<serde_json::Value, _>| value.unwrap_or_default();
+    let mut changed = differing(
+        json(serde_json::to_value(&before.metadata)),
+        json(serde_json::to_value(&after.metadata)),
+        "",
+    );
+    changed.extend(differing(
+        json(serde_json::to_value(&before.spec)),
+        json(serde_json::to_value(&after.spec)),
+        "spec.",
+    ));
+    changed
+}

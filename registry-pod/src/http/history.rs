@@ -1,0 +1,142 @@
+//! Audit history and change feed (contract §1.6).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use service::ApiError;
+use service::validation::{Fields, Model, Query, kinds};
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::errors::{DEVICE_PERSISTENCE, check_writable};
+use crate::device::{DeviceInstantiationSpec, DeviceMetadata};
+use crate::history::Operation;
+use crate::index::Entry;
+
+/// Rows of a history request that names no limit.
+const DEFAULT_LIMIT: i64 = 1000;
+/// Most rows of a history request.
+const MAX_LIMIT: i64 = 10_000;
+
+/// One row of the audit history.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceAuditEntry {
+    id: u64,
+    device_name: String,
+    #[schema(value_type = String)]
+    operation: Operation,
+    timestamp: f64,
+    details: Option<String>,
+}
+
+pub(crate) struct HistoryQuery {
+    device_name: Option<String>,
+    limit: usize,
+}
+
+impl Model for HistoryQuery {
+    fn read(fields: &mut Fields<'_, '_>) -> Option<Self> {
+        let device_name = fields.optional("device_name", kinds::string);
+        let limit =
+            fields.default("limit", kinds::integer_within(1, Some(MAX_LIMIT)), DEFAULT_LIMIT);
+        let limit = usize::try_from(limit?).unwrap_or_default();
+        Some(Self { device_name: device_name?, limit })
+    }
+}
+
+/// The newest rows first.
+#[utoipa::path(get, path = "/api/v1/devices/history", tag = "Device Management",
+    params(("device_name" = Option<String>, Query), ("limit" = Option<u64>, Query)),
+    responses((status = 200, body = Vec<DeviceAuditEntry>)))]
+pub(crate) async fn list_device_history(
+    State(registry): Shared,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Json<Vec<DeviceAuditEntry>>, ApiError> {
+    check_writable(&registry, DEVICE_PERSISTENCE)?;
+    if query.device_name.as_ref().is_some_and(|name| name.contains('\0')) {
+        let detail = "device_name must not contain NUL (0x00) characters";
+        return Err(ApiError::unprocessable(detail));
+    }
+    let device = query.device_name.as_deref().filter(|name| !name.is_empty());
+    Ok(Json(registry.journal.look(|log| {
+        let rows = log.newest(device, query.limit);
+        rows.map(|(id, row)| DeviceAuditEntry {
+            id,
+            device_name: row.device_name.clone(),
+            operation: row.operation,
+            timestamp: row.timestamp,
+            details: row.details.clone(),
+        })
+        .collect()
+    })))
+}
+
+/// A device that changed, with its state of now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceChangeEntry {
+    device_name: String,
+    op: &'static str,
+    version: u64,
+    metadata: Option<DeviceMetadata>,
+    spec: Option<DeviceInstantiationSpec>,
+}
+
+impl DeviceChangeEntry {
+    fn new(version: u64, device_name: String, now: Option<Arc<Entry>>) -> Self {
+        let op = if now.is_some() { "upsert" } else { "delete" };
+        let metadata = now.as_ref().map(|entry| entry.metadata.clone());
+        let spec = now.map(|entry| entry.spec.clone());
+        Self { device_name, op, version, metadata, spec }
+    }
+}
+
+/// What changed since a version.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceChangesResponse {
+    current_version: u64,
+    service_epoch: String,
+    reset_occurred: bool,
+    changes: Vec<DeviceChangeEntry>,
+}
+
+pub(crate) struct ChangesQuery {
+    since_version: u64,
+}
+
+impl Model for ChangesQuery {
+    fn read(fields: &mut Fields<'_, '_>) -> Option<Self> {
+        let since = fields.default("since_version", kinds::integer_within(0, None), 0)?;
+        Some(Self { since_version: u64::try_from(since).unwrap_or_default() })
+    }
+}
+
+/// Devices that changed since `since_version`, oldest change first.
+#[utoipa::path(get, path = "/api/v1/devices/changes", tag = "Device Management",
+    params(("since_version" = Option<u64>, Query)),
+    responses((status = 200, body = DeviceChangesResponse)))]
+pub(crate) async fn get_device_changes(
+    State(registry): Shared,
+    Query(query): Query<ChangesQuery>,
+) -> Result<Json<DeviceChangesResponse>, ApiError> {
+    check_writable(&registry, DEVICE_PERSISTENCE)?;
+    // The log first: a state newer than its row is harmless, an older one would be missed.
+    let (version, epoch, changes) = registry.look(|index| {
+        registry.journal.look(|log| {
+            let changes = log.changes(query.since_version, index.devices().keys());
+            (log.version(), log.epoch().to_owned(), changes)
+        })
+    });
+    let devices = changes.devices.into_iter();
+    let changes_of_now = devices.map(|(version, name)| {
+        let now = registry.look(|index| index.device(&name).cloned());
+        DeviceChangeEntry::new(version, name, now)
+    });
+    Ok(Json(DeviceChangesResponse {
+        current_version: version,
+        service_epoch: epoch,
+        reset_occurred: changes.reset_occurred,
+        changes: changes_of_now.collect(),
+    }))
+}

@@ -1,0 +1,141 @@
+//! The registry of one namespace: what is known, the history, and the way to change both.
+//!
+//! Everything that a request handler needs, shared by clones of an `Arc`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crds::{Device, DeviceLocks, ProcessVariable};
+use kube::{Api, Client};
+use parking_lot::{Mutex, RwLock};
+use service::health::Readiness;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::Settings;
+use crate::history::journal::Journal;
+use crate::index::Index;
+use crate::pv_health::PvHealth;
+
+/// Longest wait until a write shows up in the index.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) settings: Settings,
+    pub(crate) readiness: Readiness,
+    pub(crate) journal: Journal,
+    pub(crate) devices: Api<Device>,
+    pub(crate) pvs: Api<ProcessVariable>,
+    pub(crate) locks: Api<DeviceLocks>,
+    pub(crate) pv_health: Mutex<PvHealth>,
+    /// One change of the lock table at a time, so that this process never competes with itself.
+    pub(crate) lock_turn: Semaphore,
+    index: RwLock<Index>,
+    /// Counts changes of the index.
+    revision: watch::Sender<u64>,
+    /// Devices whose history may lack a row.
+    unrecorded: Mutex<BTreeSet<String>>,
+    pub(crate) has_unrecorded: Notify,
+    /// Devices that a request is changing: their rows are on the way.
+    in_flight: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Registry {
+    pub(crate) fn new(
+        settings: Settings,
+        client: &Client,
+        namespace: &str,
+        journal: Journal,
+        readiness: Readiness,
+        index: Index,
+    ) -> Self {
+        Self {
+            settings,
+            readiness,
+            journal,
+            devices: Api::namespaced(client.clone(), namespace),
+            pvs: Api::namespaced(client.clone(), namespace),
+            locks: Api::namespaced(client.clone(), namespace),
+            pv_health: Mutex::default(),
+            lock_turn: Semaphore::new(1),
+            index: RwLock::new(index),
+            revision: watch::Sender::new(0),
+            unrecorded: Mutex::default(),
+            has_unrecorded: Notify::new(),
+            in_flight: Mutex::default(),
+        }
+    }
+
+    /// Looks something up.
+    pub(crate) fn look<T>(&self, question: impl FnOnce(&Index) -> T) -> T {
+        question(&self.index.read())
+    }
+
+    /// Changes the index; `change` answers the devices that it touched.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Index) -> Vec<String>) {
+        let touched = change(&mut self.index.write());
+        self.revision.send_modify(|revision| *revision += 1);
+        self.may_lack_rows(touched);
+    }
+
+    /// Waits until everything was listed once.
+    pub(crate) async fn loaded(&self) {
+        let mut revision = self.revision.subscribe();
+        revision.wait_for(|_| self.readiness.reason().is_none()).await.ok();
+    }
+
+    /// Waits until `seen` holds, for a bounded time. Answers whether it does.
+    pub(crate) async fn wait_until(&self, seen: impl Fn(&Index) -> bool) -> bool {
+        let mut revision = self.revision.subscribe();
+        let wait = revision.wait_for(|_| seen(&self.index.read()));
+        let visible = matches!(tokio::time::timeout(VISIBLE_WITHIN, wait).await, Ok(Ok(_)));
+        if !visible {
+            tracing::warn!("a write is stored but has not come back by watch yet");
+        }
+        visible
+    }
+
+    /// Asks the observer to compare these devices with the history.
+    pub(crate) fn may_lack_rows(&self, devices: impl IntoIterator<Item = String>) {
+        self.unrecorded.lock().extend(devices);
+        self.has_unrecorded.notify_one();
+    }
+
+    /// The devices to compare with the history now. Those being changed stay for later.
+    pub(crate) fn take_unrecorded(&self) -> BTreeSet<String> {
+        let in_flight = self.in_flight.lock();
+        let mut unrecorded = self.unrecorded.lock();
+        let (later, now) =
+            std::mem::take(&mut *unrecorded).into_iter().partition(|n| in_flight.contains_key(n));
+        *unrecorded = later;
+        now
+    }
+
+    /// Marks a device as being changed by a request, which appends the row itself.
+    pub(crate) fn changing(&self, device: &str) -> Changing<'_> {
+        *self.in_flight.lock().entry(device.to_owned()).or_default() += 1;
+        Changing { registry: self, device: device.to_owned() }
+    }
+}
+
+/// A change in progress; whatever becomes of it, the observer looks afterwards.
+#[derive(Debug)]
+pub(crate) struct Changing<'a> {
+    registry: &'a Registry,
+    device: String,
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        let mut in_flight = self.registry.in_flight.lock();
+        if let Some(count) = in_flight.get_mut(&self.device) {
+            *count -= 1;
+            if *count == 0 {
+                in_flight.remove(&self.device);
+            }
+        }
+        drop(in_flight);
+        self.registry.may_lack_rows([self.device.clone()]);
+    }
+}

@@ -1,0 +1,79 @@
+//! Settings of the registry, under their upstream names (contract §1.10).
+
+use clap::Args;
+use service::settings::{Cors, JsonList, json_list, lax_bool};
+
+/// Settings of the registry.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on.
+    #[arg(long = "registry-host", env = "CONFIG_HOST", default_value = "127.0.0.1")]
+    pub host: String,
+    /// Port to listen on.
+    #[arg(long = "registry-port", env = "CONFIG_PORT", default_value_t = 8004)]
+    pub port: u16,
+    /// Browser origins that may call, as a JSON list.
+    #[arg(long = "registry-cors-origins", env = "CONFIG_CORS_ORIGINS", default_value = "[\"*\"]", value_parser = json_list)]
+    pub cors_origins: JsonList,
+    /// Whether browsers may send credentials; without effect while all origins are allowed.
+    #[arg(long = "registry-cors-allow-credentials", env = "CONFIG_CORS_ALLOW_CREDENTIALS", default_value = "false", value_parser = lax_bool)]
+    pub cors_allow_credentials: bool,
+    /// Whether devices can be changed over this API. Off, every write answers 501.
+    #[arg(long = "registry-writable", env = "CONFIG_DEVICE_CHANGE_HISTORY_ENABLED", default_value = "true", value_parser = lax_bool)]
+    pub writable: bool,
+    /// Whether any lock locks every device, until the API says otherwise.
+    #[arg(long = "registry-lock-all", env = "CONFIG_LOCK_ALL", default_value = "false", value_parser = lax_bool)]
+    pub lock_all: bool,
+    /// Seconds after which a lock that is not renewed lapses; 0 means never.
+    #[arg(
+        long = "registry-lock-lease-ttl-seconds",
+        env = "CONFIG_LOCK_LEASE_TTL_SECONDS",
+        default_value_t = 0.0
+    )]
+    pub lock_lease_ttl_seconds: f64,
+    /// Import paths that a device class must lie under, as a JSON list; empty allows all.
+    #[arg(long = "registry-device-class-allowlist", env = "CONFIG_DEVICE_CLASS_ALLOWLIST", default_value = "[]", value_parser = json_list)]
+    pub device_class_allowlist: JsonList,
+    /// Whether objects that are synced from git may be edited over this API.
+    #[arg(long = "registry-runtime-edits", env = "CONFIG_RUNTIME_EDITS", default_value = "false", value_parser = lax_bool)]
+    pub runtime_edits: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 8004,
+            cors_origins: JsonList(vec!["*".to_owned()]),
+            cors_allow_credentials: false,
+            writable: true,
+            lock_all: false,
+            lock_lease_ttl_seconds: 0.0,
+            device_class_allowlist: JsonList::default(),
+            runtime_edits: false,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn cors(&self) -> Cors {
+        Cors {
+            origins: self.cors_origins.0.clone(),
+            allow_credentials: self.cors_allow_credentials,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, FromArgMatches};
+
+    use super::Settings;
+
+    #[test]
+    fn the_defaults_of_the_command_line_are_the_defaults() {
+        let command = Settings::augment_args(clap::Command::new("registry"));
+        let parsed = Settings::from_arg_matches(&command.get_matches_from(["registry"])).unwrap();
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Settings::default()));
+    }
+}

@@ -1,0 +1,288 @@
+//! A registry on its own store, and a client that checks what holds for every answer.
+
+use std::time::Duration;
+
+use crds::{Device, DeviceSpec};
+use embedded::Embedded;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use registry_pod::{Server, Settings};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const NAMESPACE: &str = "default";
+/// Longest wait for something that must come true.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running registry and everything around it.
+pub(crate) struct Lab {
+    store: Embedded,
+    base: String,
+    http: reqwest::Client,
+    shutdown: CancellationToken,
+    server: JoinHandle<()>,
+    settings: Settings,
+    directory: TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    /// The body, with the status checked.
+    #[track_caller]
+    pub(crate) fn of(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self.json()
+    }
+
+    /// The exact body, with the status checked.
+    #[track_caller]
+    pub(crate) fn is(self, status: u16, text: &str) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.text, text);
+    }
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings { port: 0, ..Settings::default() }
+}
+
+impl Lab {
+    /// An empty registry.
+    pub(crate) async fn new(settings: Settings) -> Self {
+        let directory = TempDir::new().unwrap();
+        Self::open(directory, settings, Vec::new()).await
+    }
+
+    /// A registry that finds these devices at its first start.
+    pub(crate) async fn with(specs: Vec<DeviceSpec>) -> Self {
+        Self::open(TempDir::new().unwrap(), settings(), specs).await
+    }
+
+    async fn open(directory: TempDir, settings: Settings, specs: Vec<DeviceSpec>) -> Self {
+        let path = directory.path().join("state.db");
+        let store = Embedded::open(embedded::Settings { path, crds: crds::all() }).await.unwrap();
+        let devices: Api<Device> = Api::namespaced(store.client(NAMESPACE), NAMESPACE);
+        for spec in specs {
+            let device = Device::new(&crds::names::object_name(&spec.name), spec);
+            devices.create(&PostParams::default(), &device).await.unwrap();
+        }
+        let shutdown = CancellationToken::new();
+        let bound = Server::bind(settings.clone()).await.unwrap();
+        let base = format!("http://{}", bound.addr());
+        let client = store.client(NAMESPACE);
+        let stop = shutdown.clone();
+        let server =
+            tokio::spawn(async move { bound.serve(client, NAMESPACE, stop).await.unwrap() });
+        let http = reqwest::Client::new();
+        let lab = Self { store, base, http, shutdown, server, settings, directory };
+        lab.until(async || lab.get("/ready").await.status == StatusCode::OK).await;
+        lab
+    }
+
+    /// Stops everything; afterwards nothing remains but the file.
+    async fn stop(self) -> (TempDir, Settings) {
+        self.shutdown.cancel();
+        self.server.await.unwrap();
+        self.store.close().await;
+        (self.directory, self.settings)
+    }
+
+    /// Stops everything and starts again on the same file; `meanwhile` changes it in between.
+    pub(crate) async fn restart(self, meanwhile: impl AsyncFnOnce(Client)) -> Self {
+        let (directory, settings) = self.stop().await;
+        let path = directory.path().join("state.db");
+        let store = Embedded::open(embedded::Settings { path, crds: crds::all() }).await.unwrap();
+        meanwhile(store.client(NAMESPACE)).await;
+        store.close().await;
+        Self::open(directory, settings, Vec::new()).await
+    }
+
+    /// A second registry on the same store.
+    pub(crate) async fn replica(&self) -> (String, CancellationToken) {
+        let bound = Server::bind(settings()).await.unwrap();
+        let base = format!("http://{}", bound.addr());
+        let (client, stop) = (self.store.client(NAMESPACE), self.shutdown.child_token());
+        let token = stop.clone();
+        tokio::spawn(async move { bound.serve(client, NAMESPACE, token).await.unwrap() });
+        self.until(async || {
+            let ready = self.http.get(format!("{base}/ready")).send().await;
+            ready.is_ok_and(|ready| ready.status() == StatusCode::OK)
+        })
+        .await;
+        (base, stop)
+    }
+
+    /// The store, past the registry: what `kubectl` does.
+    pub(crate) fn objects<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.store.client(NAMESPACE), NAMESPACE)
+    }
+
+    pub(crate) async fn until(&self, holds: impl AsyncFn() -> bool) {
+        let wait = async {
+            while !holds().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("did not come true in time");
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.send_to(&self.base, method, path, body).await
+    }
+
+    pub(crate) async fn send_to(
+        &self,
+        base: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = self.http.request(method, format!("{base}{path}"));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        assert!(headers["vary"].to_str().unwrap().eq_ignore_ascii_case("origin"));
+        Answer { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(&body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, Some(&body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str) -> Answer {
+        self.send(Method::PATCH, path, None).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// Operation and device of all history rows, oldest first.
+    pub(crate) async fn history(&self) -> Vec<(String, String)> {
+        let rows = self.get("/api/v1/devices/history?limit=10000").await.of(200);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let rows = rows.as_array().unwrap().iter().rev();
+        rows.map(|row| (text(&row["operation"]), text(&row["device_name"]))).collect()
+    }
+}
+
+/// A device for `POST /api/v1/devices`.
+pub(crate) fn new_device(name: &str, pv: &str) -> Value {
+    json!({
+        "metadata": {
+            "name": name, "device_label": "signal", "ophyd_class": "EpicsSignal",
+            "is_readable": true, "is_movable": true, "pvs": { "readback": pv },
+        },
+        "instantiation_spec": {
+            "name": name, "device_class": "ophyd.signal.EpicsSignal", "args": [pv],
+            "kwargs": { "name": name },
+        },
+    })
+}
+
+pub(crate) fn spec(spec: Value) -> DeviceSpec {
+    serde_json::from_value(spec).unwrap()
+}
+
+/// The three devices that the recorded answers of the Python service are about.
+pub(crate) fn mock() -> Vec<DeviceSpec> {
+    vec![
+        spec(json!({
+            "name": "sample_x", "deviceClass": "ophyd.EpicsMotor", "args": ["BL01:SAMPLE:X"],
+            "kwargs": { "name": "sample_x" }, "ophydClass": "EpicsMotor", "deviceLabel": "motor",
+            "module": "ophyd.epics_motor",
+            "capabilities": {
+                "movable": true, "readable": true, "triggerable": true, "stageable": true,
+                "configurable": true, "stoppable": true, "subscribable": true, "checkable": true,
+            },
+            "pvs": {
+                "user_readback": "BL01:SAMPLE:X.RBV", "user_setpoint": "BL01:SAMPLE:X",
+                "velocity": "BL01:SAMPLE:X.VELO",
+            },
+            "hints": { "fields": ["sample_x"] },
+            "readAttrs": ["user_readback", "user_setpoint"],
+            "configurationAttrs": ["velocity", "acceleration"],
+        })),
+        spec(json!({
+            "name": "det1", "deviceClass": "ophyd.EpicsScaler", "args": ["BL01:DET1:"],
+            "kwargs": { "name": "det1" }, "deviceLabel": "detector", "module": "ophyd.scaler",
+            "pvs": { "count": "BL01:DET1:CNT", "preset_time": "BL01:DET1:PRESET" },
+        })),
+        spec(json!({
+            "name": "cam1", "deviceClass": "ophyd.areadetector.detectors.SimDetector",
+            "args": ["BL01:CAM1:"], "kwargs": { "name": "cam1" }, "deviceLabel": "detector",
+            "pvs": {
+                "image": "BL01:CAM1:image1:ArrayData",
+                "image.array_size.width": "BL01:CAM1:image1:ArraySize0",
+                "stats.total": "BL01:CAM1:Stats1:Total_RBV",
+            },
+        })),
+    ]
+}
+
+/// The devices of the mini beamline: name, class, prefix.
+pub(crate) const MINI: [(&str, &str, &str); 26] = [
+    ("spot", "localdevs.Spot", "mini:dot"),
+    ("pinhole", "localdevs.Det", "mini:ph"),
+    ("edge", "localdevs.Det", "mini:edge"),
+    ("slit", "localdevs.Det", "mini:slit"),
+    ("motor_spotx", "ophyd.signal.EpicsSignal", "mini:dot:mtrx"),
+    ("motor_spoty", "ophyd.signal.EpicsSignal", "mini:dot:mtry"),
+    ("motor_ph", "ophyd.signal.EpicsSignal", "mini:ph:mtr"),
+    ("motor_edge", "ophyd.signal.EpicsSignal", "mini:edge:mtr"),
+    ("motor_slit", "ophyd.signal.EpicsSignal", "mini:slit:mtr"),
+    ("beam_current", "ophyd.signal.EpicsSignal", "mini:current"),
+    ("spot_det", "ophyd.signal.EpicsSignal", "mini:dot:det"),
+    ("spot_img_sum", "ophyd.signal.EpicsSignal", "mini:dot:img_sum"),
+    ("spot_exp", "ophyd.signal.EpicsSignal", "mini:dot:exp"),
+    ("spot_shutter_open", "ophyd.signal.EpicsSignal", "mini:dot:shutter_open"),
+    ("pinhole_det", "ophyd.signal.EpicsSignal", "mini:ph:det"),
+    ("pinhole_exp", "ophyd.signal.EpicsSignal", "mini:ph:exp"),
+    ("motor_ph_vel", "ophyd.signal.EpicsSignal", "mini:ph:vel"),
+    ("motor_ph_tick_rate", "ophyd.signal.EpicsSignal", "mini:ph:mtr_tick_rate"),
+    ("edge_det", "ophyd.signal.EpicsSignal", "mini:edge:det"),
+    ("edge_exp", "ophyd.signal.EpicsSignal", "mini:edge:exp"),
+    ("motor_edge_vel", "ophyd.signal.EpicsSignal", "mini:edge:vel"),
+    ("motor_edge_tick_rate", "ophyd.signal.EpicsSignal", "mini:edge:mtr_tick_rate"),
+    ("slit_det", "ophyd.signal.EpicsSignal", "mini:slit:det"),
+    ("slit_exp", "ophyd.signal.EpicsSignal", "mini:slit:exp"),
+    ("motor_slit_vel", "ophyd.signal.EpicsSignal", "mini:slit:vel"),
+    ("motor_slit_tick_rate", "ophyd.signal.EpicsSignal", "mini:slit:mtr_tick_rate"),
+];
+
+pub(crate) fn mini_beamline() -> Vec<DeviceSpec> {
+    let devices = MINI.into_iter().map(|(name, class, prefix)| {
+        spec(json!({
+            "name": name, "deviceClass": class, "prefix": prefix, "args": ["{{prefix}}"],
+            "kwargs": { "name": "{{name}}" },
+        }))
+    });
+    devices.collect()
+}

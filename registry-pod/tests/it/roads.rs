@@ -1,0 +1,154 @@
+//! Changes that come past the registry: what kubectl, Argo CD or another replica write.
+
+use crds::Device;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, mock, new_device, settings, spec};
+
+fn plain(name: &str, pv: &str) -> Device {
+    let spec = spec(json!({ "name": name, "deviceClass": "ophyd.EpicsSignal", "prefix": pv }));
+    Device::new(&crds::names::object_name(name), spec)
+}
+
+async fn since(lab: &Lab, version: u64) -> Value {
+    lab.get(&format!("/api/v1/devices/changes?since_version={version}")).await.of(200)
+}
+
+#[tokio::test]
+async fn changes_by_kubectl_appear_in_the_feed_and_the_history() {
+    let lab = Lab::with(mock()).await;
+    let devices = lab.objects::<Device>();
+    lab.until(async || since(&lab, 0).await["current_version"] == 3).await;
+    let epoch = since(&lab, 0).await["service_epoch"].clone();
+
+    devices.create(&PostParams::default(), &plain("k1", "K:1")).await.unwrap();
+    lab.until(async || since(&lab, 3).await["changes"][0]["op"] == "upsert").await;
+    let feed = since(&lab, 3).await;
+    assert_eq!(feed["changes"][0]["metadata"]["pvs"], json!({ "readback": "K:1" }));
+    assert_eq!(feed["changes"][0]["spec"]["args"], json!(["K:1"]));
+    assert_eq!(lab.get("/api/v1/pvs/K:1").await.of(200)["device_name"], "k1");
+
+    let patch = json!({ "spec": { "documentation": "by hand" } });
+    devices.patch("k1", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    lab.until(async || since(&lab, 4).await["current_version"] == 5).await;
+    let patch = json!({ "metadata": { "annotations": { "beamline.dev/active": "false" } } });
+    devices.patch("k1", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    lab.until(async || since(&lab, 5).await["current_version"] == 6).await;
+    assert_eq!(lab.get("/api/v1/devices/k1/status").await.of(200)["enabled"], false);
+    // What the API does not show is nobody's news.
+    let patch = json!({ "metadata": { "labels": { "any": "thing" } } });
+    devices.patch("k1", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+
+    devices.delete("k1", &DeleteParams::default()).await.unwrap();
+    lab.until(async || since(&lab, 6).await["changes"][0]["op"] == "delete").await;
+    assert_eq!(since(&lab, 6).await["changes"][0]["metadata"], Value::Null);
+    assert_eq!(since(&lab, 0).await["service_epoch"], epoch);
+    let rows = lab.get("/api/v1/devices/history?device_name=k1").await.of(200);
+    let rows: Vec<_> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            (
+                row["id"].as_u64().unwrap(),
+                row["operation"].as_str().unwrap(),
+                row["details"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            (7, "delete", Some(r#"{"ophyd_class": "EpicsSignal", "device_label": "signal"}"#)),
+            (6, "disable", Some(r#"{"field": "active", "old": true, "new": false}"#)),
+            (5, "update", Some(r#"{"changed_fields": ["documentation"]}"#)),
+            (4, "add", Some(r#"{"device_label": "signal", "ophyd_class": "EpicsSignal"}"#)),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_change_over_the_api_is_recorded_once() {
+    let lab = Lab::new(settings()).await;
+    for at in 0..10 {
+        lab.post("/api/v1/devices", new_device(&format!("d{at}"), "P")).await.of(201);
+    }
+    lab.delete("/api/v1/devices/d0").await.of(200);
+    // A change past the registry is recorded after everything before it.
+    lab.objects::<Device>().create(&PostParams::default(), &plain("last", "K:1")).await.unwrap();
+    lab.until(async || lab.history().await.last().is_some_and(|(_, name)| name == "last")).await;
+    let history = lab.history().await;
+    assert_eq!(history.len(), 12, "{history:?}");
+    assert_eq!(history[10], ("delete".to_owned(), "d0".to_owned()));
+}
+
+#[tokio::test]
+async fn what_git_owns_is_changed_in_git_but_can_be_switched_off() {
+    let lab = Lab::new(settings()).await;
+    let mut device = plain("g1", "G:1");
+    let label = ("kustomize.toolkit.fluxcd.io/name".to_owned(), "lab".to_owned());
+    device.metadata.labels = Some([label].into());
+    let devices = lab.objects::<Device>();
+    devices.create(&PostParams::default(), &device).await.unwrap();
+    lab.until(async || lab.get("/api/v1/devices/g1").await.status == 200).await;
+    let detail = r#"{"detail":"Device 'g1' is synced from git by Flux kustomization 'lab'; change it there"}"#;
+    lab.put("/api/v1/devices/g1", json!({ "metadata": { "documentation": "x" } }))
+        .await
+        .is(409, detail);
+    lab.delete("/api/v1/devices/g1").await.is(409, detail);
+    lab.post("/api/v1/registry/clear", json!({})).await.of(409);
+    lab.patch("/api/v1/devices/g1/disable").await.of(200);
+    let stored = devices.get("g1").await.unwrap();
+    assert!(stored.spec.active, "git's own field is untouched");
+    assert!(!stored.is_active());
+}
+
+#[tokio::test]
+async fn a_reset_keeps_what_manifests_say_and_a_clear_keeps_nothing() {
+    let lab = Lab::with(mock()).await;
+    lab.post("/api/v1/devices", new_device("extra", "P")).await.of(201);
+    lab.post("/api/v1/pvs", json!({ "pv_name": "S:1" })).await.of(201);
+    lab.patch("/api/v1/devices/det1/disable").await.of(200);
+    let lock = json!({ "device_names": ["cam1"], "item_id": "i", "plan_name": "p" });
+    lab.post("/api/v1/devices/lock", lock).await.of(200);
+    let before = since(&lab, 0).await;
+    lab.post("/api/v1/registry/reset", json!({})).await.is(
+        200,
+        r#"{"success":true,"device_name":"*","operation":"reset","message":"Registry reset and re-seeded with 3 devices from profile"}"#,
+    );
+    assert_eq!(lab.get("/api/v1/devices").await.of(200), json!(["cam1", "det1", "sample_x"]));
+    assert_eq!(lab.get("/api/v1/devices/det1/status").await.of(200)["enabled"], true);
+    assert_eq!(lab.get("/api/v1/devices/cam1/status").await.of(200)["lock_status"], "unlocked");
+    let version = before["current_version"].as_u64().unwrap();
+    let after = since(&lab, version).await;
+    assert_eq!(after["reset_occurred"], true);
+    assert_ne!(after["service_epoch"], before["service_epoch"]);
+    let upserts = after["changes"].as_array().unwrap();
+    assert!(upserts.len() == 3 && upserts.iter().all(|change| change["op"] == "upsert"));
+
+    lab.post("/api/v1/registry/clear", json!({})).await.is(
+        200,
+        r#"{"success":true,"device_name":"*","operation":"clear","message":"Registry cleared. 0 devices. Use CRUD or EE sync to populate."}"#,
+    );
+    assert_eq!(lab.get("/api/v1/devices-info").await.of(200), json!({}));
+    assert_eq!(lab.get("/api/v1/pvs").await.of(200)["pvs"], json!(["S:1"]));
+    let feed = since(&lab, 0).await;
+    assert!(feed["changes"].as_array().unwrap().iter().all(|change| change["op"] == "delete"));
+    assert_eq!(lab.history().await.last().unwrap().0, "reset");
+}
+
+#[tokio::test]
+async fn a_replica_answers_what_the_other_wrote() {
+    let lab = Lab::new(settings()).await;
+    let (replica, _stop) = lab.replica().await;
+    lab.post("/api/v1/devices", new_device("m", "P")).await.of(201);
+    let history = async || {
+        let path = "/api/v1/devices/history";
+        lab.send_to(&replica, reqwest::Method::GET, path, None).await.of(200)
+    };
+    lab.until(async || history().await[0]["operation"] == "add").await;
+    let path = "/api/v1/devices/m";
+    lab.until(async || lab.send_to(&replica, reqwest::Method::GET, path, None).await.status == 200)
+        .await;
+}
