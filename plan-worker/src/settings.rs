@@ -27,9 +27,39 @@ pub struct Settings {
     #[arg(long, env = "BEAMLINE_WORKER_DOCUMENTS_ADDRESS")]
     pub documents_address: Option<String>,
 
+    /// Address of the Kubernetes API, such as `http://127.0.0.1:8443`; without it, as `kubectl` finds it.
+    #[arg(long, env = "BEAMLINE_API_SERVER")]
+    pub api_server: Option<http::Uri>,
+
     /// Leave out the simulated devices.
     #[arg(long, env = "BEAMLINE_WORKER_NO_SIMULATED_DEVICES")]
     pub no_simulated_devices: bool,
+}
+
+impl Settings {
+    /// A client of the API that the settings name, with `namespace` as its default.
+    ///
+    /// # Errors
+    /// When there is no configuration, or it cannot be followed.
+    pub async fn client(&self, namespace: &str) -> Result<kube::Client, ClientError> {
+        let mut config = match &self.api_server {
+            Some(address) => kube::Config::new(address.clone()),
+            None => kube::Config::infer().await?,
+        };
+        config.default_namespace = namespace.to_owned();
+        Ok(kube::Client::try_from(config)?)
+    }
+}
+
+/// There is no way to the Kubernetes API.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nothing says where it is.
+    #[error("failed to find the Kubernetes API: {0}")]
+    Config(#[from] kube::config::InferConfigError),
+    /// What is said cannot be followed.
+    #[error("failed to set up the client of the Kubernetes API: {0}")]
+    Client(#[from] kube::Error),
 }
 
 /// A secret that no log shows.

@@ -30,7 +30,7 @@ use crate::recorder::within;
 /// Where a worker finds its devices.
 pub(crate) struct Registry {
     client: kube::Client,
-    _held: Option<(Embedded, TempDir)>,
+    held: Option<(Arc<Embedded>, TempDir)>,
 }
 
 impl Registry {
@@ -49,12 +49,34 @@ impl Registry {
             let name = object_name(spec["name"].as_str().unwrap());
             create(&client, &Device::new(&name, from_value(spec))).await;
         }
-        Self { client, _held: Some((api, folder)) }
+        Self { client, held: Some((Arc::new(api), folder)) }
+    }
+
+    /// The same over HTTP, with the client that a worker makes of the address.
+    pub(crate) async fn over_http(self) -> (Self, CancellationToken) {
+        let (api, folder) = self.held.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let command = clap::Command::new("worker");
+        let command = <Settings as clap::Args>::augment_args(command);
+        let matches = command.get_matches_from([
+            "worker",
+            "--connect-to=ws://127.0.0.1:1",
+            "--token=once",
+            "--runs-dir=runs",
+            &format!("--api-server={address}"),
+        ]);
+        let settings = <Settings as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
+        let client = settings.client("default").await.unwrap();
+        let shutdown = CancellationToken::new();
+        let (server, stop) = (Arc::clone(&api), shutdown.clone());
+        tokio::spawn(async move { server.serve(listener, stop).await.unwrap() });
+        (Self { client, held: Some((api, folder)) }, shutdown)
     }
 
     /// An API server that knows nothing of devices.
     pub(crate) fn strange() -> Self {
-        Self { client: kube::Client::new(axum::Router::new(), "default"), _held: None }
+        Self { client: kube::Client::new(axum::Router::new(), "default"), held: None }
     }
 }
 
@@ -99,6 +121,7 @@ impl Session {
             epoch: 3,
             runs_dir: runs_dir.to_owned(),
             documents_address: None,
+            api_server: None,
             no_simulated_devices: false,
         };
         change(&mut settings);

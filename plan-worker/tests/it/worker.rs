@@ -266,6 +266,8 @@ async fn only_active_devices_of_the_registry_are_in_the_environment_and_no_ioc_i
     };
     let devices = vec![device("current", true), device("old", false)];
     let registry = Registry::of(devices, vec![class]).await;
+    let (registry, stop) = registry.over_http().await;
+    let _stop = stop.drop_guard();
     let folder = TempDir::new().unwrap();
     let mut session = Session::start(folder.path(), registry, Arc::new(NoIoc), |settings| {
         settings.no_simulated_devices = true;
