@@ -20,6 +20,7 @@ pub type Writes = Vec<Vec<Write>>;
 
 /// What a request comes to.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one exists at a time and is moved once")]
 pub enum Outcome {
     /// The answer; nothing has to be stored.
     Reply(Reply),
@@ -29,6 +30,7 @@ pub enum Outcome {
 
 /// What becomes true once a write is durable.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one exists at a time and is moved once")]
 pub enum Change {
     /// These entries are in the queue; the writes that created them begin at that index.
     Insert(Vec<Entry>, usize),

@@ -49,5 +49,10 @@ fn offset(text: &[u8], error: &serde_json::Error) -> usize {
         .map(<[u8]>::len)
         .sum();
     let column = if error.is_eof() { error.column() } else { error.column().saturating_sub(1) };
-    before + column
+    let offset = (before + column).min(text.len());
+    if !error.to_string().starts_with("expected ident") {
+        return offset;
+    }
+    // A word that is none of null, true, false: Python names its beginning.
+    text[..offset].iter().rposition(|byte| !byte.is_ascii_alphabetic()).map_or(0, |i| i + 1)
 }

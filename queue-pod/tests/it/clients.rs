@@ -1,0 +1,108 @@
+//! The real Python clients against the running server.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::fixture::{Machine, Pod, opened};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The interpreter of the repository's virtual environment. Without one the caller skips, loudly; under CI that is a failure.
+fn interpreter() -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+    if python.exists() {
+        return Some(python);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing", python.display());
+    eprintln!("SKIPPED: {} is missing", python.display());
+    None
+}
+
+/// Runs a script of `tests/clients` and answers what it printed.
+async fn run(script: &str, arguments: &[&str]) -> Option<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+    let child = Command::new(interpreter()?)
+        .arg(&script)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+    let (out, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{} failed:\n{out}\n{errors}", script.display());
+    Some(out.into_owned())
+}
+
+/// One request over 0MQ with libzmq, sent as it is; `None` without Python.
+pub(crate) async fn zmq_raw(pod: &Pod, frame: &str) -> Option<Value> {
+    let out = run("request.py", &[&pod.control, frame]).await?;
+    Some(serde_json::from_str(&out).unwrap())
+}
+
+/// One method over 0MQ.
+pub(crate) async fn zmq(pod: &Pod, method: &str, params: Value) -> Option<Value> {
+    zmq_raw(pod, &json!({ "method": method, "params": params }).to_string()).await
+}
+
+#[tokio::test]
+async fn requests_that_are_none_are_refused_as_by_the_python_server() {
+    let machine = Machine::new().await;
+    let pod = machine.serve().await;
+    for (frame, text) in [
+        (
+            "not json",
+            "Failed to decode the request: JSON decode error: Expecting value: line 1 column 1 (char 0)",
+        ),
+        ("[1,2]", "Incorrect request type: <class 'list'>. Dictionary is expected"),
+        ("5", "Incorrect request type: <class 'int'>. Dictionary is expected"),
+        ("\"abc\"", "Failed to decode the request: abc"),
+        ("{}", "Invalid request format: method is not specified: {}"),
+        (
+            r#"{"method":"status","zz":1}"#,
+            "Request contains unexpected keys ['zz']. Allowed keys: ('method', 'params')",
+        ),
+        (r#"{"method":"bogus"}"#, "Unknown method 'bogus'"),
+        (r#"{"method":["status"]}"#, "unhashable type: 'list'"),
+        (
+            r#"{"method":"queue_item_add","params":{"item":5}}"#,
+            "argument of type 'int' is not iterable",
+        ),
+        (
+            r#"{"method":"queue_get","params":{"x":1}}"#,
+            "Error: API request contains unsupported parameters: 'x'. Supported parameters: []",
+        ),
+        (r#"{"method":"config_get","params":null}"#, "'NoneType' object is not iterable"),
+        (r#"{"method":"re_metadata"}"#, "Handler for the command 're_metadata' is not implemented"),
+    ] {
+        let Some(reply) = zmq_raw(&pod, frame).await else { return };
+        assert_eq!(reply["success"], false, "{frame}");
+        assert_eq!(reply["msg"], text, "{frame}");
+    }
+    pod.stop().await;
+}
+
+#[tokio::test]
+async fn the_python_api_works_over_0mq_and_http() {
+    let machine = Machine::new().await;
+    let (pod, _operator) = opened(&machine).await;
+    for transport in ["zmq", "http"] {
+        run("manager_api.py", &[transport, &pod.control, &pod.info, &pod.url]).await;
+    }
+    pod.stop().await;
+}
+
+#[tokio::test]
+async fn the_qserver_command_works() {
+    let machine = Machine::new().await;
+    let (pod, _operator) = opened(&machine).await;
+    run("qserver.py", &[&pod.control]).await;
+    pod.stop().await;
+}

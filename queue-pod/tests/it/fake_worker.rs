@@ -1,0 +1,174 @@
+//! A worker that speaks the real protocol over a real WebSocket, and fails on demand.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crds::PlanWorker;
+use futures::{SinkExt, StreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use parking_lot::Mutex;
+use plan_worker::protocol::{
+    Command, ExitStatus, Order, PlanCall, PlanOutcome, Report, RunEntry, VERSION,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Connects as a worker would.
+pub(crate) async fn connect(address: &str, token: &str) -> Result<Socket, Box<tungstenite::Error>> {
+    let mut request = address.into_client_request().map_err(Box::new)?;
+    let value = format!("Bearer {token}").parse().unwrap();
+    request.headers_mut().insert("authorization", value);
+    tokio_tungstenite::connect_async(request).await.map(|(socket, _)| socket).map_err(Box::new)
+}
+
+/// The token of a worker, as the operator reads it.
+pub(crate) async fn token(client: &Client, name: &str) -> String {
+    let secrets: Api<Secret> = Api::default_namespaced(client.clone());
+    let data = secrets.get(name).await.unwrap().data.unwrap();
+    String::from_utf8(data["token"].0.clone()).unwrap()
+}
+
+/// What the workers saw.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Plans that were ordered, with the state of their resource at that moment.
+    pub(crate) ran: Vec<(PlanCall, Option<String>)>,
+}
+
+/// Starts a worker for every `PlanWorker`, and ends it when that is deleted.
+pub(crate) struct Operator {
+    task: JoinHandle<()>,
+    pub(crate) seen: Arc<Mutex<Seen>>,
+}
+
+impl Operator {
+    pub(crate) fn start(client: Client) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let task = tokio::spawn(operate(client, seen.clone()));
+        Self { task, seen }
+    }
+
+    /// Names of the plans that were ordered.
+    pub(crate) fn ran(&self) -> Vec<String> {
+        self.seen.lock().ran.iter().map(|(call, _)| call.name.clone()).collect()
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn operate(client: Client, seen: Arc<Mutex<Seen>>) {
+    let workers: Api<PlanWorker> = Api::default_namespaced(client.clone());
+    let mut started = HashSet::new();
+    let mut running = tokio::task::JoinSet::new();
+    loop {
+        for worker in workers.list(&ListParams::default()).await.unwrap() {
+            if started.insert(worker.name_any()) {
+                running.spawn(work(client.clone(), worker, seen.clone()));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
+    let token = token(&client, &worker.spec.token_secret).await;
+    let Ok(mut socket) = connect(&worker.spec.connect_to, &token).await else { return };
+    say(&mut socket, Report::Hello { version: VERSION, engine: "fake".to_owned(), pid: 1 }).await;
+    let plan = |name: &str| {
+        let num = json!({"name": "num", "kind": {"name": "POSITIONAL_OR_KEYWORD", "value": 1}, "default": "1"});
+        (
+            name.to_owned(),
+            json!({ "name": name, "properties": {"is_generator": true}, "parameters": [num] }),
+        )
+    };
+    let plans = ["quick", "other", "fail", "wait", "die"].map(plan);
+    let plans = Value::Object(plans.into_iter().collect());
+    say(&mut socket, Report::Ready { plans, devices: json!({"det": {"classname": "Det"}}) }).await;
+    let mut current = None;
+    while let Some(Ok(frame)) = socket.next().await {
+        let Message::Text(text) = frame else { continue };
+        let command: Command = serde_json::from_str(&text).unwrap();
+        assert_eq!(command.epoch, worker.spec.epoch);
+        match command.order {
+            Order::RunPlan { plan } => {
+                let items: Api<crds::QueueItem> = Api::default_namespaced(client.clone());
+                let stored = items.list(&ListParams::default()).await.unwrap();
+                let state = stored
+                    .into_iter()
+                    .find(|item| item.spec.item_uid.as_deref() == Some(&plan.item_uid))
+                    .and_then(|item| item.status)
+                    .map(|status| format!("{:?}", status.state));
+                seen.lock().ran.push((plan.clone(), state));
+                if !run(&mut socket, &plan, &mut current).await {
+                    return;
+                }
+            }
+            Order::Pause { .. } => re_state(&mut socket, "paused").await,
+            Order::Resume => re_state(&mut socket, "running").await,
+            Order::Stop => finish(&mut socket, &mut current, ExitStatus::Stopped).await,
+            Order::Abort => finish(&mut socket, &mut current, ExitStatus::Aborted).await,
+            Order::Halt => finish(&mut socket, &mut current, ExitStatus::Halted).await,
+            Order::Close => {
+                say(&mut socket, Report::Closing).await;
+                let _ = socket.close(None).await;
+                return;
+            }
+        }
+    }
+}
+
+/// Begins a plan; `wait` ends only by an order, `die` takes the worker with it.
+async fn run(socket: &mut Socket, plan: &PlanCall, current: &mut Option<String>) -> bool {
+    *current = Some(plan.item_uid.clone());
+    re_state(socket, "running").await;
+    let uid = format!("run-of-{}", plan.item_uid);
+    let run = RunEntry { uid, scan_id: 1, is_open: true, exit_status: None };
+    say(socket, Report::Runs { runs: vec![run] }).await;
+    match plan.name.as_str() {
+        "die" => return false,
+        "wait" => {}
+        "fail" => finish(socket, current, ExitStatus::Failed).await,
+        _ => finish(socket, current, ExitStatus::Completed).await,
+    }
+    true
+}
+
+async fn finish(socket: &mut Socket, current: &mut Option<String>, exit_status: ExitStatus) {
+    let Some(item_uid) = current.take() else { return };
+    let failed = exit_status == ExitStatus::Failed;
+    let text = |text: &str| if failed { text.to_owned() } else { String::new() };
+    re_state(socket, "idle").await;
+    let outcome = PlanOutcome {
+        run_uids: vec![format!("run-of-{item_uid}")],
+        item_uid,
+        exit_status,
+        scan_ids: vec![1],
+        message: text("Plan failed: on purpose"),
+        traceback: text("somewhere"),
+    };
+    say(socket, Report::PlanFinished { outcome }).await;
+}
+
+async fn re_state(socket: &mut Socket, state: &str) {
+    let state = state.to_owned();
+    say(socket, Report::ReState { state, deferred_pause_requested: false }).await;
+}
+
+pub(crate) async fn say(socket: &mut Socket, report: Report) {
+    let text = serde_json::to_string(&report).unwrap();
+    // The server may have gone first.
+    let _ = socket.send(Message::Text(text.into())).await;
+}

@@ -1,0 +1,12 @@
+//! The queue server over its sockets: on the real embedded API, with a worker that speaks the real protocol.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod clients;
+mod crashes;
+mod environment;
+mod fake_worker;
+mod fixture;
+mod noise;
+mod plans;
+mod queueing;
+mod resources;
