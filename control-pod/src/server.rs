@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channels::PvClient;
+use crds::DeviceClassSpec;
 use kube::Client;
 use service::http::{BindError, Listener, ServeError};
 use thiserror::Error;
@@ -25,6 +26,9 @@ pub enum ServerError {
     /// The port cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The shipped device classes cannot be read.
+    #[error(transparent)]
+    Catalogue(#[from] crds::catalogue::Error),
     /// Accepting connections failed for good.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -33,19 +37,21 @@ pub enum ServerError {
 /// Direct control with its port bound, not serving yet.
 #[derive(Debug)]
 pub struct Server {
+    shipped: Vec<DeviceClassSpec>,
     listener: Listener,
     settings: Settings,
 }
 
 impl Server {
-    /// Binds the port.
+    /// Binds the port and reads the shipped device classes.
     ///
     /// # Errors
     /// One line that names the service, the address and the reason.
     pub async fn bind(settings: Settings) -> Result<Self, ServerError> {
+        let shipped = crds::catalogue::shipped()?.into_iter().map(|class| class.spec).collect();
         let addr = format!("{}:{}", settings.host, settings.port);
         let listener = Listener::bind(&addr, "direct control").await?;
-        Ok(Self { listener, settings })
+        Ok(Self { shipped, listener, settings })
     }
 
     /// Where it listens.
@@ -66,7 +72,7 @@ impl Server {
         pvs: Arc<dyn PvClient>,
         shutdown: CancellationToken,
     ) -> Result<(), ServerError> {
-        let Self { listener, settings } = self;
+        let Self { shipped, listener, settings } = self;
         if settings.global_read_only {
             tracing::warn!(
                 "read-only mode: every write is refused (DIRECT_CONTROL_GLOBAL_READ_ONLY=true)"
@@ -76,7 +82,7 @@ impl Server {
         let gateway = Arc::new(Gateway::new(settings, registry.clone(), pvs));
         let tasks = TaskTracker::new();
         let stop = shutdown.child_token();
-        tasks.spawn(watch::follow(client, namespace, registry, stop.clone()));
+        tasks.spawn(watch::follow(client, namespace, shipped, registry, stop.clone()));
         tasks.spawn(sweep(Arc::clone(&gateway), stop.clone()));
         tasks.spawn(close_sockets(Arc::clone(&gateway), stop.clone()));
         tasks.close();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::resolve::Catalogue;
-use crds::{Device, DeviceClass, DeviceLocks, ProcessVariable, device_locks};
+use crds::{Device, DeviceClass, DeviceClassSpec, DeviceLocks, ProcessVariable, device_locks};
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
 use kube::core::DeserializeGuard;
@@ -55,11 +55,12 @@ struct Stores {
     locks: Store<DeserializeGuard<DeviceLocks>>,
 }
 
-/// Follows the resources of `namespace` until `shutdown`. Never fails: an API that does not answer
-/// is asked again, with backoff.
+/// Follows the resources of `namespace` until `shutdown`, with the `shipped` classes beneath its
+/// own. Never fails: an API that does not answer is asked again, with backoff.
 pub(crate) async fn follow(
     client: Client,
     namespace: String,
+    shipped: Vec<DeviceClassSpec>,
     view: View,
     shutdown: CancellationToken,
 ) {
@@ -70,7 +71,7 @@ pub(crate) async fn follow(
     let stores = Stores { devices, classes, standalone, locks };
     let mut news =
         select_all([device_news, class_news, standalone_news, lock_news]).ready_chunks(BURST);
-    let mut state = State::default();
+    let mut state = State { shipped, ..State::default() };
     loop {
         let burst = tokio::select! {
             () = shutdown.cancelled() => return,
@@ -117,6 +118,8 @@ where
 /// What the watch task remembers between bursts.
 #[derive(Default)]
 struct State {
+    /// The classes that come with the product; a class of the same path in the namespace wins.
+    shipped: Vec<DeviceClassSpec>,
     listed: HashSet<Kind>,
     failing: HashSet<Kind>,
     catalogue: Catalogue,
@@ -147,7 +150,8 @@ impl State {
         }
         let mut snapshot = (*view.snapshot()).clone();
         if changed.contains(&Kind::Classes) {
-            self.catalogue = Catalogue::new(valid(&stores.classes).map(|class| class.spec));
+            let own = valid(&stores.classes).map(|class| class.spec);
+            self.catalogue = Catalogue::new(self.shipped.iter().cloned().chain(own));
             self.resolved.clear();
         }
         if changed.contains(&Kind::Classes) || changed.contains(&Kind::Devices) {
