@@ -108,10 +108,12 @@ pub(crate) fn object(definition: &CustomResourceDefinition) -> Result<Value, ser
     object["metadata"]["uid"] =
         json!(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, name.as_bytes()).to_string());
     object["metadata"]["generation"] = json!(1);
-    object["metadata"]["creationTimestamp"] = json!("1970-01-01T00:00:00Z");
+    // Definitions are given anew at each start, so that is when they came to be.
+    let now = crate::api::create::now();
+    object["metadata"]["creationTimestamp"] = json!(now);
     let condition = |type_: &str, reason: &str, message: &str| {
         json!({"type": type_, "status": "True", "reason": reason, "message": message,
-               "lastTransitionTime": "1970-01-01T00:00:00Z"})
+               "lastTransitionTime": now})
     };
     object["status"] = json!({
         "acceptedNames": object["spec"]["names"],
