@@ -63,7 +63,10 @@ pub(crate) fn kinds() -> Result<Vec<Kind>, String> {
         namespaced: false,
         short_names: vec!["crd".to_owned(), "crds".to_owned()],
         read_only: true,
-        columns: vec![name_column(), column("Created At", "string", "metadata.creationTimestamp", 0)],
+        columns: vec![
+            name_column(),
+            column("Created At", "string", "metadata.creationTimestamp", 0),
+        ],
         ..plain(
             "apiextensions.k8s.io",
             "CustomResourceDefinition",

@@ -1,5 +1,15 @@
 //! The conformance suite of the API: the same tests run in this process, over the loopback port, and, when
 //! `BEAMLINE_CONFORMANCE_CLUSTER=1` and `KUBECONFIG` name one, against a real API server.
 
+mod apply;
+mod deletion;
+mod discovery;
+mod durability;
+mod kubectl;
+mod lists;
+mod patches;
+mod runtime;
 mod server;
+mod validation;
 mod verbs;
+mod watches;
