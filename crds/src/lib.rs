@@ -7,6 +7,7 @@
 pub mod beamline;
 pub mod by_name;
 pub mod catalogue;
+pub mod claims;
 pub mod conditions;
 pub mod device;
 pub mod device_class;

@@ -12,7 +12,7 @@ use crate::device::{Capabilities, DeviceLabel, DeviceSpec};
 use crate::device_class::{Behaviour, Component, DeviceClassSpec, Kind};
 
 /// The known classes, by every import path that names them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
     by_path: HashMap<String, Arc<DeviceClassSpec>>,
 }

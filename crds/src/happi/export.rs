@@ -16,7 +16,7 @@ pub fn export<'a>(devices: impl IntoIterator<Item = &'a DeviceSpec>) -> FreeForm
                 _ => None,
             };
             let type_ = Value::String(device.device_class.clone());
-            let entry = entry(device, args, device.rendered_kwargs(), type_, prefix);
+            let entry = entry(device, args, device.rendered_kwargs(), type_, prefix.as_deref());
             (device.name.clone(), Value::Object(entry))
         })
         .collect()
@@ -30,7 +30,7 @@ pub fn database<'a>(devices: impl IntoIterator<Item = &'a DeviceSpec>) -> FreeFo
             let mut extra = device.extra.clone();
             let type_ = extra.shift_remove("type").unwrap_or_else(|| json!(device.device_class));
             let (args, kwargs) = (device.args.clone(), device.kwargs.clone());
-            let mut entry = entry(device, args, kwargs, type_, device.prefix.clone());
+            let mut entry = entry(device, args, kwargs, type_, device.prefix.as_deref());
             entry.extend(extra);
             (device.name.clone(), Value::Object(entry))
         })
@@ -42,7 +42,7 @@ fn entry(
     args: Vec<Value>,
     kwargs: FreeForm,
     type_: Value,
-    prefix: Option<String>,
+    prefix: Option<&str>,
 ) -> FreeForm {
     let mut entry = FreeForm::new();
     let mut put = |key: &str, value: Value| {
