@@ -1,0 +1,48 @@
+//! `Device`: from a name, a class and a prefix to signals, and a verdict on the whole.
+//!
+//! Woken by its own objects, by device classes, by the lock table, and by another device that gives up or takes its name.
+
+mod build;
+mod dereference;
+mod status;
+mod validate;
+
+use async_trait::async_trait;
+use crds::Device;
+use crds::claims::Owners;
+use crds::device_locks::DeviceLocksSpec;
+use crds::resolve::Catalogue;
+
+use crate::context::Context;
+use crate::controller::Reconcile;
+use crate::error::Error;
+use crate::mirror::Mirrored;
+
+/// The controller of devices.
+pub(crate) struct Devices {
+    /// The API, events and backoff.
+    pub(crate) context: Context,
+    /// The device classes of the namespace.
+    pub(crate) catalogue: Mirrored<Catalogue>,
+    /// Who owns which device name.
+    pub(crate) owners: Mirrored<Owners>,
+    /// Which plan holds which device.
+    pub(crate) locks: Mirrored<DeviceLocksSpec>,
+}
+
+#[async_trait]
+impl Reconcile for Devices {
+    type Object = Device;
+    const NAME: &'static str = "device";
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    async fn reconcile(&self, device: &Device) -> Result<(), Error> {
+        let references = dereference::dereference(self, device);
+        let validated = validate::validate(device, &references);
+        let wanted = build::build(device, &validated);
+        status::update(&self.context, device, &wanted).await
+    }
+}

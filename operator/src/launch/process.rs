@@ -1,0 +1,160 @@
+//! Workers as child processes of the operator.
+//!
+//! A child is owned by one task, which waits for its end. Nobody else signals it, so a signal never reaches a process id that
+//! the system has given to somebody else.
+
+use std::collections::HashMap;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use parking_lot::Mutex;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{LaunchError, Launcher, Order, Phase, TOKEN_VARIABLE};
+use crate::settings::{Program, Settings};
+
+/// Runs workers as child processes.
+#[derive(Debug)]
+pub struct ProcessLauncher {
+    program: Program,
+    grace: Duration,
+    workers: Mutex<HashMap<String, Worker>>,
+    tasks: TaskTracker,
+    ends: watch::Sender<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Worker {
+    phase: watch::Receiver<Phase>,
+    stop: CancellationToken,
+}
+
+impl ProcessLauncher {
+    /// A launcher that runs the program of `settings`.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            program: settings.worker.clone(),
+            grace: settings.grace,
+            workers: Mutex::default(),
+            tasks: TaskTracker::new(),
+            ends: watch::Sender::new(0),
+        }
+    }
+
+    fn spawn(&self, order: &Order) -> io::Result<Child> {
+        Command::new(&self.program.path)
+            .args(&self.program.args)
+            .args(["--connect-to", &order.connect_to, "--epoch", &order.epoch.to_string()])
+            .envs(&self.program.environment)
+            .env(TOKEN_VARIABLE, &order.token)
+            .stdin(Stdio::null())
+            // In a group of its own, or Ctrl-C on the terminal would end it before we can do so in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+    }
+}
+
+#[async_trait]
+impl Launcher for ProcessLauncher {
+    async fn phase(&self, uid: &str) -> Phase {
+        self.workers.lock().get(uid).map_or(Phase::Absent, |worker| worker.phase.borrow().clone())
+    }
+
+    async fn start(&self, order: Order) -> Result<Phase, LaunchError> {
+        let mut workers = self.workers.lock();
+        if let Some(worker) = workers.get(&order.uid) {
+            return Ok(worker.phase.borrow().clone());
+        }
+        if self.tasks.is_closed() {
+            return Err(LaunchError::Ending);
+        }
+        let child = self.spawn(&order).map_err(|source| LaunchError::Spawn {
+            program: self.program.path.display().to_string(),
+            source,
+        })?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        tracing::info!(worker = %order.name, pid, "started a worker");
+        let running = Phase::Running { pid };
+        let (phase_sender, phase) = watch::channel(running.clone());
+        let stop = CancellationToken::new();
+        workers.insert(order.uid, Worker { phase, stop: stop.clone() });
+        let (grace, ends) = (self.grace, self.ends.clone());
+        self.tasks.spawn(async move {
+            let ended = own(child, &stop, grace).await;
+            tracing::info!(worker = %order.name, pid, ?ended, "a worker ended");
+            phase_sender.send_replace(ended);
+            ends.send_modify(|count| *count += 1);
+        });
+        Ok(running)
+    }
+
+    async fn stop(&self, uid: &str) -> Result<(), LaunchError> {
+        let Some(Worker { mut phase, stop }) = self.workers.lock().get(uid).cloned() else {
+            return Ok(());
+        };
+        stop.cancel();
+        // An error means that the owning task is gone, and its child with it.
+        let _ = phase.wait_for(|phase| matches!(phase, Phase::Ended { .. })).await;
+        self.workers.lock().remove(uid);
+        Ok(())
+    }
+
+    async fn stop_all(&self) {
+        self.tasks.close();
+        for worker in self.workers.lock().values() {
+            worker.stop.cancel();
+        }
+        self.tasks.wait().await;
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.ends.subscribe()
+    }
+}
+
+/// Waits for the end of `child`; when `stop` comes first, asks it to end, and kills it after `grace`.
+async fn own(mut child: Child, stop: &CancellationToken, grace: Duration) -> Phase {
+    let by_itself = tokio::select! {
+        status = child.wait() => Some(status),
+        () = stop.cancelled() => None,
+    };
+    if let Some(status) = by_itself {
+        return ended(status);
+    }
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok())
+        && let Err(error) = kill(Pid::from_raw(pid), Signal::SIGTERM)
+    {
+        tracing::warn!(pid, %error, "failed to send SIGTERM");
+    }
+    if let Ok(status) = tokio::time::timeout(grace, child.wait()).await {
+        return ended(status);
+    }
+    tracing::warn!(grace_s = grace.as_secs(), "a worker did not end in time and is killed");
+    if let Err(error) = child.start_kill() {
+        tracing::warn!(%error, "failed to send SIGKILL");
+    }
+    ended(child.wait().await)
+}
+
+fn ended(status: io::Result<ExitStatus>) -> Phase {
+    use std::os::unix::process::ExitStatusExt;
+    match status {
+        Ok(status) => {
+            let exit = match (status.code(), status.signal().map(Signal::try_from)) {
+                (Some(code), _) => format!("exit code {code}"),
+                (None, Some(Ok(signal))) => format!("signal {signal}"),
+                (None, _) => status.to_string(),
+            };
+            Phase::Ended { exit, clean: status.success() }
+        }
+        Err(error) => Phase::Ended { exit: format!("unknown: {error}"), clean: false },
+    }
+}

@@ -1,0 +1,9 @@
+//! The operator against the API of one machine, with real processes as workers.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+mod beamline;
+mod devices;
+mod process_variables;
+mod resilience;
+mod workers;
