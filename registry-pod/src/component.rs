@@ -1,4 +1,4 @@
-//! Devices seen as components: one view for each PV of a device (contract §1.4, nested components).
+//! Devices seen as components: one view for each PV of a device (contract §1.4).
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -167,11 +167,6 @@ pub(crate) fn digest(metadata: &DeviceMetadata, spec: &DeviceInstantiationSpec) 
     hash.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether `name` can be a device name: addressable as one path segment of the API.
-pub(crate) fn is_device_name(name: &str) -> bool {
-    is_pv_name(name) && !name.contains('/')
-}
-
 /// Whether `name` can be the name of a PV: printable ASCII without blanks.
 pub(crate) fn is_pv_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| (0x21..=0x7e).contains(&byte))

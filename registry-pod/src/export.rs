@@ -4,40 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crds::{DeviceSpec, happi};
 use serde_json::{Map, Value, json};
 
 use crate::index::Entry;
 
 /// All devices as a happi database.
 pub(crate) fn happi(devices: &BTreeMap<String, Arc<Entry>>) -> Map<String, Value> {
-    devices.iter().map(|(name, entry)| (name.clone(), happi_item(entry))).collect()
-}
-
-fn happi_item(entry: &Entry) -> Value {
-    let (shown, spec) = (&entry.metadata, &entry.spec);
-    let mut item = json!({
-        "_id": shown.name,
-        "name": shown.name,
-        "device_class": spec.device_class,
-        "args": spec.args,
-        "kwargs": spec.kwargs,
-        "type": spec.device_class,
-        "active": spec.active,
-    });
-    let optional = [
-        ("prefix", argument_prefix(entry).map(Value::from)),
-        ("beamline", shown.beamline.clone().map(Value::from)),
-        ("functional_group", shown.functional_group.clone().map(Value::from)),
-        ("location_group", shown.location_group.clone().map(Value::from)),
-        ("documentation", shown.documentation.clone().map(Value::from)),
-        ("framework", spec.framework.map(|framework| json!(framework))),
-    ];
-    for (key, value) in optional {
-        if let Some(value) = value {
-            item[key] = value;
-        }
-    }
-    item
+    let specs: Vec<DeviceSpec> = devices
+        .values()
+        .map(|entry| DeviceSpec { active: entry.spec.active, ..entry.object.spec.clone() })
+        .collect();
+    happi::export(&specs)
 }
 
 /// The first argument, where it is a PV prefix.

@@ -99,7 +99,7 @@ impl Server {
         });
         let router = http::router(&registry);
         let served = tokio::select! {
-            served = service::http::serve(listener, router, shutdown) => served.map_err(RunError::from),
+            ended = service::http::serve(listener, router, shutdown) => ended.map_err(Into::into),
             _ = tasks.join_next() => Err(RunError::Task),
         };
         stop.cancel();

@@ -1,41 +1,92 @@
 //! Settings of the registry, under their upstream names (contract §1.10).
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use service::settings::{Cors, JsonList, json_list, lax_bool};
 
 /// Settings of the registry.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Address to listen on.
-    #[arg(long = "registry-host", env = "CONFIG_HOST", default_value = "127.0.0.1")]
+    #[arg(
+        id = "registry_host",
+        long = "registry-host",
+        env = "CONFIG_HOST",
+        default_value = "127.0.0.1"
+    )]
     pub host: String,
     /// Port to listen on.
-    #[arg(long = "registry-port", env = "CONFIG_PORT", default_value_t = 8004)]
+    #[arg(
+        id = "registry_port",
+        long = "registry-port",
+        env = "CONFIG_PORT",
+        default_value_t = 8004
+    )]
     pub port: u16,
     /// Browser origins that may call, as a JSON list.
-    #[arg(long = "registry-cors-origins", env = "CONFIG_CORS_ORIGINS", default_value = "[\"*\"]", value_parser = json_list)]
+    #[arg(
+        id = "registry_cors_origins",
+        long = "registry-cors-origins",
+        env = "CONFIG_CORS_ORIGINS",
+        default_value = "[\"*\"]",
+        value_parser = json_list
+    )]
     pub cors_origins: JsonList,
     /// Whether browsers may send credentials; without effect while all origins are allowed.
-    #[arg(long = "registry-cors-allow-credentials", env = "CONFIG_CORS_ALLOW_CREDENTIALS", default_value = "false", value_parser = lax_bool)]
+    #[arg(
+        id = "registry_cors_allow_credentials",
+        long = "registry-cors-allow-credentials",
+        env = "CONFIG_CORS_ALLOW_CREDENTIALS",
+        default_value = "false",
+        value_parser = lax_bool,
+        action = ArgAction::Set
+    )]
     pub cors_allow_credentials: bool,
     /// Whether devices can be changed over this API. Off, every write answers 501.
-    #[arg(long = "registry-writable", env = "CONFIG_DEVICE_CHANGE_HISTORY_ENABLED", default_value = "true", value_parser = lax_bool)]
+    #[arg(
+        id = "registry_writable",
+        long = "registry-writable",
+        env = "CONFIG_DEVICE_CHANGE_HISTORY_ENABLED",
+        default_value = "true",
+        value_parser = lax_bool,
+        action = ArgAction::Set
+    )]
     pub writable: bool,
     /// Whether any lock locks every device, until the API says otherwise.
-    #[arg(long = "registry-lock-all", env = "CONFIG_LOCK_ALL", default_value = "false", value_parser = lax_bool)]
+    #[arg(
+        id = "registry_lock_all",
+        long = "registry-lock-all",
+        env = "CONFIG_LOCK_ALL",
+        default_value = "false",
+        value_parser = lax_bool,
+        action = ArgAction::Set
+    )]
     pub lock_all: bool,
     /// Seconds after which a lock that is not renewed lapses; 0 means never.
     #[arg(
+        id = "registry_lock_lease_ttl_seconds",
         long = "registry-lock-lease-ttl-seconds",
         env = "CONFIG_LOCK_LEASE_TTL_SECONDS",
         default_value_t = 0.0
     )]
     pub lock_lease_ttl_seconds: f64,
     /// Import paths that a device class must lie under, as a JSON list; empty allows all.
-    #[arg(long = "registry-device-class-allowlist", env = "CONFIG_DEVICE_CLASS_ALLOWLIST", default_value = "[]", value_parser = json_list)]
+    #[arg(
+        id = "registry_device_class_allowlist",
+        long = "registry-device-class-allowlist",
+        env = "CONFIG_DEVICE_CLASS_ALLOWLIST",
+        default_value = "[]",
+        value_parser = json_list
+    )]
     pub device_class_allowlist: JsonList,
     /// Whether objects that are synced from git may be edited over this API.
-    #[arg(long = "registry-runtime-edits", env = "CONFIG_RUNTIME_EDITS", default_value = "false", value_parser = lax_bool)]
+    #[arg(
+        id = "registry_runtime_edits",
+        long = "registry-runtime-edits",
+        env = "CONFIG_RUNTIME_EDITS",
+        default_value = "false",
+        value_parser = lax_bool,
+        action = ArgAction::Set
+    )]
     pub runtime_edits: bool,
 }
 
@@ -75,5 +126,15 @@ mod tests {
         let command = Settings::augment_args(clap::Command::new("registry"));
         let parsed = Settings::from_arg_matches(&command.get_matches_from(["registry"])).unwrap();
         assert_eq!(format!("{parsed:?}"), format!("{:?}", Settings::default()));
+    }
+
+    #[test]
+    fn truth_values_and_lists_are_read_as_upstream_reads_them() {
+        let command = Settings::augment_args(clap::Command::new("registry"));
+        let arguments =
+            ["registry", "--registry-lock-all", "yes", "--registry-cors-origins", "[\"http://a\"]"];
+        let parsed = Settings::from_arg_matches(&command.get_matches_from(arguments)).unwrap();
+        assert!(parsed.lock_all && parsed.writable);
+        assert_eq!(parsed.cors().origins, ["http://a"]);
     }
 }

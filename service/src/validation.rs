@@ -130,7 +130,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Notes a problem with `input` at the current place. Always `None`, so that a kind can return it.
+    /// Notes a problem with `input` at the current place. Always `None`, for a kind to return.
     pub fn problem<T>(
         &mut self,
         kind: &'static str,

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crds::DeviceSpec;
-use crds::device::{Capabilities, DeviceLabel, Framework};
+use crds::device::{Capabilities, DeviceLabel, Framework, is_legal_name};
 use serde_json::{Map, Value};
 use service::validation::{Fields, Model, Reader, kinds};
 
-use super::{FRAMEWORKS, LABELS, is_device_name, is_pv_name};
+use super::{FRAMEWORKS, LABELS, is_pv_name};
 
 const NAME_RULE: &str = "device name must be non-empty printable ASCII with no whitespace or '/' \
                          (other values create registry entries that cannot be addressed via \
@@ -224,7 +224,7 @@ impl Model for NewSpec {
 
 fn device_name(value: &Value, reader: &mut Reader) -> Option<String> {
     let name = kinds::string(value, reader)?;
-    if is_device_name(&name) { Some(name) } else { reader.value_error(NAME_RULE, value) }
+    if is_legal_name(&name) { Some(name) } else { reader.value_error(NAME_RULE, value) }
 }
 
 /// Component name → PV name; one bad PV refuses the whole map.

@@ -220,21 +220,21 @@ mod tests {
     #[test]
     fn only_given_fields_change() {
         let body = json!({
-            "metadata": { "documentation": null, "labels": ["motors"], "is_movable": "yes" },
+            "metadata": { "documentation": null, "labels": ["motors"], "is_flyable": "yes" },
             "instantiation_spec": { "active": false, "args": ["X:3"] },
         });
         let updated = apply(&body).unwrap();
         let mut wanted = device().spec;
         wanted.documentation = None;
         wanted.labels = vec!["motors".to_owned()];
-        wanted.capabilities =
-            Some(crds::device::Capabilities { movable: true, ..Default::default() });
+        let of_class = crds::by_name::capabilities("EpicsMotor");
+        wanted.capabilities = Some(crds::device::Capabilities { flyable: true, ..of_class });
         wanted.args = vec![json!("X:3")];
         assert_eq!(updated.spec, wanted);
         assert_eq!(updated.active, Some(false));
         assert_eq!(
             updated.changed_fields,
-            ["is_movable", "labels", "documentation", "spec.args", "spec.active"]
+            ["is_flyable", "labels", "documentation", "spec.args", "spec.active"]
         );
     }
 

@@ -365,7 +365,7 @@ fn decode_head(object: &ConfigMap) -> Result<Snapshot, StoreError> {
 fn decode_chunk(object: &ConfigMap) -> Result<Vec<Row>, StoreError> {
     text(object, ROWS_KEY)
         .lines()
-        .map(|line| serde_json::from_str(line))
+        .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .map_err(|error| unreadable(&object.name_any(), &error))
 }

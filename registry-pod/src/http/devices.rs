@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
 use service::ApiError;
 use service::validation::{Fields, Model, Query, kinds};
 
@@ -51,13 +52,11 @@ pub(crate) async fn list_devices(
 /// Metadata of all devices by name.
 #[utoipa::path(get, path = "/api/v1/devices-info", tag = "Device Registry",
     responses((status = 200, body = BTreeMap<String, DeviceMetadata>)))]
-pub(crate) async fn get_all_devices_info(
-    State(registry): Shared,
-) -> Json<BTreeMap<String, DeviceMetadata>> {
-    Json(registry.look(|index| {
-        let all = index.devices().iter();
-        all.map(|(name, entry)| (name.clone(), entry.metadata.clone())).collect()
-    }))
+pub(crate) async fn get_all_devices_info(State(registry): Shared) -> Response {
+    registry.look(|index| {
+        let all = index.devices().iter().map(|(name, entry)| (name, &entry.metadata));
+        Json(all.collect::<BTreeMap<&String, &DeviceMetadata>>()).into_response()
+    })
 }
 
 /// Short class names in use, sorted.
@@ -93,11 +92,12 @@ impl Model for ActiveOnly {
 pub(crate) async fn list_device_instantiations(
     State(registry): Shared,
     Query(ActiveOnly(active_only)): Query<ActiveOnly>,
-) -> Json<BTreeMap<String, DeviceInstantiationSpec>> {
-    Json(registry.look(|index| {
+) -> Response {
+    registry.look(|index| {
         let fitting = index.devices().iter().filter(|(_, entry)| entry.spec.active || !active_only);
-        fitting.map(|(name, entry)| (name.clone(), entry.spec.clone())).collect()
-    }))
+        let specs = fitting.map(|(name, entry)| (name, &entry.spec));
+        Json(specs.collect::<BTreeMap<&String, &DeviceInstantiationSpec>>()).into_response()
+    })
 }
 
 /// Metadata of one device.

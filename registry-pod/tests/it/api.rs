@@ -198,6 +198,34 @@ async fn devices_are_created_changed_and_deleted_as_recorded() {
 }
 
 #[tokio::test]
+async fn what_one_of_many_clients_wrote_is_what_it_reads_next() {
+    let lab = Lab::new(settings()).await;
+    let clients = (0..64).map(|client| {
+        let lab = &lab;
+        async move {
+            let (name, pv) = (format!("d{client}"), format!("P:{client}"));
+            let path = format!("/api/v1/devices/{name}");
+            lab.post("/api/v1/devices", new_device(&name, &pv)).await.of(201);
+            assert_eq!(lab.get(&format!("/api/v1/pvs/{pv}")).await.of(200)["device_name"], *name);
+            lab.put(&path, json!({ "metadata": { "documentation": "new" } })).await.of(200);
+            assert_eq!(lab.get(&path).await.of(200)["documentation"], "new");
+            let rows = lab.get(&format!("/api/v1/devices/history?device_name={name}")).await;
+            assert_eq!(rows.of(200).as_array().unwrap().len(), 2);
+            if client % 2 == 0 {
+                lab.delete(&path).await.of(200);
+                lab.get(&path).await.of(404);
+            }
+        }
+    });
+    futures::future::join_all(clients).await;
+    assert_eq!(lab.get("/health").await.of(200)["devices_loaded"], 32);
+    let ids = lab.get("/api/v1/devices/history").await.of(200);
+    let ids: Vec<_> =
+        ids.as_array().unwrap().iter().map(|row| row["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, (1..=160).rev().collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn bad_devices_are_refused_as_recorded() {
     let lab = Lab::new(settings()).await;
     let mut device = new_device("m2", "bad pv");

@@ -20,7 +20,7 @@ const PREFLIGHT_VARY: &str = "Origin, Access-Control-Request-Method, \
 
 /// Routes a request; a path that exists only without its trailing slash is redirected there.
 pub(super) async fn dispatch(State(routes): State<Router>, mut request: Request) -> Response {
-    // axum answers HEAD from GET and has no rule for OPTIONS; the services in our place refuse both.
+    // axum answers HEAD from GET and has no rule for OPTIONS; the Python services refuse both.
     if matches!(*request.method(), Method::HEAD | Method::OPTIONS) {
         *request.method_mut() = probe();
     }
