@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::super::{
     DataKeys, Device, DeviceError, Hints, PythonClass, Reading, Readings, unix_time,
 };
-use super::values::{dtype_and_shape, from_json, to_json, tolerance};
+use super::values::{dtype_and_shape, from_json, limit, to_json, tolerance};
 
 /// Longest wait for a PV to connect and be read.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,14 +96,17 @@ impl PvSignal {
         let sample = self.sample(device, Want::Control).await?;
         let metadata = sample.metadata.as_deref().cloned().unwrap_or_default();
         let (dtype, shape) = dtype_and_shape(&sample.value, self.as_text);
-        let limits = metadata.control_limits.unzip();
+        let limits = metadata
+            .control_limits
+            .map(|(low, high)| (limit(&sample.value, low), limit(&sample.value, high)));
+        let (low, high) = limits.unzip();
         let mut key = Map::new();
         key.insert("source".into(), json!(format!("PV:{}", self.read_pv)));
         key.insert("dtype".into(), json!(dtype));
         key.insert("shape".into(), json!(shape));
         key.insert("units".into(), json!(metadata.units));
-        key.insert("lower_ctrl_limit".into(), json!(limits.0));
-        key.insert("upper_ctrl_limit".into(), json!(limits.1));
+        key.insert("lower_ctrl_limit".into(), json!(low));
+        key.insert("upper_ctrl_limit".into(), json!(high));
         if let Some(precision) = metadata.precision {
             key.insert("precision".into(), json!(precision));
         }

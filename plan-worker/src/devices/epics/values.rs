@@ -47,6 +47,17 @@ pub(super) fn dtype_and_shape(value: &PvValue, as_text: bool) -> (&'static str, 
     }
 }
 
+/// A limit of `value`, as a whole number where the PV holds such.
+pub(super) fn limit(value: &PvValue, limit: f64) -> Value {
+    match value {
+        PvValue::Float(_)
+        | PvValue::Double(_)
+        | PvValue::FloatArray(_)
+        | PvValue::DoubleArray(_) => json!(limit),
+        _ => json!(limit as i64),
+    }
+}
+
 /// What a user gives as a value to write, or why it is none.
 pub(super) fn from_json(value: &Value) -> Result<PvValue, String> {
     match value {
