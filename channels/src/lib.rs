@@ -3,7 +3,10 @@
 //! One channel and one monitor per PV for the whole process, however many users it has. Nothing outside this crate names a type
 //! of the Channel Access library, so the library can be swapped (see `docs/dependencies.md`).
 
+pub mod ca;
+mod convert;
 pub mod error;
+mod feed;
 pub mod sample;
 pub mod value;
 
@@ -13,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use ca::CaClient;
 pub use error::PvError;
 pub use sample::{Alarm, Metadata, Sample, Severity};
 pub use value::PvValue;

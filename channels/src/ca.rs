@@ -1,0 +1,130 @@
+//! PVs over Channel Access: the one place that names the protocol library `epics-ca-rs`.
+//!
+//! Each PV has one channel on the wire, one monitor for its values and one for its properties, owned by one task
+//! ([`driver`]). The task ends, and with it the channel, when nobody has used the PV for [`Settings::release_delay`].
+
+mod driver;
+mod pv;
+mod settings;
+mod wire;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use epics_ca_rs::client::{CaClient as Library, CaException};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use self::pv::{Pv, SharedPv};
+pub use self::settings::{Settings, SettingsError};
+use crate::{PvChannel, PvClient};
+
+/// Channel Access client of the whole process. Clones share everything; the last one that goes closes all channels.
+#[derive(Clone, Debug)]
+pub struct CaClient {
+    inner: Arc<Inner>,
+}
+
+/// What the client and the tasks of its PVs share.
+struct Inner {
+    library: Library,
+    runtime: Handle,
+    settings: Settings,
+    pvs: Mutex<HashMap<Arc<str>, Arc<Pv>>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl CaClient {
+    /// Starts the client on the current runtime. Nothing is sent until the first channel is asked for.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when the settings cannot be followed, or the library cannot open its sockets.
+    pub async fn new(settings: Settings) -> Result<Self, SettingsError> {
+        settings.check_name_servers()?;
+        let library =
+            Library::new().await.map_err(|error| SettingsError::Library(error.to_string()))?;
+        library.set_exception_handler(log_exception);
+        let inner = Arc::new(Inner {
+            library,
+            runtime: Handle::current(),
+            settings,
+            pvs: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        settings::follow_addresses(&inner).await;
+        Ok(Self { inner })
+    }
+
+    /// Number of PVs that hold a channel on the wire or search for one.
+    pub fn channel_count(&self) -> usize {
+        self.inner.pvs.lock().len()
+    }
+
+    /// Closes all channels, telling the IOCs. Every user sees its PVs disconnect.
+    pub async fn shutdown(&self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.inner.library.shutdown().await;
+    }
+}
+
+#[async_trait]
+impl PvClient for CaClient {
+    fn channel(&self, name: &str) -> Arc<dyn PvChannel> {
+        let mut pvs = self.inner.pvs.lock();
+        if let Some(pv) = pvs.get(name) {
+            return Arc::new(SharedPv::new(pv.clone()));
+        }
+        let name: Arc<str> = name.into();
+        let pv = Arc::new(Pv::new(name.clone(), self.inner.library.create_channel(&name)));
+        pvs.insert(name, pv.clone());
+        // Counted as used before its task can look.
+        let shared = Arc::new(SharedPv::new(pv.clone()));
+        let task = driver::run(Arc::downgrade(&self.inner), pv, self.inner.stop.child_token());
+        self.inner.tasks.spawn_on(task, &self.inner.runtime);
+        shared
+    }
+}
+
+impl Inner {
+    /// Forgets a PV that nobody uses. False when somebody has come back to it.
+    fn release(&self, pv: &Pv) -> bool {
+        let mut pvs = self.pvs.lock();
+        let unused = pv.is_unused();
+        if unused {
+            pvs.remove(pv.name());
+        }
+        unused
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Takes the place of the library's handler, which prints to standard error.
+fn log_exception(exception: &CaException) {
+    debug!(
+        kind = ?exception.kind,
+        pv = exception.pv_name,
+        server = exception.server_addr.map(tracing::field::display),
+        status = exception.status,
+        message = exception.message,
+        "Channel Access exception"
+    );
+}

@@ -1,0 +1,208 @@
+//! One PV as its users see it: reading, writing and waiting for the connection.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use epics_base_rs::server::snapshot::DbrClass;
+use epics_ca_rs::CaError;
+use epics_ca_rs::client::{CaChannel as WireChannel, ReqCount};
+use parking_lot::Mutex;
+use tokio::sync::{broadcast, watch};
+
+use super::wire;
+use crate::convert::{Target, convert};
+use crate::feed::Feed;
+use crate::{
+    ConnectedInfo, Connection, Metadata, NativeType, PutMode, PvChannel, PvError, PvValue, Sample,
+    Want,
+};
+
+/// What the task of a PV and all its users share.
+pub(super) struct Pv {
+    name: Arc<str>,
+    pub(super) feed: Feed,
+    /// Replaced by the task when the library's channel cannot recover.
+    wire: Mutex<WireChannel>,
+    users: watch::Sender<usize>,
+}
+
+impl Pv {
+    pub(super) fn new(name: Arc<str>, wire: WireChannel) -> Self {
+        Self { name, feed: Feed::new(), wire: Mutex::new(wire), users: watch::Sender::new(0) }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn is_unused(&self) -> bool {
+        *self.users.borrow() == 0
+    }
+
+    pub(super) fn wire(&self) -> WireChannel {
+        self.wire.lock().clone()
+    }
+
+    pub(super) fn replace_wire(&self, wire: WireChannel) {
+        *self.wire.lock() = wire;
+    }
+
+    /// Returns when nobody has used the PV for `delay`.
+    pub(super) async fn unused_for(&self, delay: Duration) {
+        let mut users = self.users.subscribe();
+        loop {
+            // The sender lives as long as `self`, so waiting cannot fail.
+            let _ = users.wait_for(|count| *count == 0).await;
+            let used_again = users.wait_for(|count| *count > 0);
+            if tokio::time::timeout(delay, used_again).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Reads units, limits and labels alone: one element is enough for them.
+    pub(super) async fn read_metadata(&self, native: NativeType) -> Result<Metadata, CaError> {
+        let wire = self.wire();
+        let snapshot = wire.get_with_metadata_count(DbrClass::Ctrl, ReqCount::Fixed(1)).await?;
+        Ok(wire::metadata(&snapshot, native))
+    }
+
+    async fn wait_connected(&self) -> Result<ConnectedInfo, PvError> {
+        let mut connection = self.feed.connection();
+        let connected = connection.wait_for(|state| matches!(state, Connection::Connected(_)));
+        match connected.await.as_deref() {
+            Ok(Connection::Connected(info)) => Ok(info.clone()),
+            _ => Err(PvError::Disconnected { pv: self.name.to_string() }),
+        }
+    }
+
+    async fn read(&self, want: Want, timeout: Duration) -> Result<Sample, PvError> {
+        let info = self.wait_connected().await?;
+        let wire = self.wire();
+        let value = wire.get_with_metadata_count(DbrClass::Time, ReqCount::Autosize(0));
+        let (snapshot, metadata) = match want {
+            Want::Time => (value.await, self.feed.metadata()),
+            Want::Control => {
+                let (value, metadata) = tokio::join!(value, self.read_metadata(info.native));
+                let metadata =
+                    metadata.map_err(|error| wire::error(&self.name, &error, timeout))?;
+                (value, Some(Arc::new(metadata)))
+            }
+        };
+        let snapshot = snapshot.map_err(|error| wire::error(&self.name, &error, timeout))?;
+        let (value, time, alarm) = wire::reading(snapshot, info.max_count);
+        let (read_access, write_access) = (info.read_access, info.write_access);
+        Ok(Sample { value, time, alarm, connected: true, read_access, write_access, metadata })
+    }
+
+    async fn write(
+        &self,
+        value: &PvValue,
+        mode: PutMode,
+        timeout: Duration,
+    ) -> Result<(), PvError> {
+        let info = self.wait_connected().await?;
+        if !info.write_access {
+            return Err(PvError::ReadOnly { pv: self.name.to_string() });
+        }
+        let labels = self.labels(&info, timeout).await?;
+        let target = Target { native: info.native, max_count: info.max_count, labels: &labels };
+        let value = convert(value, &target)
+            .map_err(|reason| PvError::BadValue { pv: self.name.to_string(), reason })?;
+        let value = wire::outgoing(value);
+        let wire = self.wire();
+        let written = match mode {
+            PutMode::NoWait => wire.put_nowait(&value).await,
+            PutMode::Completion => wire.put_with_timeout(&value, timeout).await,
+        };
+        written.map_err(|error| wire::error(&self.name, &error, timeout))
+    }
+
+    /// Labels of an enum, from memory when they have arrived already.
+    async fn labels(
+        &self,
+        info: &ConnectedInfo,
+        timeout: Duration,
+    ) -> Result<Arc<[String]>, PvError> {
+        if info.native != NativeType::Enum {
+            return Ok(Arc::default());
+        }
+        if let Some(labels) = self.feed.metadata().and_then(|known| known.enum_labels.clone()) {
+            return Ok(labels);
+        }
+        let metadata = self.read_metadata(info.native).await;
+        let metadata = metadata.map_err(|error| wire::error(&self.name, &error, timeout))?;
+        Ok(metadata.enum_labels.unwrap_or_default())
+    }
+
+    /// Bounds an operation, and says what it was waiting for when the time is over.
+    async fn within<T>(
+        &self,
+        timeout: Duration,
+        operation: impl Future<Output = Result<T, PvError>>,
+    ) -> Result<T, PvError> {
+        if let Ok(result) = tokio::time::timeout(timeout, operation).await {
+            return result;
+        }
+        let pv = self.name.to_string();
+        Err(match &*self.feed.connection().borrow() {
+            Connection::Never => PvError::NotFound { pv, timeout },
+            Connection::Disconnected => PvError::Disconnected { pv },
+            Connection::Connected(_) => PvError::Timeout { pv, timeout },
+        })
+    }
+}
+
+/// One user's hold on a PV.
+pub(super) struct SharedPv {
+    pv: Arc<Pv>,
+}
+
+impl SharedPv {
+    pub(super) fn new(pv: Arc<Pv>) -> Self {
+        pv.users.send_modify(|count| *count += 1);
+        Self { pv }
+    }
+}
+
+impl Drop for SharedPv {
+    fn drop(&mut self) {
+        self.pv.users.send_modify(|count| *count -= 1);
+    }
+}
+
+#[async_trait]
+impl PvChannel for SharedPv {
+    fn name(&self) -> &str {
+        &self.pv.name
+    }
+
+    fn connection(&self) -> watch::Receiver<Connection> {
+        self.pv.feed.connection()
+    }
+
+    async fn connected(&self, timeout: Duration) -> Result<ConnectedInfo, PvError> {
+        let waiting = tokio::time::timeout(timeout, self.pv.wait_connected());
+        waiting
+            .await
+            .unwrap_or_else(|_| Err(PvError::NotFound { pv: self.pv.name.to_string(), timeout }))
+    }
+
+    async fn get(&self, want: Want, timeout: Duration) -> Result<Sample, PvError> {
+        self.pv.within(timeout, self.pv.read(want, timeout)).await
+    }
+
+    async fn put(&self, value: PvValue, mode: PutMode, timeout: Duration) -> Result<(), PvError> {
+        self.pv.within(timeout, self.pv.write(&value, mode, timeout)).await
+    }
+
+    fn monitor(&self) -> watch::Receiver<Option<Arc<Sample>>> {
+        self.pv.feed.latest()
+    }
+
+    fn updates(&self) -> broadcast::Receiver<Arc<Sample>> {
+        self.pv.feed.updates()
+    }
+}

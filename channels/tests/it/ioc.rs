@@ -1,0 +1,125 @@
+//! Starts Python-made IOCs on free loopback ports.
+
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use channels::CaClient;
+use channels::ca::Settings;
+
+use crate::checks::Outage;
+
+/// How long an IOC may take to start on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// A running IOC; killed when dropped, and gone with the test process in any case because its standard input closes.
+#[derive(Debug)]
+pub(crate) struct Ioc {
+    script: &'static str,
+    arguments: Vec<String>,
+    port: u16,
+    beacon_port: u16,
+    process: Child,
+}
+
+impl Ioc {
+    /// Starts `tests/iocs/<script>` and waits until it serves.
+    pub(crate) fn start(script: &'static str, arguments: &[&str]) -> Self {
+        let (port, beacon_port) = (free_port(), free_port());
+        let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
+        let process = launch(script, &arguments, port, beacon_port);
+        Self { script, arguments, port, beacon_port, process }
+    }
+
+    /// Settings that find this IOC and no other.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::loopback(self.port)
+    }
+
+    /// A client of its own for this IOC.
+    pub(crate) async fn client(&self) -> CaClient {
+        CaClient::new(self.settings()).await.unwrap()
+    }
+}
+
+impl Outage for Ioc {
+    /// `kill -9`.
+    fn lose(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again at the same port.
+    fn restore(&mut self) {
+        self.process = launch(self.script, &self.arguments, self.port, self.beacon_port);
+    }
+}
+
+impl Drop for Ioc {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn launch(script: &str, arguments: &[String], port: u16, beacon_port: u16) -> Child {
+    let crate_folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut process = Command::new(python())
+        .arg(crate_folder.join("tests/iocs").join(script))
+        .args(arguments)
+        .env("EPICS_CA_SERVER_PORT", port.to_string())
+        .env("EPICS_CAS_SERVER_PORT", port.to_string())
+        .env("EPICS_CA_REPEATER_PORT", beacon_port.to_string())
+        .env("EPICS_CAS_BEACON_PORT", beacon_port.to_string())
+        .env("EPICS_CAS_INTF_ADDR_LIST", "127.0.0.1")
+        .env("EPICS_CAS_BEACON_ADDR_LIST", "127.0.0.1")
+        .env("EPICS_CAS_AUTO_BEACON_ADDR_LIST", "NO")
+        .env("EPICS_CA_ADDR_LIST", "127.0.0.1")
+        .env("EPICS_CA_AUTO_ADDR_LIST", "NO")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(process.stdout.take().unwrap());
+    let (ready, is_ready) = mpsc::channel();
+    // Reads on to the end, so that the IOC never blocks on a full pipe.
+    std::thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            if line.contains("READY") {
+                let _ = ready.send(());
+            }
+        }
+    });
+    let started = is_ready.recv_timeout(START);
+    assert!(started.is_ok(), "{script} did not start: run it by hand with {:?}", python());
+    process
+}
+
+fn python() -> PathBuf {
+    let python = std::env::var_os("BEAMLINE_PYTHON").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"),
+        PathBuf::from,
+    );
+    assert!(
+        python.exists(),
+        "the tests need Python with softioc and caproto at {python:?}: create the virtual environment \
+         of the workspace, or name another interpreter in BEAMLINE_PYTHON"
+    );
+    python
+}
+
+/// A port that is free for TCP and UDP.
+fn free_port() -> u16 {
+    for _ in 0..100 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free for both TCP and UDP");
+}

@@ -1,0 +1,6 @@
+//! The client against real IOCs, and the fake held to the same checks.
+
+mod caproto;
+mod checks;
+mod ioc;
+mod softioc;
