@@ -2,12 +2,13 @@
 //!
 //! The side that talks to the IOC (or the fake) reports events here; this turns them into samples. It has one writer at a time.
 
+use std::future::Future;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{broadcast, watch};
 
-use crate::{Alarm, ConnectedInfo, Connection, Metadata, PvValue, Sample};
+use crate::{Alarm, ConnectedInfo, Connection, Metadata, PvError, PvValue, Sample};
 
 /// Samples that a reader of [`Feed::updates`] may fall behind: 6 s of a 10 Hz PV, or 64 MB of 1 Mpixel frames.
 const UPDATES: usize = 64;
@@ -15,6 +16,7 @@ const UPDATES: usize = 64;
 /// The writing side of a PV's connection, latest sample and updates.
 #[derive(Debug)]
 pub(crate) struct Feed {
+    name: Arc<str>,
     connection: watch::Sender<Connection>,
     metadata: watch::Sender<Option<Arc<Metadata>>>,
     latest: watch::Sender<Option<Arc<Sample>>>,
@@ -22,13 +24,18 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(name: Arc<str>) -> Self {
         Self {
+            name,
             connection: watch::Sender::new(Connection::Never),
             metadata: watch::Sender::new(None),
             latest: watch::Sender::new(None),
             updates: broadcast::Sender::new(UPDATES),
         }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn connection(&self) -> watch::Receiver<Connection> {
@@ -45,6 +52,42 @@ impl Feed {
 
     pub(crate) fn metadata(&self) -> Option<Arc<Metadata>> {
         self.metadata.borrow().clone()
+    }
+
+    /// Waits for the connection, without end.
+    pub(crate) async fn wait_connected(&self) -> Result<ConnectedInfo, PvError> {
+        let mut connection = self.connection();
+        let connected = connection.wait_for(|state| matches!(state, Connection::Connected(_)));
+        match connected.await.as_deref() {
+            Ok(Connection::Connected(info)) => Ok(info.clone()),
+            _ => Err(PvError::Disconnected { pv: self.name.to_string() }),
+        }
+    }
+
+    /// Waits for the connection for some time.
+    pub(crate) async fn connected_within(
+        &self,
+        timeout: Duration,
+    ) -> Result<ConnectedInfo, PvError> {
+        let waiting = tokio::time::timeout(timeout, self.wait_connected()).await;
+        waiting.unwrap_or_else(|_| Err(PvError::NotFound { pv: self.name.to_string(), timeout }))
+    }
+
+    /// Bounds an operation, and says what it was waiting for when the time is over.
+    pub(crate) async fn within<T>(
+        &self,
+        timeout: Duration,
+        operation: impl Future<Output = Result<T, PvError>>,
+    ) -> Result<T, PvError> {
+        if let Ok(result) = tokio::time::timeout(timeout, operation).await {
+            return result;
+        }
+        let pv = self.name.to_string();
+        Err(match &*self.connection.borrow() {
+            Connection::Never => PvError::NotFound { pv, timeout },
+            Connection::Disconnected => PvError::Disconnected { pv },
+            Connection::Connected(_) => PvError::Timeout { pv, timeout },
+        })
     }
 
     /// The IOC is there. After a loss the last value is repeated as connected until the IOC sends a newer one.

@@ -6,6 +6,7 @@
 pub mod ca;
 mod convert;
 pub mod error;
+pub mod fake;
 mod feed;
 pub mod sample;
 pub mod value;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 
 pub use ca::CaClient;
 pub use error::PvError;
+pub use fake::Fake;
 pub use sample::{Alarm, Metadata, Sample, Severity};
 pub use value::PvValue;
 

@@ -1,6 +1,5 @@
 //! One PV as its users see it: reading, writing and waiting for the connection.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,6 @@ use crate::{
 
 /// What the task of a PV and all its users share.
 pub(super) struct Pv {
-    name: Arc<str>,
     pub(super) feed: Feed,
     /// Replaced by the task when the library's channel cannot recover.
     wire: Mutex<WireChannel>,
@@ -30,11 +28,11 @@ pub(super) struct Pv {
 
 impl Pv {
     pub(super) fn new(name: Arc<str>, wire: WireChannel) -> Self {
-        Self { name, feed: Feed::new(), wire: Mutex::new(wire), users: watch::Sender::new(0) }
+        Self { feed: Feed::new(name), wire: Mutex::new(wire), users: watch::Sender::new(0) }
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.name
+        self.feed.name()
     }
 
     pub(super) fn is_unused(&self) -> bool {
@@ -69,17 +67,8 @@ impl Pv {
         Ok(wire::metadata(&snapshot, native))
     }
 
-    async fn wait_connected(&self) -> Result<ConnectedInfo, PvError> {
-        let mut connection = self.feed.connection();
-        let connected = connection.wait_for(|state| matches!(state, Connection::Connected(_)));
-        match connected.await.as_deref() {
-            Ok(Connection::Connected(info)) => Ok(info.clone()),
-            _ => Err(PvError::Disconnected { pv: self.name.to_string() }),
-        }
-    }
-
     async fn read(&self, want: Want, timeout: Duration) -> Result<Sample, PvError> {
-        let info = self.wait_connected().await?;
+        let info = self.feed.wait_connected().await?;
         let wire = self.wire();
         let value = wire.get_with_metadata_count(DbrClass::Time, ReqCount::Autosize(0));
         let (snapshot, metadata) = match want {
@@ -87,11 +76,11 @@ impl Pv {
             Want::Control => {
                 let (value, metadata) = tokio::join!(value, self.read_metadata(info.native));
                 let metadata =
-                    metadata.map_err(|error| wire::error(&self.name, &error, timeout))?;
+                    metadata.map_err(|error| wire::error(self.name(), &error, timeout))?;
                 (value, Some(Arc::new(metadata)))
             }
         };
-        let snapshot = snapshot.map_err(|error| wire::error(&self.name, &error, timeout))?;
+        let snapshot = snapshot.map_err(|error| wire::error(self.name(), &error, timeout))?;
         let (value, time, alarm) = wire::reading(snapshot, info.max_count);
         let (read_access, write_access) = (info.read_access, info.write_access);
         Ok(Sample { value, time, alarm, connected: true, read_access, write_access, metadata })
@@ -103,21 +92,21 @@ impl Pv {
         mode: PutMode,
         timeout: Duration,
     ) -> Result<(), PvError> {
-        let info = self.wait_connected().await?;
+        let info = self.feed.wait_connected().await?;
         if !info.write_access {
-            return Err(PvError::ReadOnly { pv: self.name.to_string() });
+            return Err(PvError::ReadOnly { pv: self.name().to_owned() });
         }
         let labels = self.labels(&info, timeout).await?;
         let target = Target { native: info.native, max_count: info.max_count, labels: &labels };
         let value = convert(value, &target)
-            .map_err(|reason| PvError::BadValue { pv: self.name.to_string(), reason })?;
+            .map_err(|reason| PvError::BadValue { pv: self.name().to_owned(), reason })?;
         let value = wire::outgoing(value);
         let wire = self.wire();
         let written = match mode {
             PutMode::NoWait => wire.put_nowait(&value).await,
             PutMode::Completion => wire.put_with_timeout(&value, timeout).await,
         };
-        written.map_err(|error| wire::error(&self.name, &error, timeout))
+        written.map_err(|error| wire::error(self.name(), &error, timeout))
     }
 
     /// Labels of an enum, from memory when they have arrived already.
@@ -133,25 +122,8 @@ impl Pv {
             return Ok(labels);
         }
         let metadata = self.read_metadata(info.native).await;
-        let metadata = metadata.map_err(|error| wire::error(&self.name, &error, timeout))?;
+        let metadata = metadata.map_err(|error| wire::error(self.name(), &error, timeout))?;
         Ok(metadata.enum_labels.unwrap_or_default())
-    }
-
-    /// Bounds an operation, and says what it was waiting for when the time is over.
-    async fn within<T>(
-        &self,
-        timeout: Duration,
-        operation: impl Future<Output = Result<T, PvError>>,
-    ) -> Result<T, PvError> {
-        if let Ok(result) = tokio::time::timeout(timeout, operation).await {
-            return result;
-        }
-        let pv = self.name.to_string();
-        Err(match &*self.feed.connection().borrow() {
-            Connection::Never => PvError::NotFound { pv, timeout },
-            Connection::Disconnected => PvError::Disconnected { pv },
-            Connection::Connected(_) => PvError::Timeout { pv, timeout },
-        })
     }
 }
 
@@ -176,7 +148,7 @@ impl Drop for SharedPv {
 #[async_trait]
 impl PvChannel for SharedPv {
     fn name(&self) -> &str {
-        &self.pv.name
+        self.pv.name()
     }
 
     fn connection(&self) -> watch::Receiver<Connection> {
@@ -184,18 +156,15 @@ impl PvChannel for SharedPv {
     }
 
     async fn connected(&self, timeout: Duration) -> Result<ConnectedInfo, PvError> {
-        let waiting = tokio::time::timeout(timeout, self.pv.wait_connected());
-        waiting
-            .await
-            .unwrap_or_else(|_| Err(PvError::NotFound { pv: self.pv.name.to_string(), timeout }))
+        self.pv.feed.connected_within(timeout).await
     }
 
     async fn get(&self, want: Want, timeout: Duration) -> Result<Sample, PvError> {
-        self.pv.within(timeout, self.pv.read(want, timeout)).await
+        self.pv.feed.within(timeout, self.pv.read(want, timeout)).await
     }
 
     async fn put(&self, value: PvValue, mode: PutMode, timeout: Duration) -> Result<(), PvError> {
-        self.pv.within(timeout, self.pv.write(&value, mode, timeout)).await
+        self.pv.feed.within(timeout, self.pv.write(&value, mode, timeout)).await
     }
 
     fn monitor(&self) -> watch::Receiver<Option<Arc<Sample>>> {

@@ -1,6 +1,9 @@
 //! The client against real IOCs, and the fake held to the same checks.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod caproto;
 mod checks;
+mod fake;
 mod ioc;
 mod softioc;
