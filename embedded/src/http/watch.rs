@@ -61,6 +61,10 @@ pub(crate) fn answer(
     call: Call,
     ending: CancellationToken,
 ) -> Result<Response, ApiError> {
+    // A watch that ends as it begins would make the watcher start the next one at once, for ever.
+    if ending.is_cancelled() {
+        return Err(ApiError::Closed);
+    }
     let mut selector = call.selector()?;
     if let Some(name) = &call.name {
         selector = Selector::parse(&call.resource, "", &format!("metadata.name={name}"))?;
