@@ -195,7 +195,7 @@ impl Shared {
         for (dialect, feed) in &mut feeds.by_dialect {
             let update = updates
                 .remove(dialect)
-                .unwrap_or_else(|| frames::update(dialect, &self.pv, &sample, self.frame_limit));
+                .unwrap_or_else(|| frames::update(dialect, &self.pv, sample, self.frame_limit));
             for outbox in feed.clients.values() {
                 outbox.put(Slot::Update(feed.id), update.clone());
             }

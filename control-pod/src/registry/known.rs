@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crds::device::Framework;
 use crds::device_class::DeviceClassSpec;
-use crds::resolve::{Catalogue, ResolvedDevice, resolve};
+use crds::resolve::{Catalogue, ResolvedDevice, gives_pvs, resolve};
 use crds::{Device, DeviceSpec};
 
 /// A registered device.
@@ -34,7 +34,7 @@ impl KnownDevice {
         let spec = &device.spec;
         let listed = resolve(spec, catalogue);
         let class = catalogue.get(&spec.device_class).cloned();
-        let operable = if class.is_some() && !spec.pvs.is_empty() {
+        let operable = if class.is_some() && gives_pvs(spec) {
             operable(spec, catalogue, &listed)
         } else {
             listed.clone()
@@ -66,7 +66,8 @@ impl KnownDevice {
 /// A spec that lists some PVs still makes an object with every component of its class; the listed
 /// ones keep their PVs.
 fn operable(spec: &DeviceSpec, catalogue: &Catalogue, listed: &ResolvedDevice) -> ResolvedDevice {
-    let bare = DeviceSpec { pvs: Default::default(), ..spec.clone() };
+    let mut bare = spec.clone();
+    bare.pvs.retain(|name, _| !listed.signals.iter().any(|signal| signal.name == *name));
     let mut whole = resolve(&bare, catalogue);
     for signal in &listed.signals {
         let known = whole.signals.iter_mut().find(|known| known.name == signal.name);

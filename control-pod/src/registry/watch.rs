@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::resolve::Catalogue;
-use crds::{Device, DeviceClass, DeviceClassSpec, DeviceLocks, ProcessVariable, device_locks};
+use crds::{
+    Device, DeviceClass, DeviceClassSpec, DeviceLocks, ProcessVariable, claims, device_locks,
+};
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
 use kube::core::DeserializeGuard;
@@ -176,11 +178,12 @@ impl State {
 
     fn index(&mut self, store: &Store<DeserializeGuard<Device>>) -> DeviceIndex {
         let mut devices: Vec<Device> = valid(store).collect();
-        // Of two objects with one name the older is the device; the other is in conflict and counts
-        // for nothing.
-        devices.sort_by_key(|device| (device.creation_timestamp(), device.uid()));
-        let mut names = HashSet::new();
-        devices.retain(|device| names.insert(device.spec.name.clone()));
+        // Of several objects with one name only its owner is the device.
+        let owners = claims::device_owners(&devices);
+        devices.retain(|device| {
+            let owner = owners.get(&device.spec.name);
+            owner.is_some_and(|owner| Some(&owner.uid) == device.metadata.uid.as_ref())
+        });
         let resolved: HashMap<_, _> = devices
             .iter()
             .map(|device| {

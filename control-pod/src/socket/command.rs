@@ -10,6 +10,28 @@ use crate::http::fields::{given, seconds};
 /// A received JSON object.
 pub(crate) type Received = Map<String, Value>;
 
+/// How a subscription was asked for; the ack says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// `subscribe`.
+    Plain,
+    /// `subscribeSafely`: only if everything is connected.
+    Safely,
+    /// `subscribeReadOnly`.
+    ReadOnly,
+}
+
+impl Manner {
+    /// What the ack carries.
+    pub(crate) fn flag(self) -> Option<(&'static str, bool)> {
+        match self {
+            Self::Plain => None,
+            Self::Safely => Some(("connected", true)),
+            Self::ReadOnly => Some(("read_only", true)),
+        }
+    }
+}
+
 /// The command's word; `type` counts too where `or_type` says so. `None` in Python's words when
 /// there is none.
 pub(crate) fn action(received: &Received, or_type: bool) -> String {

@@ -15,7 +15,7 @@ use crate::monitors::Monitor;
 use crate::put::CONNECT_TIMEOUT;
 use crate::registry::KnownDevice;
 use crate::socket::Seat;
-use crate::socket::command::{Received, action, set_options, text};
+use crate::socket::command::{Manner, Received, action, set_options, text};
 use crate::socket::frames::{self, Dialect};
 use crate::socket::lanes::Keys;
 use crate::socket::outbox::Outbox;
@@ -44,13 +44,6 @@ struct Signal {
     monitor: Arc<Monitor>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
-    Plain,
-    Safely,
-    ReadOnly,
-}
-
 impl Drop for DeviceSocket {
     fn drop(&mut self) {
         for signal in self.live.get_mut().values().flatten() {
@@ -65,7 +58,7 @@ impl Protocol for DeviceSocket {
         match (action(received, false).as_str(), &device) {
             // A stop waits for nothing, least of all for the move that it is to end.
             ("stop" | "ping", _) => Keys::none(),
-            ("refresh", None) => Keys::All,
+            ("refresh", None) => Keys::All("device"),
             ("set", Some(device)) => {
                 let component = text(received, "component").unwrap_or_default();
                 Keys::of("set", &[format!("{device}.{component}")])
@@ -144,18 +137,12 @@ impl DeviceSocket {
             dead.into_iter().for_each(|signal| self.report_dead(device, signal));
         }
         let mut fields = about(device);
-        match manner {
-            Manner::Plain => {
-                let message = format!("Subscribed to device {device}");
-                fields.insert("message".into(), message.into());
+        match manner.flag() {
+            Some((flag, set)) => fields.insert(flag.into(), set.into()),
+            None => {
+                fields.insert("message".into(), format!("Subscribed to device {device}").into())
             }
-            Manner::Safely => {
-                fields.insert("connected".into(), true.into());
-            }
-            Manner::ReadOnly => {
-                fields.insert("read_only".into(), true.into());
-            }
-        }
+        };
         self.outbox.push(frames::envelope("subscribed", fields));
     }
 

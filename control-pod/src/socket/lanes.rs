@@ -10,8 +10,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 pub(crate) enum Keys {
     /// These things, possibly none.
     Some(BTreeSet<String>),
-    /// Everything.
-    All,
+    /// Everything of a kind.
+    All(&'static str),
 }
 
 impl Keys {
@@ -21,14 +21,17 @@ impl Keys {
     }
 
     /// A command that concerns these.
-    pub(crate) fn of<'a>(what: &str, names: impl IntoIterator<Item = &'a String>) -> Self {
+    pub(crate) fn of<'a>(what: &'static str, names: impl IntoIterator<Item = &'a String>) -> Self {
         Self::Some(names.into_iter().map(|name| format!("{what} {name}")).collect())
     }
 
     fn meet(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::All, Self::Some(names)) | (Self::Some(names), Self::All) => !names.is_empty(),
-            (Self::All, Self::All) => true,
+            (Self::All(what), Self::Some(names)) | (Self::Some(names), Self::All(what)) => {
+                let of_kind = |name: &String| name.split(' ').next() == Some(*what);
+                names.iter().any(of_kind)
+            }
+            (Self::All(what), Self::All(other)) => what == other,
             (Self::Some(a), Self::Some(b)) => !a.is_disjoint(b),
         }
     }
@@ -107,13 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn a_command_on_everything_waits_for_all_and_holds_all_but_the_free() {
+    fn a_command_on_everything_of_a_kind_waits_for_it_and_holds_it() {
         let mut lanes = Lanes::default();
         lanes.push(keys(&["a"]), "a");
-        lanes.push(Keys::All, "refresh");
+        lanes.push(Keys::All("pv"), "refresh");
+        lanes.push(Keys::of("set", &["a".to_owned()]), "set");
         lanes.push(keys(&["b"]), "b");
         lanes.push(Keys::none(), "ping");
         let (a, _) = lanes.start().unwrap();
+        assert_eq!(lanes.start().unwrap().1, "set", "of another kind");
         assert_eq!(lanes.start().unwrap().1, "ping");
         assert!(lanes.start().is_none());
         lanes.finish(a);

@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 use crate::monitors::Monitor;
 use crate::put::{CONNECT_TIMEOUT, PutError, PutRequest, put};
 use crate::socket::Seat;
-use crate::socket::command::{Received, action, names, set_options, text};
+use crate::socket::command::{Manner, Received, action, names, set_options, text};
 use crate::socket::frames::{self, Dialect};
 use crate::socket::lanes::Keys;
 use crate::socket::outbox::Outbox;
@@ -35,14 +35,6 @@ struct Subscriptions {
     pending: BTreeSet<String>,
 }
 
-/// How a subscription was asked for; the ack differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
-    Plain,
-    Safely,
-    ReadOnly,
-}
-
 impl Drop for PvSocket {
     fn drop(&mut self) {
         for monitor in self.state.get_mut().live.values() {
@@ -58,7 +50,7 @@ impl Protocol for PvSocket {
             "subscribe" | "unsubscribe" | "subscribeSafely" | "subscribeReadOnly" => {
                 Keys::of("pv", &names)
             }
-            "refresh" if names.is_empty() => Keys::All,
+            "refresh" if names.is_empty() => Keys::All("pv"),
             "refresh" => Keys::of("pv", &names),
             "set" => Keys::of("set", &names),
             _ => Keys::none(),
@@ -126,12 +118,7 @@ impl PvSocket {
         if live.is_empty() {
             return;
         }
-        let more = match manner {
-            Manner::Plain => None,
-            Manner::Safely => Some(("connected", true)),
-            Manner::ReadOnly => Some(("read_only", true)),
-        };
-        self.ack("subscribed", &live, more);
+        self.ack("subscribed", &live, manner.flag());
     }
 
     /// Counts the new names against the cap before anything waits.

@@ -18,7 +18,7 @@ use crate::socket::lanes::{Keys, Lanes};
 use crate::socket::outbox::{Outbox, Slot};
 
 /// Most commands of one connection that are not done; the next ones wait in the socket.
-const COMMANDS_IN_FLIGHT: usize = 64;
+const COMMANDS_IN_FLIGHT: usize = 256;
 
 /// What a socket says and does.
 pub(crate) trait Protocol: Send + Sync {

@@ -3,15 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::socket::Socket;
-use crate::support::{Control, settings};
+use crate::support::{Control, pinhole, settings};
 
 async fn with_pinhole() -> Control {
     let control = Control::start(settings()).await;
     control.pvs.add("mini:ph:det", 7.0);
     control.pvs.add("mini:ph:exp", 1.0);
-    control
-        .device(json!({"name": "pinhole", "deviceClass": "localdevs.Det", "prefix": "mini:ph"}))
-        .await;
+    pinhole(&control).await;
     control
 }
 
@@ -70,9 +68,7 @@ async fn the_exerciser_gets_what_it_waits_for() {
 async fn a_dead_signal_is_named_and_follows_when_it_comes() {
     let control = Control::start(settings()).await;
     control.pvs.add("mini:ph:det", 7.0);
-    control
-        .device(json!({"name": "pinhole", "deviceClass": "localdevs.Det", "prefix": "mini:ph"}))
-        .await;
+    pinhole(&control).await;
     let mut socket = Socket::open(&control, "device-socket").await;
     socket.send(json!({"action": "subscribe", "device": "pinhole"})).await;
     let error = socket.reply("error").await;

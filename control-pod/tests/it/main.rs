@@ -1,5 +1,7 @@
 //! Direct control over real sockets: REST and WebSockets against the API of one machine.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
 mod device_socket;
 mod fake;
 mod pv_socket;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::fake::OnPut;
-use crate::support::{Control, put, settings};
+use crate::support::{Control, pinhole, put, settings};
 
 const READ_ONLY: &str = "Service is in read-only mode (DIRECT_CONTROL_GLOBAL_READ_ONLY=true); \
     control/write operations are disabled. Monitoring (reads, subscriptions, image sockets) remains available.";
@@ -342,9 +342,7 @@ async fn a_lock_holds_a_pv_that_another_device_shares() {
     let control = Control::start(settings()).await;
     control.pvs.add("mini:ph:det", 1.0);
     let exp = control.pvs.add("mini:ph:exp", 1.0);
-    control
-        .device(json!({"name": "pinhole", "deviceClass": "localdevs.Det", "prefix": "mini:ph"}))
-        .await;
+    pinhole(&control).await;
     control.signal("pinhole_exp", "mini:ph:exp").await;
     control.lock(&["pinhole"], false).await;
     let body = set_until(&control, "mini:ph:exp", 423).await;
@@ -366,6 +364,23 @@ async fn lock_all_holds_every_device_but_no_standalone_pv() {
     let body = set_until(&control, "IOC:m1", 423).await;
     assert_eq!(body["detail"], "Device name m1 is locked by plan count");
     assert_eq!(control.post("/api/v1/pv/set", put("alone", 2)).await.0, 200);
+}
+
+#[tokio::test]
+async fn without_the_api_nothing_is_written_and_everything_is_read() {
+    let alert = Settings { coordination_timeout: Duration::ZERO, ..settings() };
+    let mut control = Control::start(alert).await;
+    let pv = control.pvs.add("IOC:m1", 1.5);
+    control.signal("m1", "IOC:m1").await;
+    control.lose_the_api().await;
+    let health = control.until("/health", |status, _| status == 503).await;
+    assert_eq!(health["status"], "unhealthy");
+    assert!(health["coordination_service_detail"].is_string());
+    let body = set_until(&control, "IOC:m1", 503).await;
+    let detail = body["detail"].as_str().unwrap();
+    assert!(detail.starts_with("Coordination check failed: Cannot reach"), "{detail}");
+    assert_eq!(control.get("/api/v1/pv/IOC:m1/value").await.0, 200);
+    assert!(pv.writes().is_empty());
 }
 
 #[tokio::test]
@@ -456,9 +471,7 @@ async fn a_compound_is_read_by_component_and_as_a_whole() {
     let control = Control::start(settings()).await;
     control.pvs.add("mini:ph:det", 7.0);
     control.pvs.add("mini:ph:exp", 1.0);
-    control
-        .device(json!({"name": "pinhole", "deviceClass": "localdevs.Det", "prefix": "mini:ph"}))
-        .await;
+    pinhole(&control).await;
     let (status, body) = control.get("/api/v1/device/pinhole/value").await;
     assert_eq!((status, &body["value"]["pinhole_det"]["value"]), (200, &json!(7.0)));
     assert!(body["value"].get("pinhole_exp").is_none(), "the exposure is configuration");

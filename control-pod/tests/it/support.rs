@@ -38,7 +38,7 @@ pub(crate) struct Control {
     http: reqwest::Client,
     shutdown: CancellationToken,
     served: Option<JoinHandle<()>>,
-    _embedded: Embedded,
+    embedded: Option<Embedded>,
     _dir: tempfile::TempDir,
 }
 
@@ -74,11 +74,16 @@ impl Control {
             http: reqwest::Client::new(),
             shutdown,
             served: Some(served),
-            _embedded: embedded,
+            embedded: Some(embedded),
             _dir: dir,
         };
         control.until("/ready", |status, _| status == 200).await;
         control
+    }
+
+    /// Takes the Kubernetes API away.
+    pub(crate) async fn lose_the_api(&mut self) {
+        self.embedded.take().unwrap().close().await;
     }
 
     /// Asks for the service to stop and waits until it has.
@@ -224,6 +229,12 @@ impl Control {
 
 fn unknown(body: &Value) -> bool {
     body["detail"].as_str().is_some_and(|detail| detail.ends_with("not found in the registry"))
+}
+
+/// A device of two signals, `mini:ph:det` and `mini:ph:exp`.
+pub(crate) async fn pinhole(control: &Control) {
+    let spec = json!({"name": "pinhole", "deviceClass": "localdevs.Det", "prefix": "mini:ph"});
+    control.device(spec).await;
 }
 
 /// `{"pv_name", "value"}` for `/api/v1/pv/set`.
