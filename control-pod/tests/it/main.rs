@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod beamline;
 mod device_socket;
 mod fake;
+mod ioc;
 mod pv_socket;
 mod rest;
 mod socket;
