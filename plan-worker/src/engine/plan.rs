@@ -3,7 +3,6 @@
 //! A plan is an async function over [`Messages`]. It performs no I/O of its own: whatever it wants done it says in a message, and
 //! it is the engine that drives it. Dropping a [`Plan`] ends it where it stands, without clean-up.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -185,33 +184,6 @@ impl Plan {
             biased;
             Some((message, answer)) = self.messages.recv() => Step::Message(message, Reply(answer)),
             result = &mut self.body => Step::Done(result),
-        }
-    }
-
-    /// All messages of the plan when every one is answered at once: locate by `positions`, all else by nothing.
-    ///
-    /// # Errors
-    /// The plan's own error.
-    pub async fn unroll(
-        mut self,
-        positions: &HashMap<String, Value>,
-    ) -> Result<Vec<Message>, Thrown> {
-        let mut messages = Vec::new();
-        loop {
-            match self.next().await {
-                Step::Done(result) => return result.map(|()| messages),
-                Step::Message(message, reply) => {
-                    let answer = match &message {
-                        Message::Locate(device) => positions
-                            .get(device.name())
-                            .cloned()
-                            .map_or(Response::Done, Response::Position),
-                        _ => Response::Done,
-                    };
-                    messages.push(message);
-                    reply.answer(Ok(answer));
-                }
-            }
         }
     }
 }

@@ -112,3 +112,67 @@ impl Trajectory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::environment::Devices;
+
+    /// A grid over `motor1`, `motor2` and so on, with positions 0, 1, 2 and so on.
+    fn grid(lengths: &[usize], snake: bool) -> Trajectory {
+        let devices = Devices::simulated();
+        let axes = lengths.iter().enumerate().map(|(number, length)| Axis {
+            motor: devices.get(&format!("motor{}", number + 1)).unwrap(),
+            positions: Positions::Even { start: 0.0, stop: (length - 1) as f64, num: *length },
+            snake: snake && number > 0,
+        });
+        Trajectory::Grid(axes.collect())
+    }
+
+    fn path(trajectory: &Trajectory) -> Vec<Vec<i64>> {
+        let positions = |point: Vec<(DeviceRef, Value)>| {
+            point.into_iter().map(|(_, position)| position.as_f64().unwrap() as i64).collect()
+        };
+        let points = trajectory.points().unwrap();
+        (0..points).map(|index| positions(trajectory.point(index))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_grid_visits_every_combination_once_with_the_first_motor_the_slowest(
+            lengths in vec(1_usize..5, 1..4),
+            snake: bool,
+        ) {
+            let path = path(&grid(&lengths, snake));
+            let visited: BTreeSet<_> = path.iter().collect();
+            prop_assert_eq!(visited.len(), lengths.iter().product::<usize>());
+            prop_assert_eq!(visited.len(), path.len());
+            prop_assert!(path.is_sorted_by_key(|point| point[0]));
+            if !snake {
+                prop_assert!(path.is_sorted());
+            }
+        }
+
+        #[test]
+        fn a_snaked_grid_moves_one_motor_by_one_step_at_a_time(lengths in vec(1_usize..5, 1..4)) {
+            for pair in path(&grid(&lengths, true)).windows(2) {
+                let steps: i64 = pair[0].iter().zip(&pair[1]).map(|(a, b)| (a - b).abs()).sum();
+                prop_assert_eq!(steps, 1, "{:?}", pair);
+            }
+        }
+
+        #[test]
+        fn even_positions_begin_and_end_exactly_where_they_should(
+            start in -1e9..1e9, stop in -1e9..1e9, num in 2_usize..1000,
+        ) {
+            let positions = Positions::Even { start, stop, num };
+            prop_assert_eq!(positions.at(0), Value::from(start));
+            prop_assert_eq!(positions.at(num - 1), Value::from(stop));
+        }
+    }
+}

@@ -12,7 +12,7 @@ use plan_worker::protocol::{ExitStatus, PauseOption};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::recorder::{Told, Underway, call, carry_out, documents, names, none, within};
+use crate::recorder::{Told, Underway, call, carry_out, documents, names, none, unroll, within};
 use crate::slow_motor::{SlowMotor, commands};
 
 const IMMEDIATE: Request = Request::Pause(PauseOption::Immediate);
@@ -250,9 +250,8 @@ async fn a_run_that_its_plan_leaves_open_is_closed_by_the_engine() {
 async fn a_plan_is_messages_and_nothing_else() {
     let devices = Devices::simulated();
     let call = call("rel_scan", json!([["det"], "motor", -1, 1, 2]), none());
-    let positions = [("motor".to_owned(), json!(10))].into_iter().collect();
     let plan = plans::build(&call, &devices).unwrap();
-    let messages = plan.unroll(&positions).await.unwrap();
+    let messages = unroll(plan, json!(10)).await;
     let summary: Vec<String> = messages.iter().map(Message::summary).collect();
     let point = |position: &str| {
         vec![
@@ -276,4 +275,23 @@ async fn a_plan_is_messages_and_nothing_else() {
         .to_vec();
     assert_eq!(summary, [begin, first, point("11.0"), end].concat());
     assert_eq!(devices.get("motor").unwrap().position().await.unwrap(), json!(0));
+}
+
+#[tokio::test]
+async fn a_stream_keeps_to_the_devices_of_its_first_event() {
+    let devices = Devices::simulated();
+    let (det, motor) = (devices.get("det").unwrap(), devices.get("motor").unwrap());
+    let plan = Plan::new("two streams in one", move |messages| async move {
+        messages.send(Message::OpenRun { metadata: serde_json::Map::new() }).await?;
+        for device in [&det, &motor] {
+            messages.send(Message::Create { stream: "primary".into() }).await?;
+            messages.send(Message::Read(Arc::clone(device))).await?;
+            messages.send(Message::Save).await?;
+        }
+        Ok(())
+    });
+    let (finished, rest) = Underway::start(plan).end().await;
+    assert_eq!(finished.exit_status, ExitStatus::Failed);
+    assert_eq!(finished.message, "stream primary consists of det, but the event has motor");
+    assert_eq!(names(&documents(rest)), ["start", "descriptor", "event", "stop"]);
 }

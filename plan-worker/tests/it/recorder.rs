@@ -1,8 +1,9 @@
 //! An output that remembers, and plans carried out over simulated devices.
 
 use async_trait::async_trait;
+use plan_worker::engine::message::{Message, Response};
 use plan_worker::engine::output::{Output, OutputError, State};
-use plan_worker::engine::plan::Plan;
+use plan_worker::engine::plan::{Plan, Step};
 use plan_worker::engine::{Engine, Finished, Request};
 use plan_worker::environment::Devices;
 use plan_worker::plans;
@@ -151,4 +152,25 @@ pub(crate) fn names(documents: &[(&'static str, Value)]) -> Vec<&'static str> {
 /// Empty arguments.
 pub(crate) fn none() -> Value {
     json!({})
+}
+
+/// All messages of a plan when every one is answered at once; every device is at `position`.
+pub(crate) async fn unroll(mut plan: Plan, position: Value) -> Vec<Message> {
+    let mut messages = Vec::new();
+    loop {
+        match plan.next().await {
+            Step::Done(result) => {
+                result.unwrap();
+                return messages;
+            }
+            Step::Message(message, reply) => {
+                let answer = match message {
+                    Message::Locate(_) => Response::Position(position.clone()),
+                    _ => Response::Done,
+                };
+                messages.push(message);
+                reply.answer(Ok(answer));
+            }
+        }
+    }
 }
