@@ -5,6 +5,8 @@
 mod bluesky;
 mod descriptions;
 mod engine;
+mod epics;
+mod ioc;
 mod python;
 mod queue_side;
 mod recorder;

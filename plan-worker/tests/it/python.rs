@@ -29,8 +29,18 @@ pub(crate) fn script(name: &str) -> PathBuf {
 
 /// Gives `input` to a script and returns the JSON that it prints.
 pub(crate) async fn call(name: &str, input: &Value) -> Option<Value> {
+    call_with(name, input, &[]).await
+}
+
+/// As [`call`], with further environment variables.
+pub(crate) async fn call_with(
+    name: &str,
+    input: &Value,
+    environment: &[(&str, String)],
+) -> Option<Value> {
     let mut child = Command::new(interpreter()?)
         .arg(script(name))
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
