@@ -40,12 +40,12 @@ pub(crate) struct Resource {
 
 impl Resource {
     /// The stored form of an object of the requested kind.
-    pub(crate) fn to_stored(&self, object: Value) -> Value {
+    pub(crate) fn store_form(&self, object: Value) -> Value {
         if self.is_other_form() { events::to_core(object) } else { object }
     }
 
     /// The requested form of a stored object.
-    pub(crate) fn from_stored(&self, object: Value) -> Value {
+    pub(crate) fn show(&self, object: Value) -> Value {
         if self.is_other_form() { events::from_core(object) } else { object }
     }
 

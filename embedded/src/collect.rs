@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,8 @@ use crate::kinds::NAMESPACES;
 use crate::store::index::Key;
 use crate::store::object::Stored;
 
+/// Objects looked at together, so that their writes share commits.
+const CONCURRENCY: usize = 64;
 /// Pause after a failed round, so that a full disk is not hammered.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -25,23 +28,29 @@ pub(crate) async fn run(api: Arc<Api>, stop: CancellationToken) {
             suspects = api.store.suspects() => suspects,
             () = stop.cancelled() => return,
         };
-        let mut failed = Vec::new();
-        for key in suspects {
-            match examine(&api, &key).await {
-                Ok(()) | Err(ApiError::NotFound(_)) => {}
-                Err(ApiError::Closed) => return,
-                Err(error) => {
-                    tracing::warn!(name = key.name(), %error, "cannot finish a deletion, will retry");
-                    failed.push(key);
-                }
-            }
-        }
+        let failed: Vec<Key> = stream::iter(suspects)
+            .map(|key| examine_or_keep(&api, key))
+            .buffer_unordered(CONCURRENCY)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
         if !failed.is_empty() {
             tokio::select! {
                 () = tokio::time::sleep(RETRY) => {}
                 () = stop.cancelled() => return,
             }
             failed.into_iter().for_each(|key| api.store.suspect(key));
+        }
+    }
+}
+
+/// Gives the object back if it has to be looked at again.
+async fn examine_or_keep(api: &Api, key: Key) -> Option<Key> {
+    match examine(api, &key).await {
+        Ok(()) | Err(ApiError::NotFound(_) | ApiError::Closed) => None,
+        Err(error) => {
+            tracing::warn!(name = key.name(), %error, "cannot finish a deletion, will retry");
+            Some(key)
         }
     }
 }
@@ -100,7 +109,7 @@ async fn change(
     api: &Api,
     resource: &Resource,
     object: &Stored,
-    edit: &(dyn Fn(&mut Value) + Sync),
+    edit: &(dyn Fn(&mut Value) + Send + Sync),
 ) -> Result<(), ApiError> {
     let uid = object.meta.uid.clone();
     let edited = move |old: &Value| {
@@ -119,7 +128,7 @@ async fn forget_owners(
     api: &Api,
     resource: &Resource,
     object: &Stored,
-    gone: &(dyn Fn(&str) -> bool + Sync),
+    gone: &(dyn Fn(&str) -> bool + Send + Sync),
 ) -> Result<(), ApiError> {
     change(api, resource, object, &|object| {
         let given = metadata::of(object);
@@ -198,9 +207,13 @@ async fn empty_namespace(api: &Api, resource: &Resource, object: &Stored) -> Res
         if !kind.kind.namespaced {
             continue;
         }
-        for inside in api.store.list(storage, Some(name)).objects {
-            delete(api, &kind, &inside, Propagation::Background).await?;
-        }
+        stream::iter(api.store.list(storage, Some(name)).objects)
+            .map(Ok)
+            .try_for_each_concurrent(CONCURRENCY, |inside| {
+                let kind = &kind;
+                async move { delete(api, kind, &inside, Propagation::Background).await }
+            })
+            .await?;
         left += api.store.list(storage, Some(name)).objects.len();
     }
     if left > 0 {

@@ -5,6 +5,7 @@ pub(crate) mod objects;
 pub(crate) mod openapi;
 pub(crate) mod options;
 pub(crate) mod path;
+pub(crate) mod protobuf;
 pub(crate) mod render;
 pub(crate) mod status;
 pub(crate) mod table;

@@ -63,7 +63,7 @@ pub(super) fn admit(
     };
     default::fill(&kind.schema, object);
     drop_nulls(object);
-    let mut problems = validate::check(&kind.schema, object);
+    let mut problems = validate::check(&kind.schema, object, old);
     problems.extend(metadata::check(kind, object));
     if problems.is_empty() && kind.schema.has_rules {
         problems = rules::check(&kind.schema, object, old);

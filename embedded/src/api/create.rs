@@ -89,7 +89,7 @@ impl Api {
                 given.insert("generation".to_owned(), json!(1));
             }
             own(&mut object);
-            let object = resource.to_stored(object);
+            let object = resource.store_form(object);
             let draft = draft(&resource.stored, &object)?;
             let key = Key::new(resource.storage, namespace, &name);
             if options.dry_run {

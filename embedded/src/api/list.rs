@@ -25,7 +25,14 @@ pub(crate) struct OpenLists(Mutex<Open>);
 struct Open {
     last: u64,
     kept: usize,
-    lists: VecDeque<(u64, u64, Arc<[Arc<Stored>]>)>,
+    lists: VecDeque<OpenList>,
+}
+
+#[derive(Debug)]
+struct OpenList {
+    id: u64,
+    version: u64,
+    objects: Arc<[Arc<Stored>]>,
 }
 
 impl OpenLists {
@@ -34,10 +41,10 @@ impl OpenLists {
         open.last += 1;
         open.kept += objects.len();
         let id = open.last;
-        open.lists.push_back((id, version, objects));
+        open.lists.push_back(OpenList { id, version, objects });
         while open.lists.len() > MAX_OPEN || (open.kept > MAX_KEPT && open.lists.len() > 1) {
-            if let Some((_, _, objects)) = open.lists.pop_front() {
-                open.kept -= objects.len();
+            if let Some(oldest) = open.lists.pop_front() {
+                open.kept -= oldest.objects.len();
             }
         }
         id
@@ -45,8 +52,8 @@ impl OpenLists {
 
     fn find(&self, id: u64) -> Option<(u64, Arc<[Arc<Stored>]>)> {
         let open = self.0.lock();
-        let (_, version, objects) = open.lists.iter().find(|(known, _, _)| *known == id)?;
-        Some((*version, objects.clone()))
+        let list = open.lists.iter().find(|list| list.id == id)?;
+        Some((list.version, list.objects.clone()))
     }
 }
 

@@ -40,10 +40,8 @@ pub(crate) fn members(object: &mut Value) -> &mut Map<String, Value> {
     if !object.is_object() {
         *object = json!({});
     }
-    match object {
-        Value::Object(map) => map,
-        _ => unreachable!("it was made an object above"),
-    }
+    #[allow(clippy::expect_used, reason = "it was made an object on the line above")]
+    object.as_object_mut().expect("an object")
 }
 
 /// `metadata` as a map, made one if it is missing.
@@ -171,6 +169,7 @@ fn check_owners(metadata: &Value, problems: &mut Vec<Problem>) {
 mod tests {
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "so that literals need no borrow")]
     fn problems(metadata: Value) -> Vec<String> {
         let kinds = crate::kinds::builtin::kinds().unwrap();
         check(&kinds[1], &json!({"metadata": metadata})).into_iter().map(|p| p.field).collect()

@@ -33,6 +33,9 @@ pub(crate) struct Wanted {
     pub(crate) owned: Option<Value>,
 }
 
+/// Makes the wanted state of an object out of its current one.
+pub(crate) type Change<'a> = dyn Fn(&Value) -> Result<Wanted, ApiError> + Send + Sync + 'a;
+
 impl Api {
     /// Brings an existing object to what `change` makes of it. `change` sees the object in the form of the request and
     /// may be called again when somebody else wrote in between.
@@ -43,7 +46,7 @@ impl Api {
         name: &str,
         part: Part,
         options: &WriteOptions,
-        change: &(dyn Fn(&Value) -> Result<Wanted, ApiError> + Sync),
+        change: &Change<'_>,
     ) -> Result<Written, ApiError> {
         let kind = &resource.kind;
         if kind.read_only {
@@ -52,13 +55,13 @@ impl Api {
         let key = Key::new(resource.storage, namespace, name);
         for _ in 0..ATTEMPTS {
             let current = self.store.get(&key).ok_or_else(|| ApiError::not_found(kind, name))?;
-            let old = resource.from_stored(current.value());
+            let old = resource.show(current.value());
             let wanted = change(&old)?;
             let (new, warnings) = settle(resource, part, &old, wanted, options)?;
             if old == new {
                 return Ok(Written { object: current, warnings, created: false });
             }
-            let stored = resource.to_stored(new);
+            let stored = resource.store_form(new);
             let draft = draft(&resource.stored, &stored)?;
             let gone = is_finished(resource, &draft.meta.finalizers, draft.meta.deleting, &stored);
             if options.dry_run {

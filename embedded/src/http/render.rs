@@ -16,14 +16,16 @@ use crate::store::object::Stored;
 pub(crate) fn object(resource: &Resource, stored: &Stored, form: Form) -> Bytes {
     match form {
         Form::Table => {
-            let rows = vec![table::row(resource, stored, table::Include::Metadata)];
-            Bytes::from(table::table(resource, &stored.version.to_string(), rows, true).to_string())
+            let rows = [table::row(resource, stored, table::Include::Metadata)];
+            Bytes::from(
+                table::table(resource, &stored.version.to_string(), &rows, true).to_string(),
+            )
         }
         Form::Metadata | Form::MetadataList => {
             Bytes::from(metadata_only(&stored.value()).to_string())
         }
         Form::Object | Form::Discovery if resource.is_other_form() => {
-            Bytes::from(resource.from_stored(stored.value()).to_string())
+            Bytes::from(resource.show(stored.value()).to_string())
         }
         Form::Object | Form::Discovery => stored.json.clone(),
     }
@@ -51,8 +53,9 @@ pub(crate) fn list(
         metadata["remainingItemCount"] = json!(page.remaining);
     }
     if form == Form::Table {
-        let rows = page.objects.iter().map(|o| table::row(resource, o, include)).collect();
-        let mut table = table::table(resource, "", rows, true);
+        let rows: Vec<Value> =
+            page.objects.iter().map(|o| table::row(resource, o, include)).collect();
+        let mut table = table::table(resource, "", &rows, true);
         table["metadata"] = metadata;
         return answer(StatusCode::OK, table.to_string());
     }

@@ -28,7 +28,7 @@ impl Include {
 }
 
 /// A table of rows; watches send the column definitions only once.
-pub(crate) fn table(resource: &Resource, version: &str, rows: Vec<Value>, headed: bool) -> Value {
+pub(crate) fn table(resource: &Resource, version: &str, rows: &[Value], headed: bool) -> Value {
     let columns: Vec<Value> = resource
         .stored
         .columns
@@ -61,7 +61,7 @@ pub(crate) fn row(resource: &Resource, stored: &Stored, include: Include) -> Val
     match include {
         Include::None => {}
         Include::Metadata => row["object"] = metadata_only(&object),
-        Include::Object => row["object"] = resource.from_stored(object),
+        Include::Object => row["object"] = resource.show(object),
     }
     row
 }
@@ -85,7 +85,7 @@ fn cell(column: &Column, object: &Value) -> Value {
                 &object["eventTime"],
                 &object["metadata"]["creationTimestamp"],
             ];
-            places.into_iter().find(|time| time.is_string()).map_or(Value::Null, |t| age(t))
+            places.into_iter().find(|time| time.is_string()).map_or(Value::Null, age)
         }
         Cell::Path(path) => match (path.find(object), column.type_.as_str()) {
             (None | Some(Value::Null), _) => Value::Null,

@@ -202,9 +202,9 @@ impl Watch {
         out.put_slice(kind.as_bytes());
         out.put_slice(b"\",\"object\":");
         if self.call.form == Form::Table {
-            let rows = vec![table::row(resource, object, self.include)];
+            let rows = [table::row(resource, object, self.include)];
             let version = object.version.to_string();
-            let table = table::table(resource, &version, rows, !self.headed);
+            let table = table::table(resource, &version, &rows, !self.headed);
             self.headed = true;
             out.put_slice(table.to_string().as_bytes());
         } else {
@@ -223,7 +223,7 @@ impl Watch {
         let object = match self.call.form {
             Form::Table => {
                 let mut table =
-                    table::table(&self.call.resource, &self.seen.to_string(), vec![], !self.headed);
+                    table::table(&self.call.resource, &self.seen.to_string(), &[], !self.headed);
                 self.headed = true;
                 if initial {
                     let row = json!({"cells": [], "object": {

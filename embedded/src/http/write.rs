@@ -7,10 +7,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
 use super::objects::Call;
-use super::{MAX_BODY, json, render, status};
+use super::{MAX_BODY, json, protobuf, render, status};
 use crate::api::delete::Deleted;
 use crate::api::list::Page;
-use crate::api::update::Wanted;
+use crate::api::update::{Change, Wanted};
 use crate::api::{Api, Part, WriteOptions};
 use crate::error::{ApiError, Subject};
 use crate::patch::managers::Entry;
@@ -45,8 +45,7 @@ pub(crate) async fn patch(api: &Api, call: &Call, request: Request) -> Result<Re
     let kind = media_type(request.headers());
     let body = read(request).await?;
     let name = call.name.as_deref().unwrap_or_default();
-    let change: Box<dyn Fn(&Value) -> Result<Wanted, ApiError> + Sync + Send> = match kind.as_str()
-    {
+    let change: Box<Change<'_>> = match kind.as_str() {
         "application/merge-patch+json" => Box::new(|old| wanted(patch::merge(old, &body))),
         "application/json-patch+json" => Box::new(|old| {
             let patched = patch::json(old, &body).map_err(|error| json_patch_error(call, error))?;
@@ -200,11 +199,11 @@ async fn read_optional(request: Request) -> Result<Value, ApiError> {
 
 async fn read(request: Request) -> Result<Value, ApiError> {
     let kind = media_type(request.headers());
+    let bytes = collect(request).await?;
     if kind == "application/vnd.kubernetes.protobuf" {
         let known = "application/json, application/yaml";
-        return Err(ApiError::MediaType(known.to_owned()));
+        return protobuf::read(&bytes).ok_or_else(|| ApiError::MediaType(known.to_owned()));
     }
-    let bytes = collect(request).await?;
     parse(&kind, &bytes)
 }
 

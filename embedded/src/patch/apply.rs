@@ -67,7 +67,7 @@ pub(crate) fn apply(
     let mut entries = managers::read(live);
     let mut owners = Vec::new();
     for entry in entries.iter_mut().filter(|entry| !entry.same_writer(writer)) {
-        let lost = entry.fields.intersection(&contested);
+        let lost = entry.fields.overridden(&contested, Some(live));
         if lost.is_empty() {
             continue;
         }
@@ -91,8 +91,10 @@ pub(crate) fn apply(
         dropped.remove_from(&mut merged, &kept);
     }
     let unchanged = changed.is_empty() && merged == *live;
+    let mut declared = writer.fields.clone();
+    declared.retain_present(&merged);
     match entries.iter_mut().find(|entry| entry.same_writer(writer)) {
-        Some(own) if unchanged && own.fields == writer.fields => {}
+        Some(own) if unchanged && own.fields == declared => {}
         Some(own) => *own = writer.clone(),
         None => entries.push(writer.clone()),
     }
@@ -155,4 +157,98 @@ pub(crate) fn only_part(kind: &Kind, intent: &Value, status: bool) -> Value {
         map.shift_remove("status");
     }
     part
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    static KIND: LazyLock<Kind> = LazyLock::new(|| {
+        let definition = crds::all().into_iter().find(|crd| crd.spec.names.kind == "Device");
+        crate::kinds::custom::kind(&definition.unwrap()).unwrap()
+    });
+
+    fn object(kwargs: &Value, pvs: &Value) -> Value {
+        json!({"apiVersion": "beamline.dev/v1alpha1", "kind": "Device", "metadata": {"name": "d"},
+               "spec": {"kwargs": kwargs, "pvs": pvs}})
+    }
+
+    fn intents() -> impl Strategy<Value = Value> {
+        let value =
+            prop_oneof![any::<bool>().prop_map(|b| json!(b)), (0..3).prop_map(|n| json!(n))];
+        let nested =
+            prop::collection::btree_map("[a-c]", value.clone(), 0..3).prop_map(|map| json!(map));
+        let kwargs = prop::collection::btree_map("[a-d]", prop_oneof![value, nested], 0..4);
+        let pvs = prop::collection::btree_map("[a-d]", "[A-C]", 0..4);
+        (kwargs, pvs).prop_map(|(kwargs, pvs)| object(&json!(kwargs), &json!(pvs)))
+    }
+
+    fn writer(kind: &Kind, name: &str, intent: &Value) -> Entry {
+        Entry::apply(name, kind, "", declared(kind, intent))
+    }
+
+    fn stored(applied: Applied) -> Value {
+        let mut object = applied.object;
+        object["metadata"]["managedFields"] = applied.managed_fields;
+        object
+    }
+
+    /// Whether everything that `intent` says is so in `object`.
+    fn holds(object: &Value, intent: &Value) -> bool {
+        match (object, intent) {
+            (Value::Object(found), Value::Object(wanted)) => {
+                wanted.iter().all(|(key, value)| found.get(key).is_some_and(|f| holds(f, value)))
+            }
+            (found, wanted) => found == wanted,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_forced_apply_holds_and_repeating_it_changes_nothing(
+            first in intents(), other in intents(), second in intents(),
+        ) {
+            let empty = object(&json!({}), &json!({}));
+            let mut live = empty;
+            for (name, intent) in [("one", &first), ("two", &other), ("one", &second)] {
+                let applied = apply(&KIND, &live, intent, &writer(&KIND, name, intent), true);
+                live = stored(applied.unwrap());
+            }
+            prop_assert!(holds(&live, &second), "{live} lacks {second}");
+            let again = apply(&KIND, &live, &second, &writer(&KIND, "one", &second), false);
+            prop_assert_eq!(stored(again.unwrap()), live);
+        }
+
+        #[test]
+        fn what_only_one_writer_wanted_goes_when_it_stops(first in intents(), second in intents()) {
+            let base = json!({"apiVersion": "beamline.dev/v1alpha1", "kind": "Device", "metadata": {"name": "d"}});
+            let mut live = base;
+            for intent in [&first, &second] {
+                let applied = apply(&KIND, &live, intent, &writer(&KIND, "one", intent), false);
+                live = stored(applied.unwrap());
+            }
+            let mut left = live.clone();
+            left["metadata"].as_object_mut().unwrap().remove("managedFields");
+            prop_assert!(holds(&second, &left), "{left} has more than {second}");
+        }
+
+        #[test]
+        fn a_field_set_reads_back_as_written(intent in intents()) {
+            let set = declared(&KIND, &intent);
+            prop_assert_eq!(FieldSet::from_json(&set.to_json()), set);
+        }
+
+        #[test]
+        fn without_force_no_field_of_another_writer_changes(first in intents(), second in intents()) {
+            let live = stored(
+                apply(&KIND, &json!({}), &first, &writer(&KIND, "one", &first), false).unwrap(),
+            );
+            if let Ok(applied) = apply(&KIND, &live, &second, &writer(&KIND, "two", &second), false) {
+                prop_assert!(holds(&applied.object, &first));
+            }
+        }
+    }
 }

@@ -116,6 +116,28 @@ impl FieldSet {
         Self { member: self.member && other.member, children }
     }
 
+    /// The fields of this set that a change of `changed` on `before` takes away: those that are in both, and those whose
+    /// value becomes a value of another shape.
+    pub(crate) fn overridden(&self, changed: &Self, before: Option<&Value>) -> Self {
+        let shape_is_kept = before.is_none_or(|value| value.is_object() || value.is_array());
+        if self.children.is_empty() && !changed.children.is_empty() && !shape_is_kept {
+            return self.clone();
+        }
+        if changed.children.is_empty() && changed.member && !self.children.is_empty() {
+            return self.clone();
+        }
+        let children = self
+            .children
+            .iter()
+            .filter_map(|(key, mine)| {
+                let before = before.and_then(|before| lookup(before, key));
+                let lost = mine.overridden(changed.children.get(key)?, before);
+                (!lost.is_empty()).then(|| (key.clone(), lost))
+            })
+            .collect();
+        Self { member: self.member && changed.member, children }
+    }
+
     /// Takes out the fields that `value` does not have.
     pub(crate) fn retain_present(&mut self, value: &Value) {
         self.children.retain(|key, set| match lookup(value, key) {

@@ -107,7 +107,8 @@ pub(crate) fn record(kind: &Kind, old: Option<&Value>, new: &mut Value, writer: 
     let before = entries.clone();
     for entry in &mut entries {
         if !entry.same_writer(writer) {
-            entry.fields.subtract(&changed);
+            let lost = entry.fields.overridden(&changed, old);
+            entry.fields.subtract(&lost);
         }
         entry.fields.retain_present(new);
     }

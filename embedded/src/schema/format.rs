@@ -55,7 +55,7 @@ impl Format {
             (Self::Ipv4, Value::String(text)) => text.parse::<std::net::Ipv4Addr>().is_ok(),
             (Self::Ipv6, Value::String(text)) => text.parse::<std::net::Ipv6Addr>().is_ok(),
             (Self::Int32, Value::Number(n)) => {
-                n.as_i64().is_none_or(|n| i32::try_from(n).is_ok()) && n.as_u64() != Some(u64::MAX)
+                n.as_i64().map_or(n.is_f64(), |n| i32::try_from(n).is_ok())
             }
             _ => true,
         }
@@ -64,7 +64,7 @@ impl Format {
 
 fn is_base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && text.len() - body.len() <= 2
         && body.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
 }

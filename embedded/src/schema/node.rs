@@ -205,6 +205,16 @@ impl Bounds {
     }
 }
 
+/// The element that `item` was before: only elements with keys have an identity.
+pub(super) fn correlated<'a>(
+    list_type: &ListType,
+    item: &Value,
+    old: &'a Value,
+) -> Option<&'a Value> {
+    let ListType::Map(keys) = list_type else { return None };
+    old.as_array()?.iter().find(|old| keys.iter().all(|key| old.get(key) == item.get(key)))
+}
+
 fn type_of(schema: &Value) -> Result<Type, String> {
     if schema["x-kubernetes-int-or-string"].as_bool() == Some(true) {
         return Ok(Type::IntOrString);

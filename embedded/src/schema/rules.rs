@@ -4,7 +4,7 @@ use kube_cel::CompiledSchema;
 use serde_json::{Map, Value};
 
 use super::Problem;
-use super::node::{ListType, Node};
+use super::node::{Node, correlated};
 
 const RULES: &str = "x-kubernetes-validations";
 
@@ -107,12 +107,6 @@ fn walk(
     }
 }
 
-/// The element that `item` was before: only elements with keys have an identity.
-fn correlated<'a>(list_type: &ListType, item: &Value, old: &'a Value) -> Option<&'a Value> {
-    let ListType::Map(keys) = list_type else { return None };
-    old.as_array()?.iter().find(|old| keys.iter().all(|key| old.get(key) == item.get(key)))
-}
-
 fn evaluate(
     rules: &CompiledSchema,
     node: &Node,
@@ -123,6 +117,10 @@ fn evaluate(
 ) {
     let Err(errors) = kube_cel::validate_compiled(rules, value, old) else { return };
     for error in errors.into_vec() {
+        // What did not change is not held against the object, except by rules about the change.
+        if old == Some(value) && !error.rule.contains("oldSelf") {
+            continue;
+        }
         let field = match (path, error.field_path.as_str()) {
             ("", "") => "<nil>".to_owned(),
             (path, "") => path.to_owned(),
@@ -135,5 +133,64 @@ fn evaluate(
             _ => Problem::invalid(&field, &format!("{:?}", node.type_.word()), &error.message),
         };
         problems.push(problem);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fields(schema: &Value, value: &Value, old: Option<&Value>) -> Vec<String> {
+        let node = Node::compile(schema).unwrap();
+        check(&node, value, old).into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn rules_hold_at_their_place_and_transitions_only_where_there_was_something() {
+        let schema = json!({
+            "type": "object",
+            "x-kubernetes-validations": [{"rule": "self.a < 10 || has(self.list)"}],
+            "properties": {
+                "a": {"type": "integer"},
+                "list": {
+                    "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"],
+                    "items": {"type": "object", "properties": {
+                        "k": {"type": "string"},
+                        "v": {"type": "integer", "x-kubernetes-validations": [{"rule": "self >= oldSelf"}]},
+                    }},
+                },
+            },
+        });
+        assert_eq!(fields(&schema, &json!({"a": 11}), None), ["<nil>"]);
+        let old = json!({"a": 1, "list": [{"k": "x", "v": 5}, {"k": "y", "v": 1}]});
+        assert!(fields(&schema, &old, None).is_empty());
+        let new =
+            json!({"a": 1, "list": [{"k": "new", "v": 0}, {"k": "y", "v": 2}, {"k": "x", "v": 4}]});
+        assert_eq!(fields(&schema, &new, Some(&old)), ["list[2].v"]);
+    }
+
+    #[test]
+    fn times_and_maps_look_to_rules_as_their_schema_says() {
+        let schema = json!({"type": "object",
+        "x-kubernetes-validations": [{"rule": "self.t < timestamp('2030-01-01T00:00:00Z') && self.m['a.b'] == 1"}],
+        "properties": {
+            "t": {"type": "string", "format": "date-time"},
+            "m": {"type": "object", "additionalProperties": {"type": "integer"}},
+        }});
+        assert!(
+            fields(&schema, &json!({"t": "2024-01-01T00:00:00Z", "m": {"a.b": 1}}), None)
+                .is_empty()
+        );
+        assert_eq!(
+            fields(&schema, &json!({"t": "2034-01-01T00:00:00Z", "m": {"a.b": 1}}), None).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_rule_that_does_not_compile_refuses_the_schema() {
+        let schema = json!({"type": "object", "x-kubernetes-validations": [{"rule": "self ="}]});
+        assert!(Node::compile(&schema).is_err());
     }
 }

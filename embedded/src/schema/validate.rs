@@ -5,16 +5,26 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Problem;
-use super::node::{ListType, Node, Type};
+use super::node::{ListType, Node, Type, correlated};
 
-/// What in `value` does not fit the schema.
-pub(crate) fn check(node: &Node, value: &Value) -> Vec<Problem> {
+/// What in `value` does not fit the schema. What is as it was in `old` is not held against it: an object that was stored
+/// under an older schema can still be edited and deleted.
+pub(crate) fn check(node: &Node, value: &Value, old: Option<&Value>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    walk(node, value, &mut String::new(), &mut problems);
+    walk(node, value, old, &mut String::new(), &mut problems);
     problems
 }
 
-fn walk(node: &Node, value: &Value, path: &mut String, problems: &mut Vec<Problem>) {
+fn walk(
+    node: &Node,
+    value: &Value,
+    old: Option<&Value>,
+    path: &mut String,
+    problems: &mut Vec<Problem>,
+) {
+    if old == Some(value) {
+        return;
+    }
     if value.is_null() {
         if !node.nullable && node.type_ != Type::Any {
             problems.push(wrong_type(path, node.type_, "null"));
@@ -40,7 +50,7 @@ fn walk(node: &Node, value: &Value, path: &mut String, problems: &mut Vec<Proble
                         path.push('.');
                     }
                     path.push_str(name);
-                    walk(child, member, path, problems);
+                    walk(child, member, old.and_then(|old| old.get(name)), path, problems);
                     path.truncate(length);
                 }
             }
@@ -51,7 +61,8 @@ fn walk(node: &Node, value: &Value, path: &mut String, problems: &mut Vec<Proble
                 for (index, item) in items.iter().enumerate() {
                     let length = path.len();
                     path.push_str(&format!("[{index}]"));
-                    walk(child, item, path, problems);
+                    let old = old.and_then(|old| correlated(&node.list_type, item, old));
+                    walk(child, item, old, path, problems);
                     path.truncate(length);
                 }
             }
@@ -257,11 +268,11 @@ fn check_list(node: &Node, items: &[Value], path: &str, problems: &mut Vec<Probl
 fn check_alternatives(node: &Node, value: &Value, path: &str, problems: &mut Vec<Problem>) {
     let fits = |node: &Node| {
         let mut found = Vec::new();
-        walk(node, value, &mut path.to_owned(), &mut found);
+        walk(node, value, None, &mut path.to_owned(), &mut found);
         found.is_empty()
     };
     for part in &node.all_of {
-        walk(part, value, &mut path.to_owned(), problems);
+        walk(part, value, None, &mut path.to_owned(), problems);
     }
     let shown = || format!("{:?}", type_word(value));
     let mut bad = |detail: &str| {
@@ -284,5 +295,53 @@ fn check_alternatives(node: &Node, value: &Value, path: &str, problems: &mut Vec
     }
     if node.not.as_deref().is_some_and(fits) {
         bad("must not validate the schema (not)");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[allow(clippy::needless_pass_by_value, reason = "so that literals need no borrow")]
+    fn problems(schema: Value, value: Value, old: Option<Value>) -> Vec<(String, &'static str)> {
+        let found = check(&Node::compile(&schema).unwrap(), &value, old.as_ref());
+        found.into_iter().map(|problem| (problem.field, problem.reason)).collect()
+    }
+
+    #[test]
+    fn what_was_invalid_before_and_did_not_change_is_tolerated() {
+        let schema = json!({"type": "object", "required": ["r"], "properties": {
+            "a": {"type": "string", "maxLength": 1}, "b": {"type": "string", "maxLength": 1},
+            "r": {"type": "string"},
+        }});
+        let old = json!({"r": "", "a": "long", "b": "long"});
+        let new = json!({"r": "x", "a": "long", "b": "longer"});
+        let found = problems(schema.clone(), new, Some(old.clone()));
+        assert_eq!(found, [("b".to_owned(), "FieldValueTooLong")]);
+        let missing = json!({"a": "long", "b": "long"});
+        assert_eq!(problems(schema, missing, Some(old)), [("r".to_owned(), "FieldValueRequired")]);
+    }
+
+    #[test]
+    fn alternatives_bounds_and_nulls_are_checked() {
+        let none: [(String, &str); 0] = [];
+        let either = json!({"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]});
+        assert_eq!(problems(either.clone(), json!(1), None), none);
+        assert_eq!(problems(either.clone(), json!("50%"), None), none);
+        assert_eq!(problems(either, json!(true), None).len(), 1);
+        let one_of = json!({"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+                            "properties": {"a": {}, "b": {}}});
+        assert_eq!(problems(one_of.clone(), json!({"a": 1}), None), none);
+        assert_eq!(problems(one_of.clone(), json!({"a": 1, "b": 1}), None).len(), 1);
+        assert_eq!(problems(one_of, json!({}), None).len(), 1);
+        let number = json!({"type": "integer", "minimum": 1, "maximum": 3, "multipleOf": 2});
+        assert_eq!(problems(number.clone(), json!(2), None), none);
+        assert_eq!(problems(number.clone(), json!(0), None).len(), 1);
+        assert_eq!(problems(number.clone(), json!(5), None).len(), 2);
+        assert_eq!(problems(number, json!(1.5), None)[0].1, "FieldValueTypeInvalid");
+        let nullable = json!({"type": "string", "nullable": true});
+        assert_eq!(problems(nullable, Value::Null, None), none);
+        assert_eq!(problems(json!({"type": "string"}), Value::Null, None).len(), 1);
     }
 }

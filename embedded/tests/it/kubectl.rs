@@ -217,6 +217,24 @@ async fn objects_are_patched_annotated_and_labelled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn built_in_kinds_are_created_from_the_command_line() {
+    let kubectl = Kubectl::start().await;
+    kubectl.ok(&["create", "namespace", "other"], "").await;
+    kubectl.ok(&["create", "configmap", "c2", "--from-literal=a=b"], "").await;
+    kubectl.ok(&["create", "secret", "generic", "s2", "--from-literal=p=q"], "").await;
+    let data =
+        kubectl.ok(&["get", "cm/c2", "secret/s2", "-o", "jsonpath={.items[*].data}"], "").await;
+    assert_eq!(data, r#"{"a":"b"} {"p":"cQ=="}"#);
+    let table = kubectl.ok(&["get", "secret", "s2"], "").await;
+    assert!(table.contains("Opaque   1 "), "{table}");
+    assert_eq!(
+        kubectl.ok(&["delete", "namespace", "other"], "").await,
+        "namespace \"other\" deleted\n"
+    );
+    kubectl.server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mistakes_are_told_with_their_field() {
     let kubectl = Kubectl::start().await;
     let unknown = DEVICE.replace("  prefix:", "  prefiks:");

@@ -82,7 +82,7 @@ conformance! {
         assert_eq!(names(&api, at(&now, VersionMatch::Exact)).await.len(), 2);
         if !server.real && server.url.is_none() {
             // A real API server waits a few seconds first, and the network client tries again for minutes.
-            let future = format!("{}9", now);
+            let future = format!("{now}9");
             let refused = refusal(api.list(&at(&future, VersionMatch::NotOlderThan)).await);
             assert_eq!((refused.code, refused.reason.as_str()), (504, "Timeout"));
         }
