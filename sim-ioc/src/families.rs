@@ -7,6 +7,7 @@ use epics_base_rs::error::CaError;
 use epics_base_rs::server::database::PvDatabase;
 use epics_base_rs::server::ioc_builder::IocBuilder;
 use epics_base_rs::server::record::Record;
+use epics_base_rs::server::records::busy::BusyRecord;
 use epics_base_rs::types::EpicsValue;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -81,6 +82,7 @@ fn definitions(settings: &Settings) -> Vec<(&'static str, HashMap<String, String
 pub(crate) async fn build(settings: &Settings) -> Result<Arc<PvDatabase>, Error> {
     let mut builder = IocBuilder::new()
         .register_record_type("motor", || Box::<motor::MotorRecord>::default() as Box<dyn Record>)
+        .register_record_type("busy", || Box::<BusyRecord>::default() as Box<dyn Record>)
         .register_record_type("positioner", || {
             Box::<mini_beamline::Positioner>::default() as Box<dyn Record>
         });
