@@ -28,7 +28,7 @@ pub struct PvInfo {
 /// The PVs that a server with these settings has, sorted by name.
 ///
 /// # Errors
-/// [`Error::Database`] when a prefix makes an impossible or doubled name.
+/// [`Error::Database`] when a prefix makes an impossible name, [`Error::DoubledPrefix`].
 pub async fn list_pvs(settings: &Settings) -> Result<Vec<PvInfo>, Error> {
     let db = build(settings).await?;
     let mut names = db.all_record_names().await;
@@ -80,6 +80,11 @@ fn definitions(settings: &Settings) -> Vec<(&'static str, HashMap<String, String
 
 /// Builds the records of all families and takes them out of their undefined state.
 pub(crate) async fn build(settings: &Settings) -> Result<Arc<PvDatabase>, Error> {
+    let walks = &settings.prefixes.random_walks;
+    // A record that is defined twice is merged, not refused, by the rules of record definitions.
+    if let Some((_, prefix)) = walks.iter().enumerate().find(|(i, p)| walks[..*i].contains(p)) {
+        return Err(Error::DoubledPrefix { prefix: prefix.clone() });
+    }
     let mut builder = IocBuilder::new()
         .register_record_type("motor", || Box::<motor::MotorRecord>::default() as Box<dyn Record>)
         .register_record_type("busy", || Box::<BusyRecord>::default() as Box<dyn Record>)

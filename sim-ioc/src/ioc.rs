@@ -30,9 +30,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The record database did not build: a prefix makes an impossible or doubled PV name.
+    /// The record database did not build: a prefix makes an impossible PV name.
     #[error("failed to build the record database")]
     Database(#[source] CaError),
+    /// Two families would have the same PVs.
+    #[error("the PV prefix {prefix} is given twice")]
+    DoubledPrefix {
+        /// The prefix.
+        prefix: String,
+    },
     /// A simulation could not read or post a PV.
     #[error("failed to update PV {pv}")]
     Update {

@@ -5,6 +5,10 @@
 
 use std::collections::VecDeque;
 
+/// Every motion, also one of no distance and the end of a stopped one, takes this many seconds at least: clients
+/// wait for `DMOV` to fall and then to rise.
+const SHORTEST_MOTION: f64 = 0.04;
+
 /// Why a command is not carried out; nothing has changed then, except that `limit_violation` says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
@@ -44,6 +48,10 @@ enum Motion {
         from: f64,
         began: f64,
         sign: f64,
+    },
+    /// Coming to rest after a stop.
+    Settle {
+        began: f64,
     },
     /// Travel to dial 0 that ends at home.
     Home {
@@ -208,11 +216,11 @@ impl Axis {
             Motion::Travel { from: self.dial_position, began: now, way, velocity: self.velocity };
     }
 
-    /// Ends any motion; the setpoint becomes the position.
+    /// Ends any motion; the setpoint becomes the position. The axis is at rest a moment later.
     pub(super) fn stop(&mut self, now: f64) {
         self.tick(now);
-        if self.moving() {
-            self.motion = Motion::Idle;
+        if self.moving() && !matches!(self.motion, Motion::Settle { .. }) {
+            self.motion = Motion::Settle { began: now };
             self.dial_setpoint = self.dial_position;
         }
     }
@@ -271,13 +279,14 @@ impl Axis {
         }
     }
 
-    /// Advances the motion to `now`. A travel of no distance ends at the next tick after its start, so that
-    /// clients that wait for `DMOV` to fall and rise see both.
+    /// Advances the motion to `now`.
     pub(super) fn tick(&mut self, now: f64) {
         let before = self.dial_position;
         let motion = std::mem::replace(&mut self.motion, Motion::Idle);
         self.motion = match motion {
             Motion::Idle => Motion::Idle,
+            Motion::Settle { began } if now - began < SHORTEST_MOTION => Motion::Settle { began },
+            Motion::Settle { .. } => Motion::Idle,
             Motion::Travel { from, began, way, velocity } => {
                 self.tick_travel(from, began, way, velocity, now)
             }
@@ -342,7 +351,8 @@ impl Axis {
 fn step(from: f64, target: f64, velocity: f64, elapsed: f64) -> Option<f64> {
     let gone = velocity * elapsed;
     let way = target - from;
-    (elapsed <= 0.0 || gone < way.abs()).then(|| from + way.signum() * gone)
+    (elapsed < SHORTEST_MOTION || gone < way.abs())
+        .then(|| from + way.signum() * gone.min(way.abs()))
 }
 
 #[cfg(test)]
@@ -401,6 +411,8 @@ mod tests {
         let mut axis = axis();
         axis.set_user(10.0, 0.0).unwrap();
         axis.stop(1.0);
+        assert!(axis.moving(), "comes to rest a moment later");
+        axis.tick(1.1);
         assert_eq!((axis.dial_position, axis.dial_setpoint, axis.moving()), (2.0, 2.0, false));
     }
 
@@ -442,8 +454,9 @@ mod tests {
         axis.jog(true, true, 0.0).unwrap();
         assert!(axis.jogging(true) && !axis.jogging(false));
         axis.jog(true, false, 3.0).unwrap();
+        axis.tick(3.1);
         assert_eq!((axis.dial_position, axis.dial_setpoint, axis.moving()), (3.0, 3.0, false));
-        axis.jog(false, true, 3.0).unwrap();
+        axis.jog(false, true, 4.0).unwrap();
         axis.tick(99.0);
         assert_eq!((axis.dial_position, axis.moving()), (0.0, false));
     }
