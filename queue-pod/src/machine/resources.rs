@@ -15,7 +15,8 @@ use super::{Change, State, Write, finish};
 use crate::item::{Item, successor_uid};
 use crate::manifest;
 use crate::plans;
-use crate::queue::{Entry, Object};
+use crate::queue::{Entry, Object, Place};
+use crate::rank;
 use crate::requests;
 
 /// Everything that is stored.
@@ -305,20 +306,18 @@ pub(super) fn take_up(state: &mut State, resource: QueueItem) {
         let write = Write::Status(object, Box::new(status));
         return begin(state, vec![vec![write]], Change::Nothing);
     }
-    let placed = manifest::entry(&resource);
-    let mut entry = match placed {
-        Some(entry) => entry,
-        None => {
-            let priority = resource.spec.priority;
-            match state.queue.places(state.queue.end_of(priority), 1, priority) {
-                Ok(places) => manifest::unplaced(&resource, &places[0]),
-                Err(crowded) => {
-                    state.chores.push_front(Chore::TakeUp(Box::new(resource)));
-                    return rebalance(state, crowded, None);
-                }
+    let priority = resource.spec.priority;
+    let place = match resource.spec.rank.clone().filter(|rank| rank::is_valid(rank)) {
+        Some(rank) => Place { priority, rank },
+        None => match state.queue.places(state.queue.end_of(priority), 1, priority) {
+            Ok(mut places) => places.remove(0),
+            Err(crowded) => {
+                state.chores.push_front(Chore::TakeUp(Box::new(resource)));
+                return rebalance(state, crowded, None);
             }
-        }
+        },
     };
+    let mut entry = manifest::unplaced(&resource, &place);
     entry.item = item;
     let status = QueueItemStatus {
         observed_generation: resource.metadata.generation,
