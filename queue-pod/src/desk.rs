@@ -62,6 +62,7 @@ impl Desk {
         let view = View::of(state);
         let changed = self.view.load().status["status_uid"] != view.status["status_uid"];
         let status = Arc::new(view.status.clone());
+        view.measure();
         self.view.store(Arc::new(view));
         if changed {
             // Nobody listening is no failure.

@@ -134,6 +134,7 @@ impl Driver {
             waiting: HashMap::new(),
             last_ticket: 0,
             reload_pause: RELOAD_PAUSE.0,
+            failed_writes: 0,
         };
         tokio::select! {
             ended = actor.run(&mut state, self.signals, &shutdown) => ended,
@@ -156,6 +157,8 @@ struct Actor {
     waiting: HashMap<Ticket, oneshot::Sender<Reply>>,
     last_ticket: Ticket,
     reload_pause: Duration,
+    /// Writes that failed since the last one that did not.
+    failed_writes: usize,
 }
 
 impl Actor {
@@ -194,7 +197,7 @@ impl Actor {
     /// Takes the worker away: without its queue server it must not go on.
     async fn leave(&mut self, state: &State) {
         if let Some(worker) = state.environment.worker() {
-            self.workers.remove(worker).await;
+            self.workers.abandon(worker).await;
         }
     }
 
@@ -202,21 +205,25 @@ impl Actor {
     async fn reload(&mut self, state: &mut State) {
         match self.store.load().await {
             Ok(snapshot) => {
-                self.reload_pause = RELOAD_PAUSE.0;
                 self.readiness.ready("kubernetes");
                 Box::pin(self.handle(state, Event::Loaded(Box::new(snapshot)))).await;
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot read the queue");
                 self.readiness.not_ready("kubernetes", "the queue cannot be read");
-                let (pause, sender) = (self.reload_pause, self.sender.clone());
-                self.reload_pause = (pause * 2).min(RELOAD_PAUSE.1);
-                self.tasks.spawn(async move {
-                    tokio::time::sleep(pause).await;
-                    let _ = sender.send(Signal::Relisted).await;
-                });
+                self.reload_later();
             }
         }
+    }
+
+    fn reload_later(&mut self) {
+        let (pause, sender) = (self.reload_pause, self.sender.clone());
+        self.reload_pause = (pause * 2).min(RELOAD_PAUSE.1);
+        self.tasks.spawn(async move {
+            tokio::time::sleep(pause).await;
+            // The actor is gone only when everything ends.
+            let _ = sender.send(Signal::Relisted).await;
+        });
     }
 
     /// Feeds one event and everything that follows from it.
@@ -232,8 +239,15 @@ impl Actor {
                 match effect {
                     Effect::Write(writes) => {
                         let written = self.store.write(writes).await;
-                        if let Err(error) = &written {
-                            tracing::warn!(error = %error.text, "a write failed");
+                        match &written {
+                            Ok(_) => {
+                                self.failed_writes = 0;
+                                self.reload_pause = RELOAD_PAUSE.0;
+                            }
+                            Err(error) => {
+                                self.failed_writes += 1;
+                                tracing::warn!(error = %error.text, "a write failed");
+                            }
                         }
                         events.push_back(Event::Written(written));
                     }
@@ -242,8 +256,11 @@ impl Actor {
                 }
             }
         }
-        if reload {
-            self.reload(state).await;
+        // A write that keeps failing must not be tried in a hot loop.
+        match reload {
+            false => {}
+            true if self.failed_writes > 1 => self.reload_later(),
+            true => self.reload(state).await,
         }
     }
 

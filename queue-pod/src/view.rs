@@ -61,6 +61,16 @@ impl View {
         }
     }
 
+    /// Records how much there is.
+    pub(crate) fn measure(&self) {
+        // Sizes are far below the limit up to which a float counts exactly.
+        #[allow(clippy::cast_precision_loss, reason = "sizes of lists in memory")]
+        let size = |size: usize| size as f64;
+        metrics::gauge!("queue_items").set(size(self.queue.len()));
+        metrics::gauge!("queue_history_items").set(size(self.history.len()));
+        metrics::gauge!("queue_running_items").set(size(usize::from(self.running.is_some())));
+    }
+
     /// Answers a method that only looks.
     pub fn answer(&self, method: &Method, params: &Map<String, Value>) -> Reply {
         let Kind::Read(read) = method.kind else {

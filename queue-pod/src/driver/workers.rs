@@ -154,6 +154,10 @@ async fn pump<F: Future<Output = bool>>(
                     Ok(report) => report,
                     Err(error) => return format!("the worker sent a frame that is not understood: {error}"),
                 };
+                if matches!(report, Report::Document { .. }) {
+                    // The worker keeps and publishes its documents itself.
+                    continue;
+                }
                 if let Report::Hello { version, .. } = &report {
                     if *version != VERSION {
                         return format!("the worker speaks version {version} of the protocol, not {VERSION}");
@@ -238,18 +242,8 @@ impl Keeper {
 
     /// Takes a worker away and waits until its resource is gone.
     pub(super) async fn remove(&self, worker: &str) {
-        self.door.forget(worker);
         let removed = async {
-            let params = DeleteParams::default();
-            for answer in [
-                self.workers().delete(worker, &params).await.map(|_| ()),
-                self.secrets().delete(worker, &params).await.map(|_| ()),
-            ] {
-                match answer {
-                    Err(kube::Error::Api(status)) if status.code == 404 => {}
-                    other => other?,
-                }
-            }
+            self.delete(worker).await?;
             while self.workers().get_opt(worker).await?.is_some() {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -260,6 +254,30 @@ impl Keeper {
             Ok(Err(error)) => tracing::warn!(worker, %error, "cannot remove the worker"),
             Err(_) => tracing::warn!(worker, "the worker was not removed in time"),
         }
+    }
+
+    /// Takes a worker away and leaves the rest to the operator.
+    pub(super) async fn abandon(&self, worker: &str) {
+        match tokio::time::timeout(DEADLINE, self.delete(worker)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(worker, %error, "cannot remove the worker"),
+            Err(_) => tracing::warn!(worker, "the worker was not removed in time"),
+        }
+    }
+
+    async fn delete(&self, worker: &str) -> Result<(), kube::Error> {
+        self.door.forget(worker);
+        let params = DeleteParams::default();
+        for answer in [
+            self.workers().delete(worker, &params).await.map(|_| ()),
+            self.secrets().delete(worker, &params).await.map(|_| ()),
+        ] {
+            match answer {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     /// Removes the workers of an earlier life: their connection ended with it.

@@ -19,6 +19,9 @@ use crate::queue::{Crowded, Entry, Object};
 /// `msg` of an item whose end nobody saw.
 pub(super) const LOST: &str = "Plan exit status was lost due to restart of the RE Manager process";
 
+/// Longest message of a condition; the whole text is in the result.
+const LONGEST_CONDITION: usize = 1_024;
+
 /// Where the copy of a finished item goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Again {
@@ -181,6 +184,8 @@ pub(super) fn conditions(state: ItemState, message: &str, now: f64) -> Vec<Condi
     };
     let accepted = state != ItemState::Rejected;
     let time = Timestamp::from_millisecond(millis(now)).unwrap_or(Timestamp::UNIX_EPOCH);
+    let message: String = message.chars().take(LONGEST_CONDITION).collect();
+    let message = message.as_str();
     let mut list = Vec::new();
     let mut set = |type_, status, reason, message: &str| {
         let verdict = Verdict { type_, status: Some(status), reason, message: message.to_owned() };

@@ -14,6 +14,11 @@ const OPEN_TIMEOUT: f64 = 300.0;
 /// Longest time that a worker may take to leave by itself, in seconds.
 const CLOSE_TIMEOUT: f64 = 20.0;
 
+/// What a `QueueItem` can hold of a result; the schema of the resource has the same limits.
+const LONGEST_MESSAGE: usize = 65_536;
+const LONGEST_TRACEBACK: usize = 262_144;
+const MOST_RUNS: usize = 10_000;
+
 /// `msg` of a plan whose worker is gone.
 const DESTROYED: &str = "RE Worker environment was destroyed";
 
@@ -114,16 +119,28 @@ fn finished(state: &mut State, outcome: PlanOutcome) {
     };
     running.ending = Some(ItemResult {
         exit_status: exit_status.to_owned(),
-        run_uids: outcome.run_uids,
-        scan_ids: outcome.scan_ids,
+        run_uids: first(outcome.run_uids),
+        scan_ids: first(outcome.scan_ids),
         time_start: running.time_start,
         time_stop: now,
-        msg: outcome.message,
-        traceback: outcome.traceback,
+        msg: outcome.message.chars().take(LONGEST_MESSAGE).collect(),
+        traceback: last_chars(&outcome.traceback),
     });
     if state.manager == Manager::Paused {
         state.manager = Manager::ExecutingQueue;
     }
+}
+
+/// As much of a list as a resource may hold.
+fn first<T>(mut list: Vec<T>) -> Vec<T> {
+    list.truncate(MOST_RUNS);
+    list
+}
+
+/// The end of a traceback: where it went wrong is what counts.
+fn last_chars(text: &str) -> String {
+    let skipped = text.chars().count().saturating_sub(LONGEST_TRACEBACK);
+    text.chars().skip(skipped).collect()
 }
 
 /// The connection or the process of the worker ended.

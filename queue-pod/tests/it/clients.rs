@@ -23,7 +23,7 @@ fn interpreter() -> Option<PathBuf> {
 }
 
 /// Runs a script of `tests/clients` and answers what it printed.
-async fn run(script: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) async fn run(script: &str, arguments: &[&str]) -> Option<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let child = Command::new(interpreter()?)
         .arg(&script)

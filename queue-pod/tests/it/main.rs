@@ -7,6 +7,7 @@ mod environment;
 mod fake_worker;
 mod fixture;
 mod machine;
+mod native;
 mod noise;
 mod plans;
 mod queueing;
