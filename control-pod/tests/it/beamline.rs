@@ -53,11 +53,11 @@ async fn direct_control_sh_passes() {
     let mtrx = "/api/v1/pv/mini:dot:mtrx/value";
     assert_eq!(control.post("/api/v1/pv/set", put("mini:dot:mtrx", 2.5)).await.0, 200);
     control.until(mtrx, |_, body| body["value"] == 2.5).await;
-    let mut waiting = put("mini:dot:mtrx", 3.14);
+    let mut waiting = put("mini:dot:mtrx", 3.25);
     waiting["wait"] = json!(true);
     let (status, body) = control.post("/api/v1/pv/set", waiting).await;
     assert_eq!((status, &body["mode"]), (200, &json!("put-completion")));
-    assert_eq!(control.get(mtrx).await.1["value"], 3.14);
+    assert_eq!(control.get(mtrx).await.1["value"], 3.25);
 
     let run = async |body: Value| control.post("/api/v1/device/execute", body).await;
     let (status, body) = run(execute("beam_current", "read", &[])).await;
