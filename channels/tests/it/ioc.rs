@@ -39,6 +39,16 @@ impl Ioc {
         Settings::loopback(self.port)
     }
 
+    /// Its port on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// A client of its own for this IOC.
     pub(crate) async fn client(&self) -> CaClient {
         CaClient::new(self.settings()).await.unwrap()

@@ -4,6 +4,7 @@
 
 mod caproto;
 mod checks;
+mod environment;
 mod fake;
 mod ioc;
 mod softioc;
