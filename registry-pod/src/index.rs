@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crds::resolve::{self, Catalogue};
-use crds::{Device, DeviceClassSpec, DeviceLocks, ProcessVariable};
+use crds::{Device, DeviceClassSpec, DeviceLocks, ProcessVariable, claims};
 use kube::ResourceExt;
 
 pub(crate) use filter::{DeviceFilter, Glob};
@@ -64,11 +64,13 @@ pub(crate) struct Index {
     classes: BTreeMap<String, DeviceClassSpec>,
     /// Device objects by `metadata.name`.
     objects: HashMap<String, Arc<Device>>,
-    /// Which objects claim a device name, the rightful one first.
-    claims: BTreeMap<String, BTreeSet<Rank>>,
+    /// Which objects claim a device name.
+    claims: HashMap<String, BTreeSet<String>>,
     devices: BTreeMap<String, Arc<Entry>>,
     /// Standalone PV objects by `metadata.name`.
     pv_objects: HashMap<String, Arc<ProcessVariable>>,
+    /// Which objects claim a standalone PV.
+    pv_claims: HashMap<String, BTreeSet<String>>,
     standalone: BTreeMap<String, Arc<ProcessVariable>>,
     ownership: Ownership,
     locks: Option<Arc<DeviceLocks>>,
@@ -90,7 +92,7 @@ impl Index {
         }
         let mut touched = self.forget_object(&object);
         let name = device.spec.name.clone();
-        self.claims.entry(name.clone()).or_default().insert(Rank::of(&device));
+        self.claims.entry(name.clone()).or_default().insert(object.clone());
         self.objects.insert(object, Arc::new(device));
         touched.push(name);
         self.settle(&touched);
@@ -122,7 +124,7 @@ impl Index {
     fn forget_object(&mut self, object: &str) -> Vec<String> {
         let Some(old) = self.objects.remove(object) else { return Vec::new() };
         if let Some(claims) = self.claims.get_mut(&old.spec.name) {
-            claims.remove(&Rank::of(&old));
+            claims.remove(object);
         }
         vec![old.spec.name.clone()]
     }
@@ -133,15 +135,21 @@ impl Index {
             if let Some(old) = self.devices.remove(name) {
                 self.ownership.release(&Rank::of(&old.object), &old.metadata);
             }
-            let rightful = self.claims.get(name).and_then(BTreeSet::first);
-            let Some(object) = rightful.and_then(|rank| self.objects.get(rank.object())) else {
+            let Some(object) = self.rightful(name) else {
                 self.claims.remove(name);
                 continue;
             };
-            let entry = Entry::new(Arc::clone(object), &self.catalogue);
+            let entry = Entry::new(object, &self.catalogue);
             self.ownership.claim(&Rank::of(&entry.object), &entry.metadata);
             self.devices.insert(name.clone(), Arc::new(entry));
         }
+    }
+
+    /// The object that owns a device name.
+    fn rightful(&self, name: &str) -> Option<Arc<Device>> {
+        let objects = self.claims.get(name)?.iter().filter_map(|object| self.objects.get(object));
+        let owners = claims::device_owners(objects.map(AsRef::as_ref));
+        self.objects.get(&owners.get(name)?.object).cloned()
     }
 
     /// Takes a new or changed class. Answers the devices that may look different now.
@@ -178,26 +186,39 @@ impl Index {
         let object = pv.name_any();
         self.delete_pv(&object);
         if pv.metadata.deletion_timestamp.is_none() {
-            let pv = Arc::new(pv);
-            self.pv_objects.insert(object, Arc::clone(&pv));
-            self.standalone.insert(pv.spec.pv_name.clone(), pv);
+            let name = pv.spec.pv_name.clone();
+            self.pv_claims.entry(name.clone()).or_default().insert(object.clone());
+            self.pv_objects.insert(object, Arc::new(pv));
+            self.settle_pv(&name);
         }
     }
 
     /// Forgets a standalone PV object.
     pub(crate) fn delete_pv(&mut self, object: &str) {
         let Some(old) = self.pv_objects.remove(object) else { return };
-        let name = &old.spec.pv_name;
-        self.standalone.remove(name);
-        let other = self.pv_objects.values().find(|pv| pv.spec.pv_name == *name);
-        if let Some(other) = other {
-            self.standalone.insert(name.clone(), Arc::clone(other));
+        if let Some(claims) = self.pv_claims.get_mut(&old.spec.pv_name) {
+            claims.remove(object);
+        }
+        self.settle_pv(&old.spec.pv_name);
+    }
+
+    /// Brings the record of a standalone PV in line with the objects that claim its name.
+    fn settle_pv(&mut self, name: &str) {
+        let objects = self.pv_claims.get(name).into_iter().flatten();
+        let claimants = objects.filter_map(|object| self.pv_objects.get(object));
+        let owners = claims::pv_owners(claimants.map(AsRef::as_ref));
+        if let Some(pv) = owners.get(name).and_then(|owner| self.pv_objects.get(&owner.object)) {
+            self.standalone.insert(name.to_owned(), Arc::clone(pv));
+        } else {
+            self.standalone.remove(name);
+            self.pv_claims.remove(name);
         }
     }
 
     /// Takes a complete list in place of all standalone PVs known so far.
     pub(crate) fn replace_pvs(&mut self, pvs: Vec<ProcessVariable>) {
         self.pv_objects.clear();
+        self.pv_claims.clear();
         self.standalone.clear();
         for pv in pvs {
             self.apply_pv(pv);

@@ -26,11 +26,6 @@ impl Rank {
         let created = device.metadata.creation_timestamp.as_ref();
         Self { created: created.map_or(0, |time| time.0.as_second()), object: device.name_any() }
     }
-
-    /// `metadata.name` of the object.
-    pub(super) fn object(&self) -> &str {
-        &self.object
-    }
 }
 
 /// The device and component that a PV belongs to.

@@ -58,6 +58,24 @@ fn of_two_objects_with_one_name_the_older_counts() {
 }
 
 #[test]
+fn a_standalone_pv_falls_to_the_other_object_that_names_it() {
+    let pv = |object: &str, description: &str| {
+        let spec = json!({ "pvName": "S:1", "description": description });
+        ProcessVariable::new(object, serde_json::from_value(spec).unwrap())
+    };
+    let mut index = Index::default();
+    index.apply_pv(pv("b", "second"));
+    index.apply_pv(pv("a", "first"));
+    let described =
+        |index: &Index| index.standalone_pv("S:1").map(|pv| pv.spec.description.clone().unwrap());
+    assert_eq!(described(&index).as_deref(), Some("first"));
+    index.delete_pv("a");
+    assert_eq!(described(&index).as_deref(), Some("second"));
+    index.replace_pvs(Vec::new());
+    assert_eq!(described(&index), None);
+}
+
+#[test]
 fn a_complete_list_replaces_everything() {
     let mut index = Index::default();
     index.apply_device(device("gone", 1, &[("x", "S:1")]));

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, MINI, mini_beamline, new_device};
+use crate::lab::{Lab, mini_beamline, new_device};
 
 #[tokio::test]
 async fn the_exerciser_of_the_configuration_service_passes() {
@@ -74,10 +74,11 @@ async fn the_mini_beamline_is_described_by_its_classes() {
     assert_eq!(info["spot"]["configuration_attrs"], json!(["exp", "shutter_open", "array_size"]));
     assert_eq!(info["pinhole"]["pvs"], json!({ "det": "mini:ph:det", "exp": "mini:ph:exp" }));
     assert_eq!(info["pinhole"]["device_label"], "detector");
-    for (name, class, prefix) in MINI {
-        let device = &info[name];
-        if class == "ophyd.signal.EpicsSignal" {
-            assert_eq!(device["pvs"], json!({ "readback": prefix }), "{name}");
+    for spec in mini_beamline() {
+        let name = spec.name;
+        let device = &info[&name];
+        if spec.device_class == "ophyd.signal.EpicsSignal" {
+            assert_eq!(device["pvs"], json!({ "readback": spec.prefix }), "{name}");
             assert_eq!(device["device_label"], "signal", "{name}");
             assert_eq!(device["module"], "ophyd.signal");
             let flags = ["is_movable", "is_readable", "is_subscribable", "is_triggerable"];

@@ -247,42 +247,8 @@ pub(crate) fn mock() -> Vec<DeviceSpec> {
     ]
 }
 
-/// The devices of the mini beamline: name, class, prefix.
-pub(crate) const MINI: [(&str, &str, &str); 26] = [
-    ("spot", "localdevs.Spot", "mini:dot"),
-    ("pinhole", "localdevs.Det", "mini:ph"),
-    ("edge", "localdevs.Det", "mini:edge"),
-    ("slit", "localdevs.Det", "mini:slit"),
-    ("motor_spotx", "ophyd.signal.EpicsSignal", "mini:dot:mtrx"),
-    ("motor_spoty", "ophyd.signal.EpicsSignal", "mini:dot:mtry"),
-    ("motor_ph", "ophyd.signal.EpicsSignal", "mini:ph:mtr"),
-    ("motor_edge", "ophyd.signal.EpicsSignal", "mini:edge:mtr"),
-    ("motor_slit", "ophyd.signal.EpicsSignal", "mini:slit:mtr"),
-    ("beam_current", "ophyd.signal.EpicsSignal", "mini:current"),
-    ("spot_det", "ophyd.signal.EpicsSignal", "mini:dot:det"),
-    ("spot_img_sum", "ophyd.signal.EpicsSignal", "mini:dot:img_sum"),
-    ("spot_exp", "ophyd.signal.EpicsSignal", "mini:dot:exp"),
-    ("spot_shutter_open", "ophyd.signal.EpicsSignal", "mini:dot:shutter_open"),
-    ("pinhole_det", "ophyd.signal.EpicsSignal", "mini:ph:det"),
-    ("pinhole_exp", "ophyd.signal.EpicsSignal", "mini:ph:exp"),
-    ("motor_ph_vel", "ophyd.signal.EpicsSignal", "mini:ph:vel"),
-    ("motor_ph_tick_rate", "ophyd.signal.EpicsSignal", "mini:ph:mtr_tick_rate"),
-    ("edge_det", "ophyd.signal.EpicsSignal", "mini:edge:det"),
-    ("edge_exp", "ophyd.signal.EpicsSignal", "mini:edge:exp"),
-    ("motor_edge_vel", "ophyd.signal.EpicsSignal", "mini:edge:vel"),
-    ("motor_edge_tick_rate", "ophyd.signal.EpicsSignal", "mini:edge:mtr_tick_rate"),
-    ("slit_det", "ophyd.signal.EpicsSignal", "mini:slit:det"),
-    ("slit_exp", "ophyd.signal.EpicsSignal", "mini:slit:exp"),
-    ("motor_slit_vel", "ophyd.signal.EpicsSignal", "mini:slit:vel"),
-    ("motor_slit_tick_rate", "ophyd.signal.EpicsSignal", "mini:slit:mtr_tick_rate"),
-];
-
+/// The devices of the mini beamline.
 pub(crate) fn mini_beamline() -> Vec<DeviceSpec> {
-    let devices = MINI.into_iter().map(|(name, class, prefix)| {
-        spec(json!({
-            "name": name, "deviceClass": class, "prefix": prefix, "args": ["{{prefix}}"],
-            "kwargs": { "name": "{{name}}" },
-        }))
-    });
-    devices.collect()
+    let database = include_str!("../../../examples/mini-beamline/happi_db.json");
+    crds::happi::devices(database).unwrap().into_iter().map(|device| device.spec).collect()
 }
