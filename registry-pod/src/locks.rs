@@ -158,6 +158,25 @@ pub(crate) fn acquire(
     Ok(next)
 }
 
+/// The table without one acquisition; `None` when nothing of it is left.
+pub(crate) fn undo(
+    table: &DeviceLocksSpec,
+    devices: &[String],
+    lock_id: &str,
+) -> Option<DeviceLocksSpec> {
+    let is_ours =
+        |device: &&String| table.locks.get(*device).is_some_and(|lock| lock.lock_id == lock_id);
+    let ours: Vec<&String> = devices.iter().filter(is_ours).collect();
+    if ours.is_empty() {
+        return None;
+    }
+    let mut next = bumped(table);
+    for device in ours {
+        next.locks.remove(device);
+    }
+    Some(next)
+}
+
 /// Releases those of `devices` that `item` holds. Names without a lock are skipped; a lapsed lock
 /// of another item is swept.
 pub(crate) fn release(

@@ -130,7 +130,11 @@ pub(crate) async fn lock_devices(
     })
     .await?;
     let details = details::lock(&claimant, &lock_id);
-    record(&registry, &devices, Operation::Lock, &details).await?;
+    if let Err(error) = record(&registry, &devices, Operation::Lock, &details).await {
+        // The client is told that it holds nothing, so it must hold nothing.
+        give_back(&registry, &devices, &lock_id).await;
+        return Err(error);
+    }
     let locked_pvs = registry.look(|index| {
         let entries = devices.iter().filter_map(|name| index.device(name));
         entries.flat_map(|entry| entry.metadata.pvs.values().cloned()).collect()
@@ -145,6 +149,15 @@ pub(crate) async fn lock_devices(
         expires_at,
         lease_ttl_seconds: lease,
     }))
+}
+
+async fn give_back(registry: &Registry, devices: &[String], lock_id: &str) {
+    let given_back =
+        change(registry, |table| Ok::<_, ApiError>((locks::undo(table, devices, lock_id), ())))
+            .await;
+    if given_back.is_err() {
+        tracing::error!(lock_id, "cannot take back a lock that was not acknowledged");
+    }
 }
 
 async fn record(

@@ -1,6 +1,12 @@
 //! A registry on its own store, and a client that checks what holds for every answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 
 use crds::{Device, DeviceSpec};
 use embedded::Embedded;
@@ -26,6 +32,20 @@ pub(crate) struct Lab {
     server: JoinHandle<()>,
     settings: Settings,
     directory: TempDir,
+    history_fails: Arc<AtomicBool>,
+}
+
+/// A fault that the store does not produce by itself: writes of ConfigMaps fail.
+async fn refuse_history(
+    State(fails): State<Arc<AtomicBool>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let writes = request.method() != Method::GET && request.uri().path().contains("/configmaps");
+    if writes && fails.load(Ordering::SeqCst) {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    next.run(request).await
 }
 
 /// An answer.
@@ -83,12 +103,14 @@ impl Lab {
         let shutdown = CancellationToken::new();
         let bound = Server::bind(settings.clone()).await.unwrap();
         let base = format!("http://{}", bound.addr());
-        let client = store.client(NAMESPACE);
+        let history_fails = Arc::new(AtomicBool::new(false));
+        let faulty = from_fn_with_state(Arc::clone(&history_fails), refuse_history);
+        let client = Client::new(store.router().layer(faulty), NAMESPACE);
         let stop = shutdown.clone();
         let server =
             tokio::spawn(async move { bound.serve(client, NAMESPACE, stop).await.unwrap() });
         let http = reqwest::Client::new();
-        let lab = Self { store, base, http, shutdown, server, settings, directory };
+        let lab = Self { store, base, http, shutdown, server, settings, directory, history_fails };
         lab.until(async || lab.get("/ready").await.status == StatusCode::OK).await;
         lab
     }
@@ -109,6 +131,11 @@ impl Lab {
         meanwhile(store.client(NAMESPACE)).await;
         store.close().await;
         Self::open(directory, settings, Vec::new()).await
+    }
+
+    /// From now on the store refuses to keep the history, or keeps it again.
+    pub(crate) fn history_fails(&self, fails: bool) {
+        self.history_fails.store(fails, Ordering::SeqCst);
     }
 
     /// A second registry on the same store.
