@@ -18,7 +18,10 @@ def main():
         det = ophyd.Component(ophyd.EpicsSignal, ":det", kind="hinted")
         exp = ophyd.Component(ophyd.EpicsSignal, ":exp", kind="config")
 
-    classes = {"ophyd.EpicsMotor": ophyd.EpicsMotor, "ophyd.EpicsSignal": ophyd.EpicsSignal}
+    classes = {
+        "ophyd.EpicsMotor": ophyd.EpicsMotor,
+        "ophyd.EpicsSignal": ophyd.EpicsSignal,
+    }
     classes |= {"ophyd.EpicsSignalRO": ophyd.EpicsSignalRO, "localdevs.Det": Det}
     said = {}
     for spec in request:
