@@ -54,18 +54,28 @@ impl Peak {
     }
 }
 
-/// A Poisson number: how many exponential waiting times fit into `mean`. Exact, and fast enough for the counts of a simulation.
+/// From here on a Poisson number cannot be told from a normal one, and counting up to it would take long.
+const MANY: f64 = 10_000.0;
+
+/// A Poisson number: how many exponential waiting times fit into `mean`. 0 for a mean that is no number.
 fn poisson(mean: f64) -> u64 {
+    if !mean.is_finite() {
+        return 0;
+    }
     let mut random = rand::rng();
-    let mut waited = 0.0;
+    let mut waiting_time = || -(1.0 - random.random::<f64>()).ln();
+    if mean > MANY {
+        let radius = (2.0 * waiting_time()).sqrt();
+        let angle = std::f64::consts::TAU * random.random::<f64>();
+        return (mean + mean.sqrt() * radius * angle.cos()).round() as u64;
+    }
+    let mut waited = waiting_time();
     let mut count = 0;
-    loop {
-        waited -= (1.0 - random.random::<f64>()).ln();
-        if waited > mean || !waited.is_finite() {
-            return count;
-        }
+    while waited <= mean {
+        waited += waiting_time();
         count += 1;
     }
+    count
 }
 
 /// A simulated detector.
@@ -212,5 +222,25 @@ impl Device for Detector {
 
     async fn position(&self) -> Result<Value, DeviceError> {
         Err(DeviceError::NotMovable { device: self.parts.name.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::poisson;
+
+    #[test]
+    fn poisson_numbers_lie_around_their_mean() {
+        for mean in [0.0, 3.0, 400.0, 9_999.0, 1e12] {
+            let drawn: f64 = (0..1000).map(|_| poisson(mean) as f64).sum::<f64>() / 1000.0;
+            // Seven standard deviations of the mean of a thousand.
+            let off = 7.0 * (mean / 1000.0_f64).sqrt();
+            assert!((drawn - mean).abs() <= off, "{drawn} for {mean}");
+        }
+    }
+
+    #[test]
+    fn a_mean_that_is_no_number_ends_as_well() {
+        assert_eq!((poisson(f64::NAN), poisson(f64::INFINITY)), (0, 0));
     }
 }
