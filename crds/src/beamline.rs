@@ -74,7 +74,8 @@ pub struct Epics {
 pub struct Registry {
     /// Whether it runs.
     pub enabled: bool,
-    /// Seconds after which an unrenewed device lock lapses; 0 means never (`CONFIG_LOCK_LEASE_TTL_SECONDS`).
+    /// Seconds after which an unrenewed device lock lapses; 0 means never
+    /// (`CONFIG_LOCK_LEASE_TTL_SECONDS`).
     #[schemars(range(min = 0))]
     pub lock_lease_ttl_seconds: i32,
     /// What the registry API may do to git-managed devices.

@@ -1,4 +1,5 @@
-//! The shipped catalogue of device classes, read off the Python packages by `crds/catalogue/generate.py`.
+//! The shipped catalogue of device classes, read off the Python packages by
+//! `crds/catalogue/generate.py`.
 
 use crate::DeviceClass;
 use crate::resolve::Catalogue;

@@ -1,7 +1,9 @@
-//! Who owns a real name, when several objects claim it: a schema cannot make `spec.name` unique in a namespace.
+//! Who owns a real name, when several objects claim it: a schema cannot make `spec.name` unique in
+//! a namespace.
 //!
-//! The older object keeps the name. Creation times have whole seconds, so within one second the object that was already
-//! accepted keeps it, and among new ones the first in the alphabet gets it. The rule is the same wherever it is asked.
+//! The older object keeps the name. Creation times have whole seconds, so within one second the
+//! object that was already accepted keeps it, and among new ones the first in the alphabet gets it.
+//! The rule is the same wherever it is asked.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! Condition types, reasons, and the one rule for changing them: time moves only when `status` does.
+//! Condition types, reasons, and the one rule for changing them: time moves only when `status`
+//! does.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -53,7 +54,8 @@ pub struct Verdict {
 
 /// Puts `verdict` into `conditions` and keeps the list sorted by type.
 ///
-/// `lastTransitionTime` moves only when the status changes, so that two passes over the same state are equal.
+/// `lastTransitionTime` moves only when the status changes, so that two passes over the same state
+/// are equal.
 pub fn set(
     conditions: &mut Vec<Condition>,
     verdict: &Verdict,

@@ -12,13 +12,15 @@ use serde_json::Value;
 
 use crate::schema::{FreeForm, conditions, free_form_list, free_form_object, pv_map};
 
-/// Annotation that enables or disables a device at run time, outside the fields that git owns: `"true"` or `"false"`.
+/// Annotation that enables or disables a device at run time, outside the fields that git owns:
+/// `"true"` or `"false"`.
 pub const ACTIVE_ANNOTATION: &str = "beamline.dev/active";
 
 /// One ophyd device: what it is called, which class drives it, and where its PVs are.
 ///
-/// `prefix` and `deviceClass` are enough for a class in the catalogue; everything else is derived from the class and may be
-/// overridden here. Maps one to one onto ophyd-service's DeviceMetadata and DeviceInstantiationSpec, and onto a happi entry.
+/// `prefix` and `deviceClass` are enough for a class in the catalogue; everything else is derived
+/// from the class and may be overridden here. Maps one to one onto ophyd-service's DeviceMetadata
+/// and DeviceInstantiationSpec, and onto a happi entry.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "beamline.dev",
@@ -99,11 +101,13 @@ pub struct DeviceSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("the name of a device cannot change: delete it and create another"))]
     pub name: String,
 
-    /// Import path of the ophyd class, such as `ophyd.EpicsMotor`. A `DeviceClass` of that path or alias describes it.
+    /// Import path of the ophyd class, such as `ophyd.EpicsMotor`. A `DeviceClass` of that path or
+    /// alias describes it.
     #[schemars(length(min = 1, max = 512))]
     pub device_class: String,
 
-    /// PV prefix. Replaces `{{prefix}}` in `args` and `kwargs`, and stands before every component's suffix.
+    /// PV prefix. Replaces `{{prefix}}` in `args` and `kwargs`, and stands before every component's
+    /// suffix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub prefix: Option<String>,
@@ -118,7 +122,8 @@ pub struct DeviceSpec {
     #[schemars(schema_with = "free_form_object")]
     pub kwargs: FreeForm,
 
-    /// Whether the device may be used. The annotation `beamline.dev/active` overrides it at run time.
+    /// Whether the device may be used. The annotation `beamline.dev/active` overrides it at run
+    /// time.
     #[serde(default = "yes")]
     pub active: bool,
 
@@ -323,7 +328,8 @@ pub struct SignalStatus {
     pub read_only: bool,
 }
 
-/// Whether a device may be called `name`: printable ASCII without blanks or `/` (contract registry-and-direct-control §1.3).
+/// Whether a device may be called `name`: printable ASCII without blanks or `/` (contract
+/// registry-and-direct-control §1.3).
 pub fn is_legal_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 253 && name.chars().all(|c| c.is_ascii_graphic() && c != '/')
 }
@@ -339,7 +345,8 @@ impl Device {
 }
 
 impl DeviceSpec {
-    /// The constructor's positional arguments with the happi templates `{{prefix}}` and `{{name}}` filled in.
+    /// The constructor's positional arguments with the happi templates `{{prefix}}` and `{{name}}`
+    /// filled in.
     pub fn rendered_args(&self) -> Vec<Value> {
         match (self.args.is_empty(), &self.prefix) {
             (true, Some(prefix)) => vec![Value::String(prefix.clone())],

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{Capabilities, DeviceLabel, Framework};
 
-/// What an ophyd class consists of: its components, their suffixes and kinds, and how the whole is operated.
+/// What an ophyd class consists of: its components, their suffixes and kinds, and how the whole is
+/// operated.
 ///
-/// The shipped catalogue is read off the installed Python classes; a site adds a class by adding a manifest.
+/// The shipped catalogue is read off the installed Python classes; a site adds a class by adding a
+/// manifest.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "beamline.dev",
@@ -90,9 +92,11 @@ fn sync() -> Framework {
 pub enum Behaviour {
     /// The device is one signal: its components are `readback` and, where it differs, `setpoint`.
     Signal,
-    /// A motor record: put to `user_setpoint`, done when `motor_done_move` is 1, stopped by `motor_stop`.
+    /// A motor record: put to `user_setpoint`, done when `motor_done_move` is 1, stopped by
+    /// `motor_stop`.
     EpicsMotor,
-    /// Set by `setpoint`, done when `done` says so or when the readback arrives, stopped by `stop_signal`.
+    /// Set by `setpoint`, done when `done` says so or when the readback arrives, stopped by
+    /// `stop_signal`.
     Positioner,
     /// A scaler or multi-channel analyser: `trigger` counts once.
     Counter,
@@ -127,12 +131,13 @@ pub struct Component {
     /// Dotted attribute path, such as `cam.acquire`.
     #[schemars(length(min = 1, max = 512))]
     pub name: String,
-    /// What follows the device's prefix in the PV that is written, or read when the component has no readback of its own.
-    /// Absent for a sub-device and for a soft signal, which have no PV.
+    /// What follows the device's prefix in the PV that is written, or read when the component has
+    /// no readback of its own. Absent for a sub-device and for a soft signal, which have no PV.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub suffix: Option<String>,
-    /// What follows the prefix in the PV that is read, where it is another one (`Acquire` → `Acquire_RBV`).
+    /// What follows the prefix in the PV that is read, where it is another one (`Acquire` →
+    /// `Acquire_RBV`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub readback_suffix: Option<String>,

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 /// `metadata.name` of the one lock table of a namespace.
 pub const OBJECT_NAME: &str = "device-locks";
 
-/// The lock table of the beamline. All-or-nothing over many devices is one update with a `resourceVersion`.
+/// The lock table of the beamline. All-or-nothing over many devices is one update with a
+/// `resourceVersion`.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "beamline.dev",

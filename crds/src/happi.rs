@@ -1,8 +1,8 @@
 //! happi databases: from their entries to devices, and back.
 //!
-//! Nothing is filled in on the way in: the templates `{{name}}` and `{{prefix}}` are kept as written, and keys that have no
-//! field of their own go to `spec.extra`, so that a database survives the round trip. Contract registry-and-direct-control
-//! §1.9 (export) and §1.12 (entries).
+//! Nothing is filled in on the way in: the templates `{{name}}` and `{{prefix}}` are kept as
+//! written, and keys that have no field of their own go to `spec.extra`, so that a database
+//! survives the round trip. Contract registry-and-direct-control §1.9 (export) and §1.12 (entries).
 
 mod entry;
 mod export;
@@ -49,10 +49,12 @@ fn shown(errors: &[EntryError]) -> String {
     text
 }
 
-/// The devices of a happi database: the object that happi's JSON backend keeps, or the list that `happi search --json` prints.
+/// The devices of a happi database: the object that happi's JSON backend keeps, or the list that
+/// `happi search --json` prints.
 ///
 /// # Errors
-/// When the text is no such database, or any of its entries is wrong: then none is taken, and the error names them.
+/// When the text is no such database, or any of its entries is wrong: then none is taken, and the
+/// error names them.
 pub fn devices(text: &str) -> Result<Vec<Device>, Error> {
     let (mut devices, mut errors) = (Vec::new(), Vec::new());
     for (key, entry) in entries(serde_json::from_str(text).map_err(Error::Json)?)? {
@@ -82,7 +84,8 @@ fn entries(database: Value) -> Result<Vec<(String, Value)>, Error> {
     }
 }
 
-/// The devices of a happi database as manifests: one YAML text, a document each, in the order of the database.
+/// The devices of a happi database as manifests: one YAML text, a document each, in the order of
+/// the database.
 ///
 /// # Errors
 /// As [`devices`].

@@ -1,6 +1,8 @@
-//! The domain's words: the custom resource types of `beamline.dev/v1alpha1` and the pure rules over them.
+//! The domain's words: the custom resource types of `beamline.dev/v1alpha1` and the pure rules over
+//! them.
 //!
-//! Nothing here performs I/O or knows a client. The operator, the pods and the command line all speak these types.
+//! Nothing here performs I/O or knows a client. The operator, the pods and the command line all
+//! speak these types.
 
 #![allow(clippy::duplicated_attributes, reason = "printer columns of one kind may share a type")]
 
@@ -12,6 +14,7 @@ pub mod conditions;
 pub mod device;
 pub mod device_class;
 pub mod device_locks;
+mod explain;
 pub mod happi;
 pub mod names;
 pub mod plan_worker;
@@ -40,9 +43,10 @@ pub const GROUP: &str = "beamline.dev";
 /// The one served and stored version.
 pub const VERSION: &str = "v1alpha1";
 
-/// Every custom resource definition of this project, in the order in which they are written and installed.
+/// Every custom resource definition of this project, in the order in which they are written and
+/// installed.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![
+    [
         Beamline::crd(),
         Device::crd(),
         DeviceClass::crd(),
@@ -52,4 +56,6 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         Queue::crd(),
         QueueItem::crd(),
     ]
+    .map(explain::flow)
+    .into()
 }

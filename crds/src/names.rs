@@ -1,6 +1,7 @@
 //! From an ophyd or EPICS name to a Kubernetes name, deterministically.
 //!
-//! Import, HTTP create and re-apply must derive the same `metadata.name`, or they would duplicate objects.
+//! Import, HTTP create and re-apply must derive the same `metadata.name`, or they would duplicate
+//! objects.
 
 use sha2::{Digest, Sha256};
 
@@ -11,8 +12,9 @@ const HASH_DIGITS: usize = 8;
 
 /// The RFC 1123 name of an object whose real name is `name`.
 ///
-/// A name that survives slugging under the one rule `_` → `-` keeps its plain slug (`sample_x` → `sample-x`); every other
-/// name gets a short hash of the real name, so that `a:b` and `a.b` differ.
+/// A name that survives slugging under the one rule `_` → `-` keeps its plain slug (`sample_x` →
+/// `sample-x`); every other name gets a short hash of the real name, so that `a:b` and `a.b`
+/// differ.
 pub fn object_name(name: &str) -> String {
     let slug = slug(name);
     if !slug.is_empty()

@@ -61,8 +61,8 @@ pub struct QueueSpec {
     /// How many finished items are kept.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub history_limit: HistoryLimit,
-    /// The user group permissions, as in bluesky-queueserver's `user_group_permissions.yaml`. Everything is allowed to the
-    /// groups `root` and `primary` when empty.
+    /// The user group permissions, as in bluesky-queueserver's `user_group_permissions.yaml`.
+    /// Everything is allowed to the groups `root` and `primary` when empty.
     #[serde(skip_serializing_if = "FreeForm::is_empty")]
     #[schemars(schema_with = "free_form_object")]
     pub permissions: FreeForm,
@@ -111,7 +111,8 @@ pub struct QueueStatus {
     pub worker_environment_state: Option<String>,
     /// Whether `queue_stop` was asked for and not yet reached.
     pub stop_pending: bool,
-    /// Uids of batches whose items are being created. After a crash, one that is not whole is removed.
+    /// Uids of batches whose items are being created. After a crash, one that is not whole is
+    /// removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 64)))]
     pub open_batches: Vec<String>,

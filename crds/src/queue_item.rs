@@ -17,8 +17,8 @@ const FROZEN: &str = "!has(oldSelf.status) || !has(oldSelf.status.state) \
 
 /// One item of a plan queue.
 ///
-/// Items run in the order of `(priority descending, rank, creationTimestamp, uid)`. An item applied without a rank goes to the
-/// back. A running or finished item cannot be changed any more.
+/// Items run in the order of `(priority descending, rank, creationTimestamp, uid)`. An item applied
+/// without a rank goes to the back. A running or finished item cannot be changed any more.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "beamline.dev",
@@ -116,7 +116,8 @@ pub struct QueueItemSpec {
     #[serde(default)]
     #[schemars(range(min = -1000, max = 1000))]
     pub priority: i32,
-    /// Fractional rank: a string that sorts between those of its neighbours, so that a move is one write.
+    /// Fractional rank: a string that sorts between those of its neighbours, so that a move is one
+    /// write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub rank: Option<String>,

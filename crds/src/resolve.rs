@@ -1,6 +1,7 @@
 //! From a device and its class to signals: the one place that knows which PVs a device has.
 //!
-//! The operator, the registry, direct control and the native engine all ask here, so they cannot disagree.
+//! The operator, the registry, direct control and the native engine all ask here, so they cannot
+//! disagree.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -89,8 +90,9 @@ impl ResolvedDevice {
 
 /// Resolves `device` with the class that `catalogue` has for it.
 ///
-/// PVs given in the spec win over those derived from the class. A PV given for a component that the class does not have becomes
-/// a signal of its own. What the catalogue does not know is judged by its name. Components whose suffix only an instance can fill are left out.
+/// PVs given in the spec win over those derived from the class. A PV given for a component that the
+/// class does not have becomes a signal of its own. What the catalogue does not know is judged by
+/// its name. Components whose suffix only an instance can fill are left out.
 pub fn resolve(device: &DeviceSpec, catalogue: &Catalogue) -> ResolvedDevice {
     let class = catalogue.get(&device.device_class);
     let (module, short) = match device.device_class.rsplit_once('.') {
@@ -142,8 +144,8 @@ fn signals(device: &DeviceSpec, class: Option<&DeviceClassSpec>) -> Vec<Signal> 
     signals
 }
 
-/// Whether the spec itself says which PVs the device has. An entry `prefix` alone does not: it is what the Python services
-/// keep of a device whose components they do not know.
+/// Whether the spec itself says which PVs the device has. An entry `prefix` alone does not: it is
+/// what the Python services keep of a device whose components they do not know.
 pub fn gives_pvs(device: &DeviceSpec) -> bool {
     device.pvs.keys().any(|name| name != PREFIX)
 }
@@ -185,7 +187,8 @@ fn write_elsewhere(device: &DeviceSpec, signals: &mut [Signal]) {
     }
 }
 
-/// What a class puts before its suffixes: its prefix or its first argument, colon or not, or the PV that a signal reads.
+/// What a class puts before its suffixes: its prefix or its first argument, colon or not, or the PV
+/// that a signal reads.
 fn base(device: &DeviceSpec) -> Option<String> {
     let kwargs = device.rendered_kwargs();
     let first = device.rendered_args().into_iter().next();
@@ -196,7 +199,8 @@ fn base(device: &DeviceSpec) -> Option<String> {
     }
 }
 
-/// The PV prefix of a device: as written, or its PV `prefix`, or the first argument when that is a string with a colon.
+/// The PV prefix of a device: as written, or its PV `prefix`, or the first argument when that is a
+/// string with a colon.
 pub fn prefix(device: &DeviceSpec) -> Option<String> {
     if let Some(prefix) = device.prefix.as_ref().or(device.pvs.get(PREFIX)) {
         return Some(prefix.clone());

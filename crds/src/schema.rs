@@ -1,7 +1,7 @@
 //! Schema fragments that the derive cannot express: free-form JSON, bounded maps and conditions.
 //!
-//! Every list, map and string of our schemas is bounded, or the cost of a CEL rule over it is not, and an
-//! API server refuses the whole definition.
+//! Every list, map and string of our schemas is bounded, or the cost of a CEL rule over it is not,
+//! and an API server refuses the whole definition.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
@@ -42,7 +42,8 @@ pub(crate) fn free_form_list(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Component name to PV name (contract registry-and-direct-control §1.3: printable ASCII, no blanks).
+/// Component name to PV name (contract registry-and-direct-control §1.3: printable ASCII, no
+/// blanks).
 pub(crate) fn pv_map(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -58,7 +59,8 @@ pub(crate) fn pv_map(_: &mut SchemaGenerator) -> Schema {
 
 /// The standard list of conditions, merged by `type` so that several writers can each own one.
 ///
-/// Written out because the type of k8s-openapi has no bounds; these are the ones of the API conventions.
+/// Written out because the type of k8s-openapi has no bounds; these are the ones of the API
+/// conventions.
 pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",

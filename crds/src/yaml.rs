@@ -1,4 +1,5 @@
-//! Resources as YAML text: what `beamline crds` prints, what the Helm chart ships, what an import writes.
+//! Resources as YAML text: what `beamline crds` prints, what the Helm chart ships, what an import
+//! writes.
 
 use serde::Serialize;
 use serde_saphyr::SerializerOptions;
@@ -35,12 +36,14 @@ pub fn documents() -> Result<Vec<Document>, Error> {
         .collect()
 }
 
-/// `value` as one YAML document that YAML 1.1 readers such as kubectl read alike. `what` names it in the error.
+/// `value` as one YAML document that YAML 1.1 readers such as kubectl read alike. `what` names it
+/// in the error.
 ///
 /// # Errors
 /// When the value cannot be written, such as a map whose keys are not text.
 pub fn to_yaml<T: Serialize>(what: &str, value: &T) -> Result<String, Error> {
-    // Block scalars would fold long descriptions over several lines, which makes every edit a large diff.
+    // Block scalars would fold long descriptions over several lines, which makes every edit a large
+    // diff.
     let mut options = SerializerOptions::default();
     options.prefer_block_scalars = false;
     serde_saphyr::to_string_with_options(value, options)

@@ -12,7 +12,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 /// Doublings after which the wait is the longest one: 1 s · 2⁹ > 300 s.
 const DOUBLINGS: u32 = 9;
-/// Objects remembered. Deleted ones stay until then; a beamline with more failing objects backs off from the start again.
+/// Objects remembered. Deleted ones stay until then; a beamline with more failing objects backs off
+/// from the start again.
 const REMEMBERED: usize = 10_000;
 
 /// Failures in a row, by uid.
@@ -22,7 +23,8 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Counts a failure of the object and answers how long to wait: up to a fifth more or less than the plain doubling.
+    /// Counts a failure of the object and answers how long to wait: up to a fifth more or less than
+    /// the plain doubling.
     pub(crate) fn failed(&self, uid: &str) -> Duration {
         let mut failures = self.failures.lock();
         if failures.len() >= REMEMBERED {

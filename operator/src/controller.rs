@@ -1,4 +1,5 @@
-//! What all controllers share: the queue of objects, backoff, metrics, and that one bad object never stops the others.
+//! What all controllers share: the queue of objects, backoff, metrics, and that one bad object
+//! never stops the others.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -22,7 +23,8 @@ use crate::error::Error;
 use crate::mirror::watch_config;
 use crate::report;
 
-/// Objects of one kind that are reconciled at the same time: each waits for one or two calls, the API takes some hundred a second.
+/// Objects of one kind that are reconciled at the same time: each waits for one or two calls, the
+/// API takes some hundred a second.
 const CONCURRENCY: u16 = 8;
 /// Every object is looked at again after this time, should an event ever be lost.
 const RESYNC: Duration = Duration::from_secs(600);
@@ -85,7 +87,7 @@ async fn one<R: Reconcile>(
     let started = Instant::now();
     let outcome = match &object.0 {
         Ok(valid) => reconciler.reconcile(valid).await,
-        Err(invalid) => Err(Error::InvalidObject(invalid.clone())),
+        Err(invalid) => Err(Error::InvalidObject(Box::new(invalid.clone()))),
     };
     metrics::counter!("operator_reconciles_total", "controller" => R::NAME).increment(1);
     metrics::histogram!("operator_reconcile_duration_seconds", "controller" => R::NAME)
@@ -109,6 +111,7 @@ async fn one<R: Reconcile>(
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature that kube asks for")]
 fn retry<R: Reconcile>(
     object: Arc<DeserializeGuard<R::Object>>,
     error: &Error,

@@ -1,6 +1,7 @@
 //! `Device`: from a name, a class and a prefix to signals, and a verdict on the whole.
 //!
-//! Woken by its own objects, by device classes, by the lock table, and by another device that gives up or takes its name.
+//! Woken by its own objects, by device classes, by the lock table, and by another device that gives
+//! up or takes its name.
 
 mod build;
 mod dereference;

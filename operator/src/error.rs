@@ -9,9 +9,10 @@ use crate::launch::LaunchError;
 /// A reconcile failed; it is tried again with backoff. The variants are the steps.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The object cannot be read as its kind: another version of this project wrote it, or nothing validated it.
+    /// The object cannot be read as its kind: another version of this project wrote it, or nothing
+    /// validated it.
     #[error("failed to read the object")]
-    InvalidObject(#[source] InvalidObject),
+    InvalidObject(#[source] Box<InvalidObject>),
     /// The token of a worker cannot be had.
     #[error("failed to read the token from the secret '{secret}'")]
     Token {

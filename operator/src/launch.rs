@@ -1,4 +1,5 @@
-//! Where a plan worker runs. On one machine it is a child process; a cluster makes it a pod behind the same trait.
+//! Where a plan worker runs. On one machine it is a child process; a cluster makes it a pod behind
+//! the same trait.
 
 pub(crate) mod process;
 
@@ -7,10 +8,12 @@ use std::fmt;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-/// Environment variable in which a worker finds its one-time token: a command line is for all to see.
+/// Environment variable in which a worker finds its one-time token: a command line is for all to
+/// see.
 pub const TOKEN_VARIABLE: &str = "BEAMLINE_WORKER_TOKEN";
 
-/// Starts workers, knows how they are, and ends them. A worker is known by the uid of its `PlanWorker`.
+/// Starts workers, knows how they are, and ends them. A worker is known by the uid of its
+/// `PlanWorker`.
 #[async_trait]
 pub trait Launcher: fmt::Debug + Send + Sync + 'static {
     /// How the worker is, as far as this launcher knows.

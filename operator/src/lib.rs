@@ -1,8 +1,10 @@
-//! The reconcilers of a beamline: `Device`, `ProcessVariable` and `PlanWorker` objects are brought to their declared state.
+//! The reconcilers of a beamline: `Device`, `ProcessVariable` and `PlanWorker` objects are brought
+//! to their declared state.
 //!
-//! Every controller is the same steps, a file each: *dereference* (what else must be known), *validate* (what the spec means),
-//! *build* (what should be), *apply* (change the world outside), *status* (say so). Validate and build are plain functions.
-//! A step that has nothing to do in a controller is absent: devices and PVs are nothing but status, so they have no *apply*.
+//! Every controller is the same steps, a file each: *dereference* (what else must be known),
+//! *validate* (what the spec means), *build* (what should be), *apply* (change the world outside),
+//! *status* (say so). Validate and build are plain functions. A step that has nothing to do in a
+//! controller is absent: devices and PVs are nothing but status, so they have no *apply*.
 
 mod backoff;
 mod context;

@@ -1,7 +1,9 @@
-//! What controllers must know of objects other than their own, kept up to date by one watch per kind.
+//! What controllers must know of objects other than their own, kept up to date by one watch per
+//! kind.
 //!
-//! A mirror boils a kind down to one value. It publishes the value when it differs, and only then are the controllers woken that
-//! depend on it, so what a woken controller reads is never older than what woke it.
+//! A mirror boils a kind down to one value. It publishes the value when it differs, and only then
+//! are the controllers woken that depend on it, so what a woken controller reads is never older
+//! than what woke it.
 
 use std::fmt::Debug;
 use std::hash::Hash;

@@ -1,10 +1,11 @@
 //! `PlanWorker`: an open worker environment, run as a process or pod behind a [`Launcher`].
 //!
-//! A worker is started at most once: its token admits it once, and a second process beside a first could move the same hardware.
-//! That it is about to start is written before it does, so that after a crash nothing is started again; such a worker is lost.
+//! A worker is started at most once: its token admits it once, and a second process beside a first
+//! could move the same hardware. That it is about to start is written before it does, so that after
+//! a crash nothing is started again; such a worker is lost.
 //!
-//! The finalizer is here because a process is state outside the API: once the object is gone, so is the process, and whoever
-//! deleted it may open the next environment.
+//! The finalizer is here because a process is state outside the API: once the object is gone, so is
+//! the process, and whoever deleted it may open the next environment.
 
 mod apply;
 mod build;
@@ -93,7 +94,8 @@ impl PlanWorkers {
         status::update(&self.context, &marked, &build::build(&marked, &saying)).await
     }
 
-    /// Says how the workers ended when the operator ended them. Failures are logged; nothing waits for them.
+    /// Says how the workers ended when the operator ended them. Failures are logged; nothing waits
+    /// for them.
     pub(crate) async fn farewell(&self) {
         let workers = match call(self.api().list(&ListParams::default())).await {
             Ok(list) => list.items,

@@ -86,7 +86,8 @@ fn is_gone(error: &kube::Error) -> bool {
     }
 }
 
-/// Publishes an event about `object`. An event is for people; that it could not be written stops nothing.
+/// Publishes an event about `object`. An event is for people; that it could not be written stops
+/// nothing.
 pub(crate) async fn publish<K: Resource<DynamicType = ()>>(
     context: &Context,
     object: &K,

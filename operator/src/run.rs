@@ -1,4 +1,5 @@
-//! The operator as a whole: its mirrors and controllers, each an owned task. When one ends early, all end.
+//! The operator as a whole: its mirrors and controllers, each an owned task. When one ends early,
+//! all end.
 
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ use crate::plan_worker::PlanWorkers;
 use crate::process_variable::ProcessVariables;
 use crate::settings::Settings;
 
-/// Runs the operator for `namespace` until `shutdown`, with workers as child processes. Returns when the last of them is gone.
+/// Runs the operator for `namespace` until `shutdown`, with workers as child processes. Returns
+/// when the last of them is gone.
 ///
 /// # Errors
 /// When a part of the operator ends by itself; everything else is ended first.
@@ -49,7 +51,8 @@ pub async fn run_with(
     namespace: &str,
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
-    // A part that ends early must end the others, but is not a wish of the caller to shut down everything else of his.
+    // A part that ends early must end the others, but is not a wish of the caller to shut down
+    // everything else of his.
     let stop = shutdown.child_token();
     let mut tasks = Tasks { set: JoinSet::new(), stop: stop.clone() };
     let mirrors = Mirrors::start(&mut tasks, &client, namespace);

@@ -21,8 +21,8 @@ pub struct EntryError {
 /// The device that the entry `entry` with the key `key` describes.
 ///
 /// # Errors
-/// When the entry lacks `device_class`, has a value of the wrong type, a name that is not its key or that no device may
-/// have, or refers to a prefix that it does not have.
+/// When the entry lacks `device_class`, has a value of the wrong type, a name that is not its key
+/// or that no device may have, or refers to a prefix that it does not have.
 pub fn device(key: &str, entry: &Value) -> Result<Device, EntryError> {
     let fail = |problem: String| EntryError { name: key.to_owned(), problem };
     let Value::Object(entry) = entry else {

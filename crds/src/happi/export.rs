@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::device::DeviceSpec;
 use crate::schema::FreeForm;
 
-/// The entries of `devices` as the registry exports them (contract §1.9): templates filled in, in the order given.
+/// The entries of `devices` as the registry exports them (contract §1.9): templates filled in, in
+/// the order given.
 pub fn export<'a>(devices: impl IntoIterator<Item = &'a DeviceSpec>) -> FreeForm {
     devices
         .into_iter()

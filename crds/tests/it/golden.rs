@@ -12,7 +12,8 @@ pub(crate) fn repository(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)
 }
 
-/// Compares `documents` with the YAML files in `folder`, or writes them when `UPDATE_GOLDEN` is set.
+/// Compares `documents` with the YAML files in `folder`, or writes them when `UPDATE_GOLDEN` is
+/// set.
 pub(crate) fn assert_checked_in(folder: &Path, documents: &[Document]) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::create_dir_all(folder).unwrap();

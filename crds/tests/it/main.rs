@@ -1,4 +1,5 @@
-//! Integration tests of the resource types: their schemas, their rules, and the data that is shipped with them.
+//! Integration tests of the resource types: their schemas, their rules, and the data that is
+//! shipped with them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 

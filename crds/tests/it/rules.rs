@@ -1,4 +1,5 @@
-//! The CEL rules, run on the client side with the evaluator that the API server's rules are written for.
+//! The CEL rules, run on the client side with the evaluator that the API server's rules are written
+//! for.
 
 use crds::{Device, DeviceClass, DeviceLocks, PlanWorker, ProcessVariable, QueueItem};
 use serde::de::DeserializeOwned;

@@ -63,6 +63,10 @@ fn every_field_is_explained() {
     every_node(&mut |path, node| {
         let inner = path.ends_with(".items") || path.ends_with(".additionalProperties");
         let described = node.get("description").and_then(Value::as_str).unwrap_or_default();
+        assert!(
+            !described.replace("\n\n", "").contains('\n'),
+            "{path}: a line ends within a paragraph"
+        );
         assert!(inner || !described.is_empty(), "{path} has no description");
     });
 }

@@ -27,7 +27,8 @@ pub(super) fn validate(device: &Device, references: &References) -> Validated {
     Validated { resolved, verdict, locked_by }
 }
 
-/// The first of these that is true: the name is taken, the device is off, its class is unknown, it has no signals, all is well.
+/// The first of these that is true: the name is taken, the device is off, its class is unknown, it
+/// has no signals, all is well.
 fn judge(
     device: &Device,
     references: &References,

@@ -1,7 +1,7 @@
 //! Workers as child processes of the operator.
 //!
-//! A child is owned by one task, which waits for its end. Nobody else signals it, so a signal never reaches a process id that
-//! the system has given to somebody else.
+//! A child is owned by one task, which waits for its end. Nobody else signals it, so a signal never
+//! reaches a process id that the system has given to somebody else.
 
 use std::collections::HashMap;
 use std::io;
@@ -55,7 +55,8 @@ impl ProcessLauncher {
             .envs(&self.program.environment)
             .env(TOKEN_VARIABLE, &order.token)
             .stdin(Stdio::null())
-            // In a group of its own, or Ctrl-C on the terminal would end it before we can do so in order.
+            // In a group of its own, or Ctrl-C on the terminal would end it before we can do so in
+            // order.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -120,7 +121,8 @@ impl Launcher for ProcessLauncher {
     }
 }
 
-/// Waits for the end of `child`; when `stop` comes first, asks it to end, and kills it after `grace`.
+/// Waits for the end of `child`; when `stop` comes first, asks it to end, and kills it after
+/// `grace`.
 async fn own(mut child: Child, stop: &CancellationToken, grace: Duration) -> Phase {
     let by_itself = tokio::select! {
         status = child.wait() => Some(status),

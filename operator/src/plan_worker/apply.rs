@@ -8,7 +8,8 @@ use super::validate::{Saying, failed_to_start, saying};
 use crate::error::Error;
 use crate::launch::Order;
 
-/// Starts the worker and answers how it is. That it does not start is an answer and no reason to try again.
+/// Starts the worker and answers how it is. That it does not start is an answer and no reason to
+/// try again.
 pub(super) async fn start(workers: &PlanWorkers, worker: &PlanWorker, token: String) -> Saying {
     let order = Order {
         uid: worker.uid().unwrap_or_default(),

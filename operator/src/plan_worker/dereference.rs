@@ -19,8 +19,8 @@ pub(super) struct Found {
     pub(super) token: String,
 }
 
-/// Reads both from the API and not from a cache, because starting cannot be undone; none when the worker is not wanted any
-/// more, or was already marked as started.
+/// Reads both from the API and not from a cache, because starting cannot be undone; none when the
+/// worker is not wanted any more, or was already marked as started.
 pub(super) async fn dereference(
     workers: &PlanWorkers,
     worker: &PlanWorker,

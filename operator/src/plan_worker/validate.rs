@@ -1,4 +1,5 @@
-//! What is to be done for a worker, from its status and from what the launcher knows. Plain functions.
+//! What is to be done for a worker, from its status and from what the launcher knows. Plain
+//! functions.
 
 use crds::PlanWorker;
 use crds::conditions::reasons;

@@ -4,6 +4,7 @@
 
 mod beamline;
 mod devices;
+mod mini_beamline;
 mod process_variables;
 mod resilience;
 mod workers;
