@@ -1,5 +1,5 @@
-//! `13SIM1:`: a camera `cam1:` with the image plugin `image1:`, as ophyd and camera viewers use areaDetector
-//! (contract §6.3 and §2.11).
+//! `13SIM1:`: a camera `cam1:` with the image plugin `image1:`, as ophyd and camera viewers use
+//! areaDetector (contract §6.3 and §2.11).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -143,8 +143,8 @@ impl Camera {
         })
     }
 
-    /// One acquisition: frames until enough are taken or a client ends it. The `busy` record completes the
-    /// put-callback of the client that started it when it goes back to 0.
+    /// One acquisition: frames until enough are taken or a client ends it. The `busy` record
+    /// completes the put-callback of the client that started it when it goes back to 0.
     async fn acquire(&self, changes: &mut Changes) -> Result<(), Error> {
         self.show_acquiring(true).await?;
         self.ioc.post_integer("cam1:NumImagesCounter_RBV", 0).await?;

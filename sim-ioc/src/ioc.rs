@@ -1,4 +1,5 @@
-//! The record database behind the server, as the simulations see it: read a value, post a value, hear of puts.
+//! The record database behind the server, as the simulations see it: read a value, post a value,
+//! hear of puts.
 
 use std::net::Ipv4Addr;
 
@@ -97,7 +98,8 @@ impl Ioc {
         self.post(suffix, EpicsValue::Long(value)).await
     }
 
-    /// Puts as a client does: the record processes, which completes a put-callback that waits for it.
+    /// Puts as a client does: the record processes, which completes a put-callback that waits for
+    /// it.
     pub(crate) async fn put(&self, suffix: &str, value: EpicsValue) -> Result<(), Error> {
         let pv = self.name(suffix);
         let done = self.db.put_record_field_from_ca_no_notify(&pv, "VAL", value).await;

@@ -16,7 +16,8 @@ record(ao, "$(P)x") { field(DESC, "The random float value") field(PREC, "3") fie
 /// Shortest pause between two steps, so that `dt` 0 does not spin.
 const SHORTEST_STEP: Duration = Duration::from_millis(10);
 
-/// Time to the next step for a `dt` in seconds; a `dt` that is no time at all waits for the next change.
+/// Time to the next step for a `dt` in seconds; a `dt` that is no time at all waits for the next
+/// change.
 fn pause(dt: f64) -> Duration {
     Duration::try_from_secs_f64(dt.max(0.0)).unwrap_or(Duration::MAX).max(SHORTEST_STEP)
 }

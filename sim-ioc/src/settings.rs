@@ -30,7 +30,8 @@ pub struct Prefixes {
     pub mini_beamline: String,
     /// Default `sim:`.
     pub motors: String,
-    /// One random walk for each entry: default `random_walk:`, `random_walk:horiz-`, `random_walk:vert-`.
+    /// One random walk for each entry: default `random_walk:`, `random_walk:horiz-`,
+    /// `random_walk:vert-`.
     pub random_walks: Vec<String>,
     /// Default `thermo:`.
     pub thermo: String,
@@ -55,8 +56,9 @@ impl Default for Prefixes {
 /// Settings of the simulated beamline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// IPv4 address to listen on, for UDP searches and TCP circuits alike. Clients reach a loopback server with
-    /// `EPICS_CA_ADDR_LIST=127.0.0.1`; `0.0.0.0` answers broadcast searches too.
+    /// IPv4 address to listen on, for UDP searches and TCP circuits alike. Clients reach a
+    /// loopback server with `EPICS_CA_ADDR_LIST=127.0.0.1`; `0.0.0.0` answers broadcast searches
+    /// too.
     pub host: Ipv4Addr,
     /// UDP and TCP port; 0 takes a free one, see [`crate::Server::port`].
     pub port: u16,

@@ -17,8 +17,8 @@ record(ao, "$(P)Tvar") { field(DESC, "Scale of oscillations") field(PREC, "3") f
 
 const SCAN_PERIOD: Duration = Duration::from_millis(100);
 
-/// Temperature: a decaying oscillation around the setpoint. `elapsed` is the time since the setpoint was written
-/// and `time` that of the oscillation, both in seconds.
+/// Temperature: a decaying oscillation around the setpoint. `elapsed` is the time since the
+/// setpoint was written and `time` that of the oscillation, both in seconds.
 fn temperature(setpoint: f64, k: f64, omega: f64, scale: f64, elapsed: f64, time: f64) -> f64 {
     scale * (-elapsed / k).exp() * (omega * time).sin() + setpoint
 }

@@ -27,7 +27,8 @@ impl ColorMode {
     }
 }
 
-/// Largest number of the data type behind an index of the `DataType` PV: Int8, UInt8, Int16, UInt16.
+/// Largest number of the data type behind an index of the `DataType` PV: Int8, UInt8, Int16,
+/// UInt16.
 pub(super) fn full_scale(data_type: f64) -> f64 {
     match data_type as i64 {
         0 => f64::from(i8::MAX),
@@ -46,7 +47,8 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// What the sensor makes of a wish: at least one pixel, nothing beyond its edge, binning within the size.
+    /// What the sensor makes of a wish: at least one pixel, nothing beyond its edge, binning
+    /// within the size.
     pub(super) fn fit(start: f64, size: f64, binning: f64) -> Self {
         let start = start.clamp(0.0, SENSOR as f64 - 1.0) as usize;
         let size = (size.max(1.0) as usize).min(SENSOR - start);
@@ -72,7 +74,8 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Dimensions of the array, fastest first, as areaDetector reports them; 0 for one that is not there.
+    /// Dimensions of the array, fastest first, as areaDetector reports them; 0 for one that is
+    /// not there.
     pub(super) fn dimensions(self) -> [usize; 3] {
         let (w, h) = (self.width, self.height);
         match self.color_mode {

@@ -1,4 +1,5 @@
-//! The point detectors: how many counts a position, an exposure and a beam current give (contract §6.3).
+//! The point detectors: how many counts a position, an exposure and a beam current give (contract
+//! §6.3).
 
 use libm::erfc;
 use rand_distr::{Distribution as _, Normal, Poisson};
@@ -6,8 +7,8 @@ use rand_distr::{Distribution as _, Normal, Poisson};
 /// Counts per unit of beam current and second of exposure.
 pub(crate) const COUNTS_PER_CURRENT: f64 = 200.0;
 
-/// Above this mean the Poisson distribution is drawn as a rounded normal one; their shapes differ by less than
-/// 1/sqrt(mean) = 3 % there, and an image of 307,200 pixels costs a tenth.
+/// Above this mean the Poisson distribution is drawn as a rounded normal one; their shapes differ
+/// by less than 1/sqrt(mean) = 3 % there, and an image of 307,200 pixels costs a tenth.
 const NORMAL_FROM: f64 = 1000.0;
 
 /// Beam current `seconds` after the start: 500 +- 25 with a period of 4 s.
@@ -42,7 +43,8 @@ impl Shape {
     }
 }
 
-/// Counts drawn from a Poisson distribution; a mean that is none (negative, not finite) counts nothing.
+/// Counts drawn from a Poisson distribution; a mean that is none (negative, not finite) counts
+/// nothing.
 pub(crate) fn poisson(mean: f64, rng: &mut impl rand::Rng) -> f64 {
     if mean >= NORMAL_FROM {
         Normal::new(mean, mean.sqrt()).map_or(0.0, |counts| counts.sample(rng).round().max(0.0))

@@ -42,7 +42,8 @@ impl Dot {
         })
     }
 
-    /// One frame with its noise: the sum of two Poisson counts is the Poisson count of the summed mean.
+    /// One frame with its noise: the sum of two Poisson counts is the Poisson count of the summed
+    /// mean.
     pub(crate) fn frame(self, rng: &mut impl rand::Rng) -> Vec<f64> {
         self.means().map(|mean| poisson(mean, rng)).collect()
     }

@@ -1,5 +1,5 @@
-//! The record behind `mini:*:mtr`: a put walks there at `vel`, with a step each `1/mtr_tick_rate` s, and its
-//! put-callback ends at the end of the walk (contract §6.3).
+//! The record behind `mini:*:mtr`: a put walks there at `vel`, with a step each `1/mtr_tick_rate`
+//! s, and its put-callback ends at the end of the walk (contract §6.3).
 
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,8 @@ struct Walk {
     began: Instant,
 }
 
-/// Position after `elapsed` seconds of walking, and whether the target is reached. A velocity of 0 cannot walk:
-/// the target is taken at once.
+/// Position after `elapsed` seconds of walking, and whether the target is reached. A velocity of
+/// 0 cannot walk: the target is taken at once.
 fn position(from: f64, target: f64, velocity: f64, elapsed: f64) -> (f64, bool) {
     let way = target - from;
     let gone = velocity.abs() * elapsed;

@@ -1,15 +1,17 @@
-//! One motor axis as a state machine over plain data: what a command and the passing of time do to it.
+//! One motor axis as a state machine over plain data: what a command and the passing of time do
+//! to it.
 //!
-//! User coordinates are `direction * dial + offset`. The axis moves at constant velocity; there is no
-//! acceleration phase. Times are seconds on any steady clock.
+//! User coordinates are `direction * dial + offset`. The axis moves at constant velocity; there
+//! is no acceleration phase. Times are seconds on any steady clock.
 
 use std::collections::VecDeque;
 
-/// Every motion, also one of no distance and the end of a stopped one, takes this many seconds at least: clients
-/// wait for `DMOV` to fall and then to rise.
+/// Every motion, also one of no distance and the end of a stopped one, takes this many seconds at
+/// least: clients wait for `DMOV` to fall and then to rise.
 const SHORTEST_MOTION: f64 = 0.04;
 
-/// Why a command is not carried out; nothing has changed then, except that `limit_violation` says so.
+/// Why a command is not carried out; nothing has changed then, except that `limit_violation` says
+/// so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     #[error("outside of the soft limits")]
@@ -162,8 +164,8 @@ impl Axis {
         if self.limit_violation { Err(Refused::OutOfLimits) } else { Ok(()) }
     }
 
-    /// New setpoint in dial coordinates: moves there, also from the middle of another motion; recalibrates while
-    /// `SET` is on; waits for `Go` while paused or stopped.
+    /// New setpoint in dial coordinates: moves there, also from the middle of another motion;
+    /// recalibrates while `SET` is on; waits for `Go` while paused or stopped.
     pub(super) fn move_to(&mut self, dial: f64, now: f64) -> Result<(), Refused> {
         self.check(dial)?;
         self.tick(now);

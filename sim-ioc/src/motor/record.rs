@@ -260,7 +260,8 @@ impl MotorRecord {
             "MOVN" => axis.moving(),
             "TDIR" => axis.raised,
             "ATHM" => axis.homed && axis.dial_position == 0.0,
-            // Momentary commands read back as done; a simulated axis has no limit switches to press.
+            // Momentary commands read back as done; a simulated axis has no limit switches to
+            // press.
             "STOP" | "TWF" | "TWR" | "HLS" | "LLS" => false,
             _ => return None,
         })

@@ -1,4 +1,7 @@
-"""What the tests of the simulated beamline share. The server's port comes in EPICS_CA_SERVER_PORT."""
+"""What the tests of the simulated beamline share.
+
+The server's port comes in EPICS_CA_SERVER_PORT.
+"""
 
 import threading
 import time

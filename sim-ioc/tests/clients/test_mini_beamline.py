@@ -83,7 +83,8 @@ def test_a_word_is_refused_where_a_number_belongs(name):
     assert caproto_client.read(name).data[0] == before
 
 
-@pytest.mark.parametrize("name", ["mini:current", "mini:ph:det", "mini:dot:img_sum", "mini:dot:ArraySizeX_RBV"])
+@pytest.mark.parametrize(
+    "name", ["mini:current", "mini:ph:det", "mini:dot:img_sum", "mini:dot:ArraySizeX_RBV"])
 def test_what_only_the_simulation_changes_is_read_only(pv, name):
     assert not pv(name).write_access and pv(name).read_access
 
@@ -120,8 +121,8 @@ print(json.dumps(out))
 
 
 def describe(environ):
-    ran = subprocess.run([sys.executable, "-c", DESCRIBE, *ALL], env=environ, check=True, timeout=60,
-                         stdout=subprocess.PIPE, text=True)
+    ran = subprocess.run([sys.executable, "-c", DESCRIBE, *ALL], env=environ, check=True,
+                         timeout=60, stdout=subprocess.PIPE, text=True)
     return json.loads(ran.stdout)
 
 

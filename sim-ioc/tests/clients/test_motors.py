@@ -63,6 +63,17 @@ def test_a_new_setpoint_takes_over_during_a_move(pv, eventually):
     assert readback.get(use_monitor=False) == 0
 
 
+def test_a_stop_ends_the_put_callback_of_the_move(pv, eventually):
+    setpoint, readback = pv("sim:mtr3"), pv("sim:mtr3.RBV")
+    setpoint.put(0, wait=True, timeout=15)
+    setpoint.put(30, use_complete=True)
+    eventually(lambda: readback.get(use_monitor=False) > 0.3)
+    assert not setpoint.put_complete
+    pv("sim:mtr3.STOP").put(1)
+    eventually(lambda: setpoint.put_complete, timeout=5)
+    assert 0.3 < readback.get(use_monitor=False) < 20
+
+
 def test_pyepics_motor_moves_tweaks_and_reports(eventually):
     motor = epics.Motor("sim:mtr2")
     assert motor.move(3, wait=True, timeout=10) == 0

@@ -57,7 +57,8 @@ def test_size_type_and_color_are_reflected(pv, eventually):
 def test_a_put_of_acquire_ends_with_the_acquisition(pv, eventually):
     acquire, counter = pv(CAM + "Acquire"), pv(CAM + "NumImagesCounter_RBV")
     acquire.put(0, wait=True)
-    eventually(lambda: pv(CAM + "DetectorState_RBV").get(as_string=True, use_monitor=False) == "Idle")
+    state = pv(CAM + "DetectorState_RBV")
+    eventually(lambda: state.get(as_string=True, use_monitor=False) == "Idle")
     for mode, images in (("Single", 1), ("Multiple", 3)):
         pv(CAM + "ImageMode").put(mode, wait=True)
         pv(CAM + "NumImages").put(images, wait=True)

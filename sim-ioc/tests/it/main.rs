@@ -1,6 +1,6 @@
-//! The simulated beamline under real clients: pytest runs pyepics, caproto and ophyd against a server that is
-//! started here. `BEAMLINE_PYTHON` names the Python that has them; the default is `.venv/bin/python` of the
-//! workspace.
+//! The simulated beamline under real clients: pytest runs pyepics, caproto and ophyd against a
+//! server that is started here. `BEAMLINE_PYTHON` names the Python that has them; the default is
+//! `.venv/bin/python` of the workspace.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
