@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 import pytest
-from caproto.sync import client as caproto_client
 from caproto import ChannelType
+from caproto.sync import client as caproto_client
 
 POINTS = [f"mini:{d}:{s}" for d in ("ph", "edge", "slit")
           for s in ("det", "mtr", "exp", "vel", "mtr_tick_rate")]

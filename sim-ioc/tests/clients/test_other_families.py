@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from caproto import ChannelType
@@ -10,7 +12,7 @@ CAM, IMAGE = "13SIM1:cam1:", "13SIM1:image1:"
 def test_a_walk_steps_by_at_most_one_and_follows_dt(pv, collect, prefix):
     pv(prefix + "dt").put(0.1, wait=True)
     values = collect(prefix + "x", 6)
-    assert all(abs(b - a) <= 1 for a, b in zip(values, values[1:]))
+    assert all(abs(b - a) <= 1 for a, b in itertools.pairwise(values))
     assert len(set(values)) > 1
     pv(prefix + "dt").put(3, wait=True)
 
