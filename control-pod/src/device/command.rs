@@ -31,6 +31,20 @@ pub(crate) struct Command {
     pub(crate) gate_reads: bool,
 }
 
+impl Command {
+    /// Stops a device.
+    pub(crate) fn stop(device: &str) -> Self {
+        Self {
+            path: device.to_owned(),
+            method: "stop".to_owned(),
+            arguments: Arguments::Value(None),
+            timeout: None,
+            wait: true,
+            gate_reads: false,
+        }
+    }
+}
+
 /// Arguments of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Arguments {

@@ -269,15 +269,7 @@ impl DeviceSocket {
         if !self.is_subscribed(device, "stopping") {
             return;
         }
-        let stop = Command {
-            path: device.to_owned(),
-            method: "stop".to_owned(),
-            arguments: Arguments::Value(None),
-            timeout: None,
-            wait: true,
-            gate_reads: false,
-        };
-        match command(&self.gateway, stop).await {
+        match command(&self.gateway, Command::stop(device)).await {
             Ok(outcome) => self.outbox.push(frames::stop_complete(device, &outcome.message)),
             Err(error) => self.refused(device, &error),
         }

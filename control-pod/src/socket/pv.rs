@@ -7,7 +7,7 @@ use futures::future::join_all;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-use crate::device::command::{Arguments, Command, command};
+use crate::device::command::{Command, command};
 use crate::gate::Refusal;
 use crate::gateway::Gateway;
 use crate::monitors::Monitor;
@@ -250,15 +250,7 @@ impl PvSocket {
         let Some(device) = text(received, "device") else {
             return self.error("device field required for stop", Map::new());
         };
-        let stop = Command {
-            path: device.to_owned(),
-            method: "stop".to_owned(),
-            arguments: Arguments::Value(None),
-            timeout: None,
-            wait: true,
-            gate_reads: false,
-        };
-        match command(&self.gateway, stop).await {
+        match command(&self.gateway, Command::stop(device)).await {
             Ok(outcome) => self.outbox.push(frames::stop_complete(device, &outcome.message)),
             Err(error) => {
                 let context = Map::from_iter([("device".to_owned(), device.into())]);
