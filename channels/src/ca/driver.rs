@@ -30,6 +30,8 @@ pub(super) async fn run(client: Weak<Inner>, pv: Arc<Pv>, stop: CancellationToke
     let Some(delay) = client.upgrade().map(|client| client.settings.release_delay) else { return };
     metrics::gauge!("channels_pvs").increment(1.0);
     let mut driver = Driver::new(client.clone(), pv.clone());
+    // The channel may have connected before this task listened.
+    driver.connected().await;
     let mut unused = pin!(pv.unused_for(delay));
     loop {
         tokio::select! {
@@ -151,6 +153,7 @@ impl Driver {
             self.wire = client.library.create_channel(self.pv.name());
             self.events = self.wire.connection_events();
             self.pv.replace_wire(self.wire.clone());
+            self.connected().await;
         }
     }
 
