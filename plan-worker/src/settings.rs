@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// Settings of one worker; flags and environment of `beamline worker`.
 #[derive(Clone, Debug, clap::Args)]
+#[group(id = "worker")]
 pub struct Settings {
     /// WebSocket address of the queue pod, such as `ws://127.0.0.1:60610`. The path is added where it is missing.
     #[arg(long, env = "BEAMLINE_WORKER_CONNECT_TO")]

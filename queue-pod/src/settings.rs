@@ -7,6 +7,7 @@ const DEFAULT_QUEUE: &str = crds::queue::DEFAULT_NAME;
 
 /// Settings of the queue server.
 #[derive(Args, Clone, Debug)]
+#[group(id = "queue_server")]
 pub struct Settings {
     /// Address of the HTTP API.
     #[arg(long = "queue-http", env = "QSERVER_HTTP_ADDRESS", default_value = "127.0.0.1:60610")]

@@ -5,6 +5,7 @@ use service::settings::{Cors, JsonList, json_list, lax_bool};
 
 /// Settings of the registry.
 #[derive(Args, Clone, Debug)]
+#[group(id = "registry")]
 pub struct Settings {
     /// Address to listen on.
     #[arg(

@@ -1,0 +1,128 @@
+//! What can be said on the command line.
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use service::telemetry::LogFormat;
+
+use crate::files::{CrdsArgs, ImportArgs};
+use crate::parts::{
+    ControlArgs, OperatorArgs, QueueServerArgs, RegistryArgs, SimIocArgs, WorkerArgs,
+};
+use crate::remote::QueueUrl;
+use crate::remote::engine::EngineCommand;
+use crate::remote::environment::EnvironmentCommand;
+use crate::remote::history::HistoryArgs;
+use crate::remote::pv::{GetArgs, SetArgs};
+use crate::remote::queue::QueueCommand;
+use crate::up::UpArgs;
+
+/// Logs of a healthy system are quiet; the libraries below us only speak up when something is wrong.
+///
+/// What a request failed with is logged by the service that answered it; zeromq complains of sockets that it
+/// has closed itself.
+const DEFAULT_LOG: &str = "info,epics_base_rs=warn,epics_ca_rs=warn,ca_rs=warn,kube=warn,\
+    kube_runtime=error,tower_http=off,zeromq=error";
+
+/// EPICS devices, direct control and a plan queue as Kubernetes resources, on a cluster or on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "beamline", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// What is logged: a level, or a list such as `info,queue_pod=debug`.
+    #[arg(long, env = "BEAMLINE_LOG", global = true, default_value = DEFAULT_LOG, hide_default_value = true)]
+    pub(crate) log: String,
+
+    /// How log lines look: `human` or `json`.
+    #[arg(long, env = "BEAMLINE_LOG_FORMAT", global = true, default_value = "human")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a whole beamline on this machine.
+    Up(Box<UpArgs>),
+    /// Run the registry (configuration API).
+    Registry(Box<RegistryArgs>),
+    /// Run direct control.
+    Control(Box<ControlArgs>),
+    /// Run the queue server, or talk to one: `queue add`, `queue start`, …
+    Queue(Box<QueueArgs>),
+    /// Run the operator's reconcilers.
+    Operator(OperatorArgs),
+    /// Run plans for a queue server. Started by the operator.
+    Worker(Box<WorkerArgs>),
+    /// Run the simulated beamline IOC.
+    SimIoc(SimIocArgs),
+    /// Write the custom resource definitions.
+    Crds(CrdsArgs),
+    /// Turn other descriptions of devices into manifests.
+    Import(ImportArgs),
+    /// Show the state of the queue server.
+    Status(QueueUrl),
+    /// Open or close the worker environment.
+    #[command(subcommand, visible_alias = "environment")]
+    Env(EnvironmentCommand),
+    /// Pause, resume, stop, abort or halt the running plan.
+    #[command(subcommand)]
+    Re(EngineCommand),
+    /// Show finished items.
+    History(HistoryArgs),
+    /// Read a PV through direct control.
+    Get(GetArgs),
+    /// Write a PV through direct control.
+    Set(SetArgs),
+}
+
+/// The queue server, or one request to it.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct QueueArgs {
+    /// A request to a running server.
+    #[command(subcommand)]
+    pub(crate) command: Option<QueueCommand>,
+    #[command(flatten)]
+    pub(crate) server: QueueServerArgs,
+}
+
+/// The whole command, with the defaults that a beamline of one machine has instead of a pod's.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_subcommand("up", |up| {
+        up.mut_arg("control_host", |arg| arg.default_value("127.0.0.1"))
+            .mut_arg("global_read_only", |arg| arg.default_value("false"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::FromArgMatches;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn up_listens_on_loopback_and_lets_writes_through() {
+        let matches = command().get_matches_from(["beamline", "up"]);
+        let Command::Up(up) = Cli::from_arg_matches(&matches).unwrap().command else {
+            panic!("not up");
+        };
+        assert_eq!(up.control.host, "127.0.0.1");
+        assert_eq!(up.registry.host, "127.0.0.1");
+        assert!(up.queue.http.starts_with("127.0.0.1:"));
+        assert!(!up.control.global_read_only);
+    }
+
+    #[test]
+    fn control_by_itself_is_read_only() {
+        let matches = command().get_matches_from(["beamline", "control"]);
+        let Command::Control(args) = Cli::from_arg_matches(&matches).unwrap().command else {
+            panic!("not control");
+        };
+        assert!(args.settings.global_read_only);
+    }
+}

@@ -1,0 +1,80 @@
+//! The one executable: a beamline on one machine (`up`), each of its parts, and a command line for its APIs.
+
+mod cli;
+mod files;
+mod parts;
+mod remote;
+mod signals;
+mod up;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::FromArgMatches;
+use cli::{Cli, Command};
+use service::telemetry;
+
+/// How long blocking work may hold up the end of the process.
+const RUNTIME_GRACE: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let cli = match Cli::from_arg_matches(&cli::command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    if let Err(error) = telemetry::init(cli.log_format, &cli.log) {
+        return fail(&error.into());
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let outcome = runtime.block_on(run(cli.command));
+    runtime.shutdown_timeout(RUNTIME_GRACE);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Up(args) => up::run(*args).await,
+        Command::Registry(args) => parts::registry(*args).await,
+        Command::Control(args) => parts::control(*args).await,
+        Command::Queue(args) => match args.command {
+            Some(command) => remote::queue::run(command).await,
+            None => parts::queue(args.server).await,
+        },
+        Command::Operator(args) => parts::operator(args).await,
+        Command::Worker(args) => parts::worker(*args).await,
+        Command::SimIoc(args) => parts::sim_ioc(args).await,
+        Command::Crds(args) => files::crds(&args),
+        Command::Import(args) => files::import(&args),
+        Command::Status(args) => remote::queue::status(&args).await,
+        Command::Env(command) => remote::environment::run(command).await,
+        Command::Re(command) => remote::engine::run(command).await,
+        Command::History(args) => remote::history::run(&args).await,
+        Command::Get(args) => remote::pv::get(&args).await,
+        Command::Set(args) => remote::pv::set(&args).await,
+    }
+}
+
+/// One clear line, with the causes behind it.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if message.contains(&cause) {
+            continue;
+        }
+        if !message.is_empty() {
+            message.push_str(": ");
+        }
+        message.push_str(&cause);
+    }
+    let mark = if std::io::stderr().is_terminal() { "\x1b[31merror:\x1b[0m" } else { "error:" };
+    // Nothing is left to do when not even this line can be written.
+    let _ = writeln!(std::io::stderr(), "{mark} {message}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,66 @@
+//! `beamline env …`: the worker environment.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use tokio::time::{Instant, sleep};
+
+use super::QueueUrl;
+
+/// Pause between two looks at the status.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A request about the worker environment.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnvironmentCommand {
+    /// Open the environment, and wait until it is open.
+    Open(WaitArgs),
+    /// Close the environment, and wait until it is closed.
+    Close(WaitArgs),
+    /// Kill the environment, whatever it does.
+    Destroy(WaitArgs),
+}
+
+/// How long to wait.
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Seconds to wait for it; 0 does not wait.
+    #[arg(long, default_value_t = 60)]
+    wait: u64,
+    #[command(flatten)]
+    server: QueueUrl,
+}
+
+pub(crate) async fn run(command: EnvironmentCommand) -> anyhow::Result<()> {
+    match command {
+        EnvironmentCommand::Open(args) => change(&args, "open", true).await,
+        EnvironmentCommand::Close(args) => change(&args, "close", false).await,
+        EnvironmentCommand::Destroy(args) => change(&args, "destroy", false).await,
+    }
+}
+
+async fn change(args: &WaitArgs, verb: &str, exists: bool) -> anyhow::Result<()> {
+    let path = format!("/api/environment/{verb}");
+    args.server.ask(Method::POST, &path, None).await?;
+    if args.wait == 0 {
+        println!("accepted");
+        return Ok(());
+    }
+    let deadline = Instant::now() + Duration::from_secs(args.wait);
+    loop {
+        let status = args.server.ask(Method::GET, "/api/status", None).await?;
+        if status["manager_state"] == "idle" {
+            if status["worker_environment_exists"] != exists {
+                bail!("the environment did not {verb}: see the console of the queue server");
+            }
+            println!("the environment is {}", if exists { "open" } else { "closed" });
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("the manager is still {} after {} s", status["manager_state"], args.wait);
+        }
+        sleep(PAUSE).await;
+    }
+}

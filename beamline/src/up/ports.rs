@@ -1,0 +1,72 @@
+//! Every port of the beamline, bound before anything is served: one that is in use is one clear error.
+
+use anyhow::Context;
+use service::http::Listener;
+
+use super::UpArgs;
+
+/// The bound ports.
+pub(super) struct Ports {
+    pub(super) api: Listener,
+    pub(super) registry: registry_pod::Server,
+    pub(super) control: control_pod::Server,
+    pub(super) queue: queue_pod::Server,
+    pub(super) ioc: Option<sim_ioc::Server>,
+}
+
+/// Where everything is reached from this machine.
+#[derive(Clone, Debug)]
+pub(super) struct Urls {
+    pub(super) api: String,
+    pub(super) registry: String,
+    pub(super) control: String,
+    pub(super) queue: String,
+    pub(super) zmq_control: String,
+    pub(super) zmq_info: String,
+    pub(super) ioc: Option<String>,
+    /// Whether every address is a loopback address.
+    pub(super) loopback_only: bool,
+}
+
+impl Ports {
+    pub(super) async fn bind(args: &UpArgs) -> anyhow::Result<Self> {
+        let api_addr = std::net::SocketAddr::from((args.api_host, args.api_port)).to_string();
+        let ioc = if args.no_sim_ioc {
+            None
+        } else {
+            let settings = sim_ioc::Settings {
+                host: args.ioc_host,
+                port: args.ioc_port,
+                ..sim_ioc::Settings::default()
+            };
+            Some(sim_ioc::Server::bind(settings).await.context("the simulated IOC cannot start")?)
+        };
+        Ok(Self {
+            api: Listener::bind(&api_addr, "the Kubernetes API").await?,
+            registry: registry_pod::Server::bind(args.registry.clone()).await?,
+            control: control_pod::Server::bind(args.control.clone()).await?,
+            queue: queue_pod::Server::bind(args.queue.clone()).await?,
+            ioc,
+        })
+    }
+
+    pub(super) fn ioc_port(&self) -> Option<u16> {
+        self.ioc.as_ref().map(sim_ioc::Server::port)
+    }
+
+    pub(super) fn urls(&self) -> Urls {
+        let http =
+            [self.api.addr(), self.registry.addr(), self.control.addr(), self.queue.http_addr()];
+        let zmq = [self.queue.zmq_control_addr(), self.queue.zmq_info_addr()];
+        Urls {
+            api: format!("http://{}", http[0]),
+            registry: format!("http://{}", http[1]),
+            control: format!("http://{}", http[2]),
+            queue: format!("http://{}", http[3]),
+            zmq_control: format!("tcp://{}", zmq[0]),
+            zmq_info: format!("tcp://{}", zmq[1]),
+            ioc: self.ioc_port().map(|port| format!("port {port}")),
+            loopback_only: http.iter().chain(&zmq).all(|address| address.ip().is_loopback()),
+        }
+    }
+}
