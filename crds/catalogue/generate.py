@@ -121,7 +121,7 @@ def kind_names(device: Device) -> dict[str, str]:
     return kinds
 
 
-def component_of(item: Any, cpt: ophyd.Component, path: str, kind: str) -> Component:
+def component_of(item: Device | Signal, cpt: ophyd.Component, path: str, kind: str) -> Component:
     """One component of a classic device."""
     out: Component = {"name": path}
     if isinstance(item, EpicsSignalBase):
@@ -211,10 +211,11 @@ def async_components(device: Motor) -> list[Component]:
 
 def aliases(cls: type, path: str) -> list[str]:
     """The other public paths of `cls`."""
-    found = []
-    for module in PUBLIC_MODULES:
-        if getattr(importlib.import_module(module), cls.__name__, None) is cls:
-            found.append(f"{module}.{cls.__name__}")
+    found = [
+        f"{module}.{cls.__name__}"
+        for module in PUBLIC_MODULES
+        if getattr(importlib.import_module(module), cls.__name__, None) is cls
+    ]
     return [alias for alias in found if alias != path]
 
 

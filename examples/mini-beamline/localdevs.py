@@ -95,7 +95,7 @@ class Eurotherm(Device):
             self._moving = status
         settled = _Settling(float(value), self.tolerance.get(), self.equilibrium_time.get())
 
-        def on_reading(*, value: Any, **_: Any) -> None:
+        def on_reading(*, value: float, **_: Any) -> None:
             if not status.done and settled.update(float(value), time.monotonic()):
                 status.set_finished()
 

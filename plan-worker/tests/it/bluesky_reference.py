@@ -1,4 +1,4 @@
-"""Runs plan calls with the real bluesky over ophyd.sim; prints the documents, the plan descriptions and the devices."""
+"""Runs plan calls with the real bluesky over ophyd.sim; prints documents and positions."""
 
 import json
 import sys
@@ -25,25 +25,19 @@ def with_devices(value, devices):
 def carry_out(call):
     """The documents of one call over fresh devices, and the error that ended it."""
     devices = vars(hw())
-    plan = getattr(bluesky.plans, call["name"], None) or getattr(
-        bluesky.plan_stubs, call["name"]
-    )
+    plan = getattr(bluesky.plans, call["name"], None) or getattr(bluesky.plan_stubs, call["name"])
     documents = []
     engine = RunEngine({}, context_managers=[])
     engine.subscribe(lambda name, document: documents.append((name, document)))
     error = ""
     try:
         args = with_devices(call["args"], devices)
-        kwargs = {
-            key: with_devices(value, devices) for key, value in call["kwargs"].items()
-        }
+        kwargs = {key: with_devices(value, devices) for key, value in call["kwargs"].items()}
         engine(plan(*args, **kwargs))
-    except Exception as failure:  # noqa: BLE001 the comparison needs to know that it failed, however it did
+    except Exception as failure:  # noqa: BLE001 every failure is an answer
         error = repr(failure)
     positions = {
-        name: device.position
-        for name, device in devices.items()
-        if hasattr(device, "position")
+        name: device.position for name, device in devices.items() if hasattr(device, "position")
     }
     return {"documents": documents, "error": error, "positions": positions}
 

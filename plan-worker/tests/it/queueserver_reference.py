@@ -18,9 +18,7 @@ def main():
     namespace = dict(vars(hw()))
     namespace["custom_test_signal"] = ophyd.Signal(name="custom_test_signal")
     for name in request["names"]:
-        namespace[name] = getattr(bluesky.plans, name, None) or getattr(
-            bluesky.plan_stubs, name
-        )
+        namespace[name] = getattr(bluesky.plans, name, None) or getattr(bluesky.plan_stubs, name)
     plans, devices, *_ = existing_plans_and_devices_from_nspace(nspace=namespace)
     json.dump({"plans": plans, "devices": devices}, stdout)
 

@@ -1,4 +1,4 @@
-"""Listens with bluesky's own dispatcher; prints the documents of the first whole run as one line of JSON."""
+"""Listens with bluesky's own dispatcher; prints the first whole run as one line of JSON."""
 
 import json
 import sys

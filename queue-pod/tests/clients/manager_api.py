@@ -1,4 +1,7 @@
-"""Drives a whole session with bluesky-queueserver-api: status, queue, run, pause, history, console, status stream."""
+"""Drives a whole session with bluesky-queueserver-api.
+
+Status, queue, run, pause, history, console, status stream.
+"""
 
 import sys
 import time

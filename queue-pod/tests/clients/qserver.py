@@ -1,4 +1,7 @@
-"""Runs the `qserver` command as a user does: every call has to end with exit code 0 or, where it must fail, 2."""
+"""Runs the `qserver` command as a user does.
+
+Every call has to end with exit code 0 or, where it must fail, 2.
+"""
 
 import subprocess
 import sys

@@ -11,10 +11,25 @@ import pytest
 from caproto import ChannelType
 from caproto.sync import client as caproto_client
 
-POINTS = [f"mini:{d}:{s}" for d in ("ph", "edge", "slit")
-          for s in ("det", "mtr", "exp", "vel", "mtr_tick_rate")]
-DOT = ["mini:dot:" + s for s in ("det", "img_sum", "mtrx", "mtry", "exp", "shutter_open",
-                                 "ArraySizeY_RBV", "ArraySizeX_RBV", "ArraySize_RBV")]
+POINTS = [
+    f"mini:{d}:{s}"
+    for d in ("ph", "edge", "slit")
+    for s in ("det", "mtr", "exp", "vel", "mtr_tick_rate")
+]
+DOT = [
+    "mini:dot:" + s
+    for s in (
+        "det",
+        "img_sum",
+        "mtrx",
+        "mtry",
+        "exp",
+        "shutter_open",
+        "ArraySizeY_RBV",
+        "ArraySizeX_RBV",
+        "ArraySize_RBV",
+    )
+]
 ALL = ["mini:current", *POINTS, *DOT]
 
 
@@ -77,14 +92,14 @@ def test_the_image_has_its_size_and_follows_the_shutter(pv, eventually):
 @pytest.mark.parametrize("name", ["mini:ph:exp", "mini:ph:mtr", "mini:dot:shutter_open"])
 def test_a_word_is_refused_where_a_number_belongs(name):
     before = caproto_client.read(name).data[0]
-    response = caproto_client.write(
-        name, ["notanumber"], data_type=ChannelType.STRING, notify=True)
+    response = caproto_client.write(name, ["notanumber"], data_type=ChannelType.STRING, notify=True)
     assert not response.status.success
     assert caproto_client.read(name).data[0] == before
 
 
 @pytest.mark.parametrize(
-    "name", ["mini:current", "mini:ph:det", "mini:dot:img_sum", "mini:dot:ArraySizeX_RBV"])
+    "name", ["mini:current", "mini:ph:det", "mini:dot:img_sum", "mini:dot:ArraySizeX_RBV"]
+)
 def test_what_only_the_simulation_changes_is_read_only(pv, name):
     assert not pv(name).write_access and pv(name).read_access
 
@@ -98,7 +113,10 @@ def reference():
     environ = {**os.environ, "EPICS_CA_SERVER_PORT": str(port), "EPICS_CAS_SERVER_PORT": str(port)}
     ioc = subprocess.Popen(
         [sys.executable, "-m", "caproto.ioc_examples.mini_beamline", "--interfaces", "127.0.0.1"],
-        env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         yield environ
     finally:
@@ -121,8 +139,14 @@ print(json.dumps(out))
 
 
 def describe(environ):
-    ran = subprocess.run([sys.executable, "-c", DESCRIBE, *ALL], env=environ, check=True,
-                         timeout=60, stdout=subprocess.PIPE, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", DESCRIBE, *ALL],
+        env=environ,
+        check=True,
+        timeout=60,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     return json.loads(ran.stdout)
 
 

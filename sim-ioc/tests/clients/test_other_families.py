@@ -30,7 +30,7 @@ def test_the_camera_runs_from_the_start(collect, pv):
     assert frames == sorted(frames) and frames[-1] > frames[0]
     frame = pv(IMAGE + "ArrayData", auto_monitor=False).get()
     assert frame.shape == (256 * 192,) and frame.dtype == np.int32
-    assert 0 <= frame.min() and 150 < frame.max() <= 255
+    assert frame.min() >= 0 and 150 < frame.max() <= 255
 
 
 def test_size_type_and_color_are_reflected(pv, eventually):
@@ -75,6 +75,7 @@ def test_a_put_of_acquire_ends_with_the_acquisition(pv, eventually):
 def test_a_label_that_does_not_exist_is_refused():
     before = caproto_client.read(CAM + "ColorMode").data[0]
     response = caproto_client.write(
-        CAM + "ColorMode", ["Bogus"], data_type=ChannelType.STRING, notify=True)
+        CAM + "ColorMode", ["Bogus"], data_type=ChannelType.STRING, notify=True
+    )
     assert not response.status.success
     assert caproto_client.read(CAM + "ColorMode").data[0] == before
