@@ -75,13 +75,16 @@ impl Server {
                 .serve_udp_search(searches)
                 .map_err(|e| Error::Stopped(format!("name searches failed: {e}")))
         });
-        families::spawn(&mut parts, &settings, &db, &shutdown);
+        let stop = shutdown.child_token();
+        families::spawn(&mut parts, &settings, &db, &stop);
 
+        // The families end with the same token: asked first, it tells their end from one of their own.
         let outcome = tokio::select! {
+            biased;
             () = shutdown.cancelled() => Ok(()),
             ended = parts.join_next() => Err(why_ended(ended)),
         };
-        shutdown.cancel();
+        stop.cancel();
         let waking = tokio::task::spawn_blocking(move || circuits.shutdown());
         let all_ended = async {
             while parts.join_next().await.is_some() {}
