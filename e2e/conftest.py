@@ -40,7 +40,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_for(what: str, condition: Callable[[], object], limit: float = 30.0) -> object:
-    """Waits until `condition` is true and gives its value; an answer that breaks off counts as not yet."""
+    """Waits until `condition` is true; a connection that breaks off counts as not yet."""
     deadline = time.monotonic() + limit
     last: object = None
     while time.monotonic() < deadline:
@@ -66,7 +66,16 @@ class Beamline:
     starts: int = 0
 
     def __post_init__(self) -> None:
-        names = ["api", "registry", "control", "queue", "zmq_control", "zmq_info", "documents", "ca"]
+        names = [
+            "api",
+            "registry",
+            "control",
+            "queue",
+            "zmq_control",
+            "zmq_info",
+            "documents",
+            "ca",
+        ]
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.log = self.state.parent / f"{self.state.name}.log"
 

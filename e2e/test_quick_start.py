@@ -70,7 +70,9 @@ def test_kubectl_applies_waits_explains_watches_and_deletes(beamline: Beamline) 
 
 def test_a_scan_runs_from_the_command_line_to_the_history(beamline: Beamline) -> None:
     assert "open" in beamline.run("env", "open")
-    added = beamline.run("queue", "add", "scan", '["spot_img_sum"]', "motor_spotx", "-1", "1", "num=3")
+    added = beamline.run(
+        "queue", "add", "scan", '["spot_img_sum"]', "motor_spotx", "-1", "1", "num=3"
+    )
     uid = added.splitlines()[0].split()[-1]
     beamline.run("queue", "start", "--follow")
     history = json.loads(beamline.run("history", "--json"))["items"]
