@@ -55,6 +55,15 @@ def wait_for(what: str, condition: Callable[[], object], limit: float = 30.0) ->
     raise AssertionError(f"not within {limit} s: {what}; last: {last!r}")
 
 
+def environment() -> dict[str, str]:
+    """Ours without what would point elsewhere."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("EPICS_", "QSERVER_", "CONFIG_", "DIRECT_CONTROL_", "BEAMLINE_"))
+    }
+
+
 @dataclass
 class Beamline:
     """One `beamline up`."""
@@ -62,6 +71,7 @@ class Beamline:
     state: Path
     manifests: Path = MINI_BEAMLINE
     options: list[str] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=environment)
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
 
@@ -104,7 +114,7 @@ class Beamline:
         self.starts += 1
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, env=environment(), cwd=self.state.parent
+                self.command(), stdout=log, stderr=log, env=self.variables, cwd=self.state.parent
             )
         wait_for("the beamline is up", self._is_up, START_LIMIT)
         return self
@@ -189,15 +199,6 @@ class Beamline:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
-
-
-def environment() -> dict[str, str]:
-    """Ours without what would point elsewhere."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("EPICS_", "QSERVER_", "CONFIG_", "DIRECT_CONTROL_", "BEAMLINE_"))
-    }
 
 
 def end(beamline: Beamline) -> None:

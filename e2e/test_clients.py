@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from conftest import Beamline
+import subprocess
+import sys
+
+from conftest import Beamline, environment
 
 PYEPICS = """
 import epics
@@ -52,3 +55,27 @@ def test_the_manager_api_runs_a_plan_over_0mq(beamline: Beamline) -> None:
     ports = beamline.ports
     addresses = [f"tcp://127.0.0.1:{ports[name]}" for name in ("zmq_control", "zmq_info")]
     beamline.python(MANAGER, *addresses)
+
+
+def test_the_reference_ioc_stands_in_for_the_simulated_one(own_beamline: Beamline) -> None:
+    port = str(own_beamline.ports["ca"])
+    ioc = subprocess.Popen(
+        [sys.executable, "-m", "caproto.ioc_examples.mini_beamline", "--interfaces", "127.0.0.1"],
+        env=environment() | {"EPICS_CA_SERVER_PORT": port},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        own_beamline.options = ["--no-sim-ioc"]
+        own_beamline.variables = own_beamline.channel_access()
+        own_beamline.start()
+        current = own_beamline.get("control", "/api/v1/pv/mini:current/value").json()
+        assert 475 <= current["value"] <= 525
+        own_beamline.run("env", "open")
+        scan = ["scan", '["spot_img_sum"]', "motor_spotx", "0", "1", "num=2"]
+        own_beamline.run("queue", "add", *scan)
+        own_beamline.run("queue", "start", "--follow")
+        assert own_beamline.run("history").startswith("completed")
+    finally:
+        ioc.kill()
+        ioc.wait(10)
