@@ -120,9 +120,9 @@ def refused(beamline: Beamline) -> str:
         check=False,
     )
     assert done.returncode != 0
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert len(errors) == 1, done.stderr
-    return errors[0]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
 
 
 PORTS = ["api", "registry", "control", "queue", "zmq_control", "zmq_info", "ca"]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use kube::api::DynamicObject;
 
 /// One object of a manifest file.
@@ -49,6 +49,8 @@ fn read(file: &Path, manifests: &mut Vec<Manifest>) -> anyhow::Result<()> {
     let text = fs::read_to_string(file)
         .with_context(|| format!("cannot read the manifest {}", file.display()))?;
     let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text)
+        // One line: the place is in it, the excerpt is not.
+        .map_err(|error| anyhow!("{}", error.without_snippet()))
         .with_context(|| format!("cannot understand the manifest {}", file.display()))?;
     for (number, document) in documents.into_iter().enumerate() {
         if document.is_null() {
@@ -100,7 +102,7 @@ mod tests {
         for text in ["a: [", "just text", "kind: Device\n"] {
             let folder = folder(&[("broken.yaml", text)]);
             let error = format!("{:#}", load(&[folder.path().to_owned()]).unwrap_err());
-            assert!(error.contains("broken.yaml"), "{error}");
+            assert!(error.contains("broken.yaml") && error.lines().count() == 1, "{error}");
         }
         let missing = load(&[PathBuf::from("no/such/folder")]).unwrap_err();
         assert!(format!("{missing:#}").contains("no/such/folder"));
