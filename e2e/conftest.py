@@ -161,6 +161,8 @@ class Beamline:
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         done = subprocess.run(
             ["kubectl", "--server", self.url("api"), *words],
+            # Nobody's own cluster is asked.
+            env=environment() | {"KUBECONFIG": os.devnull},
             input=stdin,
             capture_output=True,
             text=True,
