@@ -1,14 +1,33 @@
 //! `Beamline`: what to run for a beamline.
+//!
+//! On a cluster the operator makes its pods; on one machine the same parts run in one process, and
+//! what is said here about pods has no meaning there.
 
+mod epics;
+mod parts;
+mod pod;
+mod shapes;
+
+pub use epics::Epics;
+pub use parts::{Control, QueueServer, Registry, RuntimeEdits, SimIoc, Worker};
+pub use pod::{
+    Image, LocalReference, Part, PodSettings, PullPolicy, ServiceAccountSettings, ServiceSettings,
+    ServiceType,
+};
+
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan_worker::Engine;
 use crate::schema::conditions;
 
-/// What to run for a beamline: how EPICS is reached, and the settings of its three services.
+/// Annotation on a `Beamline`: with the value `"true"` the queue pod is replaced at once when its
+/// settings change, even while a plan runs. The plan is then aborted.
+pub const FORCE_ROLLOUT_ANNOTATION: &str = "beamline.dev/force-rollout";
+
+/// What to run for a beamline: its pods and how they reach EPICS.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "beamline.dev",
@@ -17,9 +36,11 @@ use crate::schema::conditions;
     namespaced,
     shortname = "bl",
     category = "beamline-all",
+    cel,
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')").message("services are named after a beamline, so its name starts with a letter and has at most 50 lower-case letters, digits and dashes"),
     status = "BeamlineStatus",
     derive = "PartialEq",
-    doc = "A beamline: how EPICS is reached, and the settings of its registry, direct control and queue.",
+    doc = "A beamline: its registry, direct control and queue, and how they reach EPICS.",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -38,10 +59,19 @@ use crate::schema::conditions;
         json_path = ".status.devices",
         description = "Number of devices"
     ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "What is waited for",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", default)]
 pub struct BeamlineSpec {
+    /// The image of every pod; the operator's own unless said otherwise.
+    pub image: Image,
     /// How EPICS is reached.
     pub epics: Epics,
     /// The configuration API (port 8004).
@@ -52,90 +82,40 @@ pub struct BeamlineSpec {
     pub queue: QueueServer,
     /// The simulated beamline IOC.
     pub sim_ioc: SimIoc,
+    /// Who may connect to the pods.
+    pub network_policy: NetworkPolicySettings,
+    /// Whether nodes may be drained under the pods.
+    pub pod_disruption_budget: DisruptionSettings,
 }
 
-/// How EPICS is reached. The names are those of the `EPICS_CA_*` environment.
+/// Who may connect to the pods of a beamline. Pods with `hostNetwork` are beyond any network policy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Epics {
-    /// `EPICS_CA_NAME_SERVERS`: hosts asked over TCP, the way that works across pod networks.
-    #[schemars(length(max = 256), inner(length(max = 253)))]
-    pub ca_name_servers: Vec<String>,
-    /// `EPICS_CA_ADDR_LIST`: hosts asked over UDP.
-    #[schemars(length(max = 256), inner(length(max = 253)))]
-    pub addr_list: Vec<String>,
-    /// `EPICS_CA_AUTO_ADDR_LIST`: also broadcast on every interface.
-    pub auto_addr_list: bool,
-}
-
-/// Settings of the configuration API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Registry {
-    /// Whether it runs.
+pub struct NetworkPolicySettings {
+    /// Whether a NetworkPolicy is made for each part: pods of the same namespace and `from` may
+    /// connect to its ports, nobody else. What the pods connect to is not restricted.
     pub enabled: bool,
-    /// Seconds after which an unrenewed device lock lapses; 0 means never
-    /// (`CONFIG_LOCK_LEASE_TTL_SECONDS`).
-    #[schemars(range(min = 0))]
-    pub lock_lease_ttl_seconds: i32,
-    /// What the registry API may do to git-managed devices.
-    pub runtime_edits: RuntimeEdits,
+    /// Who else may connect, as in a NetworkPolicy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "shapes::network_policy_peers")]
+    pub from: Vec<NetworkPolicyPeer>,
 }
 
-impl Default for Registry {
+/// How many pods of a part may be evicted at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DisruptionSettings {
+    /// Whether a PodDisruptionBudget is made for each part.
+    pub enabled: bool,
+    /// Pods of a part that may be down at a time for a drain.
+    #[schemars(range(min = 0, max = 100))]
+    pub max_unavailable: i32,
+}
+
+impl Default for DisruptionSettings {
     fn default() -> Self {
-        Self { enabled: true, lock_lease_ttl_seconds: 0, runtime_edits: RuntimeEdits::default() }
+        Self { enabled: true, max_unavailable: 1 }
     }
-}
-
-/// What the registry API may do to git-managed objects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum RuntimeEdits {
-    /// Refuse, and say where to edit.
-    #[default]
-    Refuse,
-    /// Edit; git wins at its next sync.
-    Allow,
-}
-
-/// Settings of direct control.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Control {
-    /// Whether it runs.
-    pub enabled: bool,
-    /// Refuse every write (`DIRECT_CONTROL_GLOBAL_READ_ONLY`). On unless switched off, as upstream.
-    pub read_only: bool,
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        Self { enabled: true, read_only: true }
-    }
-}
-
-/// Settings of the queue server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct QueueServer {
-    /// Whether it runs.
-    pub enabled: bool,
-    /// What runs the plans.
-    pub engine: Engine,
-}
-
-impl Default for QueueServer {
-    fn default() -> Self {
-        Self { enabled: true, engine: Engine::default() }
-    }
-}
-
-/// Settings of the simulated IOC.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct SimIoc {
-    /// Whether it runs.
-    pub enabled: bool,
 }
 
 /// What runs for a beamline.
@@ -145,7 +125,8 @@ pub struct BeamlineStatus {
     /// The `metadata.generation` that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`.
+    /// `Ready`: everything asked for is up. `Reconciling` while that is on its way. `Stalled` when
+    /// only an edit can help.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,

@@ -34,7 +34,8 @@ fn every_schema_is_structural() {
         }
         let free = node.contains_key("x-kubernetes-preserve-unknown-fields");
         let single = node.get("type").is_some_and(Value::is_string);
-        assert!(single || free, "{path} has no single type");
+        let number_or_text = node.contains_key("x-kubernetes-int-or-string");
+        assert!(single || free || number_or_text, "{path} has no single type");
         assert!(
             !(node.contains_key("properties") && node.contains_key("additionalProperties")),
             "{path} has both properties and additionalProperties"

@@ -1,0 +1,32 @@
+//! How EPICS is reached.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How EPICS is reached. The names are those of the `EPICS_CA_*` environment.
+///
+/// When nothing is given here and the simulated IOC is on, that IOC is the name server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Epics {
+    /// `EPICS_CA_NAME_SERVERS`: `host[:port]` asked over TCP, the way that works across pod
+    /// networks.
+    #[schemars(length(max = 256), inner(length(min = 1, max = 253)))]
+    pub ca_name_servers: Vec<String>,
+    /// `EPICS_CA_ADDR_LIST`: `host[:port]` asked over UDP.
+    #[schemars(length(max = 256), inner(length(min = 1, max = 253)))]
+    pub addr_list: Vec<String>,
+    /// `EPICS_CA_AUTO_ADDR_LIST`: also broadcast on every interface. Of use with `hostNetwork` only.
+    pub auto_addr_list: bool,
+    /// `EPICS_CA_SERVER_PORT`: port of the addresses that name none; 5064 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65_535))]
+    pub server_port: Option<i32>,
+}
+
+impl Epics {
+    /// Whether nothing says where IOCs are.
+    pub fn says_nothing(&self) -> bool {
+        self.ca_name_servers.is_empty() && self.addr_list.is_empty() && !self.auto_addr_list
+    }
+}
