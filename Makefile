@@ -50,8 +50,8 @@ unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs an
 e2e: $(VENV)/.installed build ## The executable as a user runs it, with real clients
 	BEAMLINE=$(abspath $(BEAMLINE)) $(VENV)/bin/python -m pytest e2e -q
 
-charts: $(VENV)/.installed $(CHART_TOOLS) ## The charts: what they render, their schemas, what is generated in them
-	HELM=$(abspath $(VENV)/bin/helm) HELM_DOCS=$(abspath $(VENV)/bin/helm-docs) \
+charts: $(VENV)/.installed $(CHART_TOOLS) build ## The charts: what they render, their schemas, what is generated in them
+	BEAMLINE=$(abspath $(BEAMLINE)) HELM=$(abspath $(VENV)/bin/helm) HELM_DOCS=$(abspath $(VENV)/bin/helm-docs) \
 		$(VENV)/bin/python -m pytest helm/tests -q
 
 bench: ## Speed of the embedded API
@@ -61,7 +61,7 @@ generate: $(VENV)/.installed $(CHART_TOOLS) build ## Everything generated that i
 	$(VENV)/bin/python crds/catalogue/generate.py
 	$(BEAMLINE) crds --output helm/beamline-crds/files
 	$(BEAMLINE) import happi examples/mini-beamline/happi_db.json --output examples/mini-beamline/devices.yaml
-	$(VENV)/bin/python helm/generate.py --helm-docs $(VENV)/bin/helm-docs
+	$(VENV)/bin/python helm/generate.py --beamline $(abspath $(BEAMLINE)) --helm-docs $(VENV)/bin/helm-docs
 
 images: ## The container image as an archive for ctr, podman or docker, without any of them (PROFILE=dev: at once)
 ifeq ($(PROFILE),dev)

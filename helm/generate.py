@@ -1,6 +1,6 @@
 """Writes what is generated in the charts: schemas, parts of values, the tables of the READMEs.
 
-`make generate` runs it, a test runs it with `--check`.
+`make generate` runs it; a test holds that its output is what is checked in.
 """
 
 from __future__ import annotations
@@ -8,28 +8,65 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from values_schema import Schema, schema_of_values
+import yaml
+from beamline_values import BeamlineValues
+from dashboards import BEAMLINE, OPERATOR, dashboard
+from values_schema import schema_of_values, whole
 
 HELM = Path(__file__).resolve().parent
-CHARTS = ("beamline-crds",)
+CHARTS = ("beamline-crds", "beamline-operator", "beamline")
+DEFINITIONS = sorted((HELM / "beamline-crds" / "files").glob("*.yaml"))
 
 
-def schema_of_chart(chart: str) -> Schema:
-    return schema_of_values(HELM / chart / "values.yaml", f"Values of the chart {chart}")
+# From here on the values of the chart `beamline` are generated.
+MARK = "# --- The Beamline."
 
 
-def generated(helm_docs: str) -> dict[Path, str]:
-    """Every generated file and what it should say."""
+def generated(beamline: str) -> dict[Path, str]:
+    """Every generated file and what it should say, but for the READMEs that are made of these."""
+    definitions = {path.stem: yaml.safe_load(path.read_text()) for path in DEFINITIONS}
+    spec = BeamlineValues(definitions["beamlines.beamline.dev"], beamline)
     files = {}
     for chart in CHARTS:
         folder = HELM / chart
-        files[folder / "values.schema.json"] = json.dumps(schema_of_chart(chart), indent=1) + "\n"
-        files[folder / "README.md"] = readme(helm_docs, folder)
-    return files
+        values = (folder / "values.yaml").read_text()
+        own = before_the_mark(values)
+        properties = schema_of_values(own, definitions)["properties"]
+        if MARK in values:
+            files[folder / "values.yaml"] = f"{own}\n{spec.text()}"
+            properties |= spec.schema()["properties"]
+        schema = whole(properties, f"Values of the chart {chart}")
+        files[folder / "values.schema.json"] = as_json(schema)
+    return files | {path: as_json(board) for path, board in boards().items()}
+
+
+def boards() -> dict[Path, dict]:
+    """The Grafana dashboards."""
+    operator = dashboard("Beamline operator", "beamline-operator", OPERATOR, of_namespace=False)
+    beamline = dashboard("Beamline", "beamline", BEAMLINE, of_namespace=True)
+    return {
+        HELM / "beamline-operator" / "files" / "dashboard.json": operator,
+        HELM / "beamline" / "files" / "dashboard.json": beamline,
+    }
+
+
+def before_the_mark(values: str) -> str:
+    """What is written by hand, the line of the mark included."""
+    lines = values.splitlines(keepends=True)
+    marked = [number for number, line in enumerate(lines) if line.startswith(MARK)]
+    return "".join(lines[: marked[0] + 1]) if marked else values
+
+
+def as_json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def readmes(helm_docs: str) -> dict[Path, str]:
+    """The READMEs of the charts as they are."""
+    return {HELM / chart / "README.md": readme(helm_docs, HELM / chart) for chart in CHARTS}
 
 
 def readme(helm_docs: str, folder: Path) -> str:
@@ -43,22 +80,22 @@ def readme(helm_docs: str, folder: Path) -> str:
     return done.stdout.rstrip() + "\n"
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--beamline", required=True, help="the executable of the beamline")
     parser.add_argument("--helm-docs", default="helm-docs", help="the executable of helm-docs")
-    parser.add_argument("--check", action="store_true", help="write nothing, name what is stale")
     args = parser.parse_args()
-    stale = {
-        path: text
-        for path, text in generated(args.helm_docs).items()
-        if not path.exists() or path.read_text() != text
-    }
-    for path, text in stale.items():
-        print(path.relative_to(HELM))
-        if not args.check:
+    write(generated(args.beamline))
+    write(readmes(args.helm_docs))
+
+
+def write(files: dict[Path, str]) -> None:
+    """Writes what is not so already, and names it."""
+    for path, text in files.items():
+        if not path.exists() or path.read_text() != text:
+            print(path.relative_to(HELM))
             path.write_text(text)
-    return 1 if args.check and stale else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,11 +9,12 @@ The annotations are those of the `helm-schema` tool, so that editors and people 
     key: value
 
 What is between the two marks is JSON Schema in YAML; it wins over what follows from the value.
+Two words are ours: `$field: queues.beamline.dev/autostart` has the schema of a field of a spec, and
+`$map: devices.beamline.dev` that of specs by the name of their object.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -30,23 +31,36 @@ FROM_A_PARENT: Schema = {
 }
 
 
-def schema_of_values(path: Path, title: str) -> Schema:
-    """The schema of a chart's `values.yaml`."""
-    text = path.read_text()
-    root = yaml.compose(text)
-    schema = _object(root, text.splitlines(), "values") if root else {"properties": {}}
-    return close(schema, title)
+def schema_of_values(text: str, definitions: dict[str, Schema]) -> Schema:
+    """The schema of annotated values; `definitions` are those that annotations may name."""
+    schema = _object(yaml.compose(text), text.splitlines(), "values")
+    return _with_kinds(schema, definitions)
 
 
-def close(schema: Schema, title: str) -> Schema:
-    """A whole schema: nothing but the known properties and what comes from a parent."""
+def whole(properties: Schema, title: str) -> Schema:
+    """A `values.schema.json`: nothing but the known properties and what comes from a parent."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": title,
         "type": "object",
         "additionalProperties": False,
-        "properties": {**FROM_A_PARENT, **schema["properties"]},
+        "properties": {**FROM_A_PARENT, **properties},
     }
+
+
+def _with_kinds(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    if field := schema.pop("$field", None):
+        kind, name = field.split("/")
+        of_field = schema_of_resource(definitions[kind])["properties"][name]
+        return {**of_field, "description": schema["description"]}
+    if kind := schema.pop("$map", None):
+        spec = schema_of_resource(definitions[kind])
+        # What is required is said by the name of the object, or missed by the API server.
+        return {**schema, "type": "object", "additionalProperties": {**spec, "required": []}}
+    properties = schema.get("properties", {})
+    for name, child in properties.items():
+        properties[name] = _with_kinds(child, definitions)
+    return schema
 
 
 def _object(node: yaml.MappingNode, lines: list[str], path: str) -> Schema:
@@ -59,7 +73,8 @@ def _object(node: yaml.MappingNode, lines: list[str], path: str) -> Schema:
 
 def _property(key: yaml.Node, value: yaml.Node, lines: list[str], path: str) -> Schema:
     given, description = _annotations(_comment_above(lines, key.start_mark.line), path)
-    schema = _from_value(value, lines, path, known="type" in given)
+    known = {"type", "$field"} & given.keys()
+    schema = _from_value(value, lines, path, known=bool(known))
     if description:
         schema["description"] = description
     return {**schema, **given}
@@ -103,8 +118,13 @@ def _annotations(comment: list[str], path: str) -> tuple[Schema, str]:
 
 def schema_of_resource(definition: Schema, part: str = "spec") -> Schema:
     """The schema of a part of a kind. Unknown fields are errors in it, as in `kubectl apply`."""
+    return json_schema(structural_schema(definition, part))
+
+
+def structural_schema(definition: Schema, part: str = "spec") -> Schema:
+    """The schema of a part of a kind as its definition has it."""
     version = next(v for v in definition["spec"]["versions"] if v["storage"])
-    return json_schema(version["schema"]["openAPIV3Schema"]["properties"][part])
+    return version["schema"]["openAPIV3Schema"]["properties"][part]
 
 
 def json_schema(schema: Schema, optional: bool = False) -> Schema:
