@@ -1,19 +1,15 @@
 //! How a motor record, and whatever is operated like one, moves.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use channels::{PvError, Sample, Severity, Want};
+use channels::motion::{Ending, follow};
+use channels::{PvError, Severity, Want};
+use futures::{FutureExt, TryFutureExt};
 use serde_json::{Value, json};
-use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, sleep_until};
 
 use super::super::DeviceError;
-use super::signal::{MOVE_TIMEOUT, PvSignal, is_at, pv_error};
+use super::signal::{PvSignal, is_at, pv_error};
 use super::values::to_json;
-
-/// Longest wait for a motor to start once the IOC has taken the target.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The components that make a device move.
 #[derive(Debug)]
@@ -78,76 +74,29 @@ impl Mover {
     }
 
     /// Writes the target and waits until the device has come to rest.
-    ///
-    /// An IOC may call the write complete before the motor starts, or never; the done flag that falls and rises is what counts.
-    /// Where it does not fall, because there was nowhere to go, the readback tells.
     async fn until_done(&self, done: &PvSignal, target: f64) -> Result<(), DeviceError> {
-        let mut flags = done.reader().updates();
-        // The monitor has to be up before the move, or a quick move is missed.
+        // A done flag that nobody serves is told before anything moves.
         done.watched(&self.device).await?;
-        let target_value = json!(target);
-        let put = self.setpoint.put(&self.device, &target_value);
-        tokio::pin!(put);
-        let mut taken = false;
-        let mut started = false;
-        let mut start_deadline = Instant::now() + MOVE_TIMEOUT;
-        loop {
-            tokio::select! {
-                result = &mut put, if !taken => {
-                    result?;
-                    taken = true;
-                    start_deadline = Instant::now() + START_TIMEOUT;
-                    if self.rests(done).await? && (started || self.is_at(target).await?) {
-                        return Ok(());
-                    }
-                }
-                flag = flags.recv() => match flag {
-                    Ok(flag) => {
-                        self.still_there(done, &flag)?;
-                        match flag.value.as_f64() {
-                            Some(0.0) => started = true,
-                            Some(_) if started => return Ok(()),
-                            _ => {}
-                        }
-                    }
-                    Err(RecvError::Lagged(_)) => {
-                        if taken && self.rests(done).await? {
-                            return Ok(());
-                        }
-                        started = true;
-                    }
-                    Err(RecvError::Closed) => return Err(self.gone(done)),
-                },
-                () = sleep_until(start_deadline), if taken && !started => {
-                    if self.rests(done).await? && self.is_at(target).await? {
-                        return Ok(());
-                    }
-                    return Err(DeviceError::Missed {
-                        device: self.device.clone(),
-                        target: target_value.clone(),
-                        reason: "did not start to move".into(),
-                    });
-                }
+        let value = json!(target);
+        let put = self.setpoint.put(&self.device, &value);
+        let at_target = || self.is_at(target).map_ok(Some).boxed();
+        let (flag, readback) = (done.reader(), self.readback.reader());
+        match follow(flag.as_ref(), Some(readback.as_ref()), put, at_target).await? {
+            Ending::Rests => Ok(()),
+            Ending::NeverStarted => Err(DeviceError::Missed {
+                device: self.device.clone(),
+                target: value.clone(),
+                reason: "did not start to move".into(),
+            }),
+            Ending::Lost => {
+                let pv = flag.name().to_owned();
+                Err(pv_error(&self.device)(PvError::Disconnected { pv }))
             }
         }
     }
 
-    async fn rests(&self, done: &PvSignal) -> Result<bool, DeviceError> {
-        let sample = done.sample(&self.device, Want::Time).await?;
-        Ok(sample.value.as_f64().is_some_and(|flag| flag != 0.0))
-    }
-
     async fn is_at(&self, target: f64) -> Result<bool, DeviceError> {
         Ok(is_at(&self.readback.sample(&self.device, Want::Control).await?, target))
-    }
-
-    fn still_there(&self, done: &PvSignal, flag: &Sample) -> Result<(), DeviceError> {
-        if flag.connected { Ok(()) } else { Err(self.gone(done)) }
-    }
-
-    fn gone(&self, done: &PvSignal) -> DeviceError {
-        let pv = done.reader().name().to_owned();
-        pv_error(&self.device)(PvError::Disconnected { pv })
     }
 
     /// As ophyd, tolerates a minor alarm at the end of a move and nothing worse.

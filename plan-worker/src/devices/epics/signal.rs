@@ -19,7 +19,7 @@ use super::values::{dtype_and_shape, from_json, limit, to_json, tolerance};
 /// Longest wait for a PV to connect and be read.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest move: a stage that needs longer is lost.
-pub(super) const MOVE_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
+const MOVE_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
 /// Longest wait for a readback after the IOC has called the write complete.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
