@@ -3,6 +3,7 @@
 pub(crate) mod default;
 pub(crate) mod format;
 pub(crate) mod node;
+mod place;
 pub(crate) mod prune;
 pub(crate) mod rules;
 pub(crate) mod validate;

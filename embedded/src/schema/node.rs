@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use kube_cel::CompiledSchema;
 use regex::Regex;
 use serde_json::Value;
 
 use super::format::Format;
-use super::rules;
+use super::rules::{self, Rules};
 
 /// Type of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,7 +107,7 @@ pub(crate) struct Node {
     pub(crate) one_of: Vec<Node>,
     pub(crate) not: Option<Box<Node>>,
     /// CEL rules of this place.
-    pub(crate) rules: Option<Box<CompiledSchema>>,
+    pub(super) rules: Option<Box<Rules>>,
     /// Whether there are rules here or somewhere below.
     pub(crate) has_rules: bool,
 }
@@ -203,16 +202,6 @@ impl Bounds {
             unique_items: flag("uniqueItems"),
         }
     }
-}
-
-/// The element that `item` was before: only elements with keys have an identity.
-pub(super) fn correlated<'a>(
-    list_type: &ListType,
-    item: &Value,
-    old: &'a Value,
-) -> Option<&'a Value> {
-    let ListType::Map(keys) = list_type else { return None };
-    old.as_array()?.iter().find(|old| keys.iter().all(|key| old.get(key) == item.get(key)))
 }
 
 fn type_of(schema: &Value) -> Result<Type, String> {

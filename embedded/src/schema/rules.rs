@@ -1,15 +1,35 @@
 //! CEL rules (`x-kubernetes-validations`), compiled once and evaluated where they stand.
+//!
+//! To evaluate a rule its values are converted for CEL, which costs more than all other checks of an object together. So
+//! a rule that cannot find anything is not evaluated, and no member is converted that no rule looks at.
 
-use kube_cel::CompiledSchema;
+mod reads;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use kube_cel::{CompilationResult, CompiledSchema};
 use serde_json::{Map, Value};
 
 use super::Problem;
-use super::node::{Node, correlated};
+use super::node::Node;
+use super::place::Place;
 
 const RULES: &str = "x-kubernetes-validations";
 
+/// The rules of one place.
+#[derive(Debug)]
+pub(super) struct Rules {
+    compiled: CompiledSchema,
+    /// Whether there are rules about the change from the old value, and whether there are others.
+    about_changes: bool,
+    about_states: bool,
+    /// The members that the rules look at; `None` if that may be all.
+    reads: Option<BTreeSet<String>>,
+}
+
 /// The rules of this place in the schema. Rules below are compiled at their own place.
-pub(super) fn compile(schema: &Value) -> Result<Option<Box<CompiledSchema>>, String> {
+pub(super) fn compile(schema: &Value) -> Result<Option<Box<Rules>>, String> {
     let Some(rules) = schema.get(RULES) else { return Ok(None) };
     let mut here = typed(schema).unwrap_or_default();
     here.insert(RULES.to_owned(), rules.clone());
@@ -17,7 +37,20 @@ pub(super) fn compile(schema: &Value) -> Result<Option<Box<CompiledSchema>>, Str
     if let Some(error) = compiled.compilation_errors().first() {
         return Err(format!("rule does not compile: {error}"));
     }
-    Ok(Some(Box::new(compiled)))
+    let rules = || compiled.validations.iter().flatten();
+    let mut members = BTreeSet::new();
+    let named = rules()
+        .flat_map(|rule| std::iter::once(&rule.program).chain(&rule.message_program))
+        .all(|program| reads::collect(&program.expression().expr, &mut members));
+    let only_changes = |rule: &CompilationResult| {
+        rule.is_transition_rule && rule.rule.optional_old_self != Some(true)
+    };
+    Ok(Some(Box::new(Rules {
+        about_changes: rules().any(|rule| rule.is_transition_rule),
+        about_states: rules().any(|rule| !only_changes(rule)),
+        reads: named.then_some(members),
+        compiled,
+    })))
 }
 
 /// The part of a schema that changes how a value looks to CEL (timestamps, maps, int-or-string), without rules and
@@ -59,69 +92,56 @@ fn typed(schema: &Value) -> Option<Map<String, Value>> {
     (!here.is_empty()).then_some(here)
 }
 
+impl Rules {
+    /// Whether a rule could object to what is here. What did not change is not held against an object, except by rules
+    /// about the change; those need something that was there before.
+    fn apply_to(&self, place: &Place<'_>) -> bool {
+        match place.old {
+            None => self.about_states,
+            Some(_) => self.about_changes || !place.is_unchanged(),
+        }
+    }
+
+    /// As much of a value as the rules look at.
+    fn visible<'v>(&self, value: &'v Value) -> Cow<'v, Value> {
+        match (&self.reads, value) {
+            (Some(reads), Value::Object(map)) => {
+                let read = |name: &String| Some((name.clone(), map.get(name)?.clone()));
+                Cow::Owned(Value::Object(reads.iter().filter_map(read).collect()))
+            }
+            _ => Cow::Borrowed(value),
+        }
+    }
+}
+
 /// Evaluates the rules on `value`; `old` is the state before, for transition rules.
 pub(crate) fn check(node: &Node, value: &Value, old: Option<&Value>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    walk(node, value, old, &mut String::new(), &mut problems);
+    walk(&Place::whole(node, value, old), &mut problems);
     problems
 }
 
-fn walk(
-    node: &Node,
-    value: &Value,
-    old: Option<&Value>,
-    path: &mut String,
-    problems: &mut Vec<Problem>,
-) {
-    if !node.has_rules || value.is_null() {
+fn walk(place: &Place<'_>, problems: &mut Vec<Problem>) {
+    if !place.node.has_rules || place.value.is_null() {
         return;
     }
-    if let Some(rules) = &node.rules {
-        evaluate(rules, node, value, old, path, problems);
+    if let Some(rules) = &place.node.rules
+        && rules.apply_to(place)
+    {
+        evaluate(rules, place, problems);
     }
-    let length = path.len();
-    match value {
-        Value::Object(map) => {
-            for (name, member) in map {
-                if let Some(child) = node.member(name).filter(|child| child.has_rules) {
-                    if !path.is_empty() {
-                        path.push('.');
-                    }
-                    path.push_str(name);
-                    walk(child, member, old.and_then(|old| old.get(name)), path, problems);
-                    path.truncate(length);
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(child) = &node.items {
-                for (index, item) in items.iter().enumerate() {
-                    path.push_str(&format!("[{index}]"));
-                    let old = old.and_then(|old| correlated(&node.list_type, item, old));
-                    walk(child, item, old, path, problems);
-                    path.truncate(length);
-                }
-            }
-        }
-        _ => {}
-    }
+    place.inside(|node| node.has_rules, |inner| walk(inner, problems));
 }
 
-fn evaluate(
-    rules: &CompiledSchema,
-    node: &Node,
-    value: &Value,
-    old: Option<&Value>,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) {
-    let Err(errors) = kube_cel::validate_compiled(rules, value, old) else { return };
+fn evaluate(rules: &Rules, place: &Place<'_>, problems: &mut Vec<Problem>) {
+    let (value, old) = (rules.visible(place.value), place.old.map(|old| rules.visible(old)));
+    let checked = kube_cel::validate_compiled(&rules.compiled, &value, old.as_deref());
+    let Err(errors) = checked else { return };
     for error in errors.into_vec() {
-        // What did not change is not held against the object, except by rules about the change.
-        if old == Some(value) && !error.rule.contains("oldSelf") {
+        if place.is_unchanged() && !error.rule.contains("oldSelf") {
             continue;
         }
-        let field = match (path, error.field_path.as_str()) {
+        let field = match (place.path().as_str(), error.field_path.as_str()) {
             ("", "") => "<nil>".to_owned(),
             (path, "") => path.to_owned(),
             ("", below) => below.to_owned(),
@@ -130,7 +150,10 @@ fn evaluate(
         let problem = match error.reason.as_deref() {
             Some("FieldValueForbidden") => Problem::forbidden(&field, &error.message),
             Some("FieldValueRequired") => Problem::required(&field, &error.message),
-            _ => Problem::invalid(&field, &format!("{:?}", node.type_.word()), &error.message),
+            _ => {
+                let shown = format!("{:?}", place.node.type_.word());
+                Problem::invalid(&field, &shown, &error.message)
+            }
         };
         problems.push(problem);
     }
@@ -192,5 +215,22 @@ mod tests {
     fn a_rule_that_does_not_compile_refuses_the_schema() {
         let schema = json!({"type": "object", "x-kubernetes-validations": [{"rule": "self ="}]});
         assert!(Node::compile(&schema).is_err());
+    }
+
+    #[test]
+    fn what_a_rule_does_not_look_at_makes_no_difference_to_it() {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {}},
+            "x-kubernetes-validations": [{"rule": "self.a >= oldSelf.a", "messageExpression": "'was ' + string(oldSelf.a)"}]});
+        let (old, new) = (json!({"a": 2, "b": [1, 2]}), json!({"a": 1, "b": {}}));
+        assert_eq!(fields(&schema, &new, Some(&old)), ["<nil>"]);
+        assert!(fields(&schema, &json!({"a": 2, "b": null}), Some(&old)).is_empty());
+        assert!(fields(&schema, &new, None).is_empty());
+    }
+
+    #[test]
+    fn a_rule_about_the_old_value_that_does_without_one_is_evaluated_for_new_objects() {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}},
+            "x-kubernetes-validations": [{"rule": "self.a == 1 && oldSelf == oldSelf", "optionalOldSelf": true}]});
+        assert_eq!(fields(&schema, &json!({"a": 2}), None), ["<nil>"]);
     }
 }

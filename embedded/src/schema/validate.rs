@@ -5,71 +5,43 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Problem;
-use super::node::{ListType, Node, Type, correlated};
+use super::node::{ListType, Node, Type};
+use super::place::Place;
 
 /// What in `value` does not fit the schema. What is as it was in `old` is not held against it: an object that was stored
 /// under an older schema can still be edited and deleted.
 pub(crate) fn check(node: &Node, value: &Value, old: Option<&Value>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    walk(node, value, old, &mut String::new(), &mut problems);
+    walk(&Place::whole(node, value, old), &mut problems);
     problems
 }
 
-fn walk(
-    node: &Node,
-    value: &Value,
-    old: Option<&Value>,
-    path: &mut String,
-    problems: &mut Vec<Problem>,
-) {
-    if old == Some(value) {
+fn walk(place: &Place<'_>, problems: &mut Vec<Problem>) {
+    if place.is_unchanged() {
         return;
     }
+    let Place { node, value, .. } = *place;
     if value.is_null() {
         if !node.nullable && node.type_ != Type::Any {
-            problems.push(wrong_type(path, node.type_, "null"));
+            problems.push(wrong_type(place));
         }
         return;
     }
     if !has_type(node.type_, value) {
-        problems.push(wrong_type(path, node.type_, type_word(value)));
+        problems.push(wrong_type(place));
         return;
     }
-    check_value(node, value, path, problems);
+    check_value(place, problems);
     match value {
         Value::Object(map) => {
-            for name in &node.required {
-                if !map.contains_key(name) {
-                    problems.push(Problem::required(&joined(path, name), ""));
-                }
-            }
-            for (name, member) in map {
-                if let Some(child) = node.member(name) {
-                    let length = path.len();
-                    if !path.is_empty() {
-                        path.push('.');
-                    }
-                    path.push_str(name);
-                    walk(child, member, old.and_then(|old| old.get(name)), path, problems);
-                    path.truncate(length);
-                }
-            }
+            let missing = node.required.iter().filter(|name| !map.contains_key(*name));
+            problems.extend(missing.map(|name| Problem::required(&place.path_of(name), "")));
         }
-        Value::Array(items) => {
-            check_list(node, items, path, problems);
-            if let Some(child) = &node.items {
-                for (index, item) in items.iter().enumerate() {
-                    let length = path.len();
-                    path.push_str(&format!("[{index}]"));
-                    let old = old.and_then(|old| correlated(&node.list_type, item, old));
-                    walk(child, item, old, path, problems);
-                    path.truncate(length);
-                }
-            }
-        }
+        Value::Array(items) => check_list(place, items, problems),
         _ => {}
     }
-    check_alternatives(node, value, path, problems);
+    place.inside(|_| true, |inner| walk(inner, problems));
+    check_alternatives(place, problems);
 }
 
 fn has_type(type_: Type, value: &Value) -> bool {
@@ -101,29 +73,21 @@ fn type_word(value: &Value) -> &'static str {
     }
 }
 
-fn wrong_type(path: &str, wanted: Type, found: &str) -> Problem {
-    let field = if path.is_empty() { "<nil>" } else { path };
-    let wanted = wanted.word();
-    Problem {
-        field: field.to_owned(),
-        reason: "FieldValueTypeInvalid",
-        message: format!(
-            "Invalid value: {found:?}: {path} in body must be of type {wanted}: {found:?}"
-        ),
-    }
+fn wrong_type(place: &Place<'_>) -> Problem {
+    let path = place.path();
+    let (wanted, found) = (place.node.type_.word(), type_word(place.value));
+    let message =
+        format!("Invalid value: {found:?}: {path} in body must be of type {wanted}: {found:?}");
+    let field = if path.is_empty() { "<nil>".to_owned() } else { path };
+    Problem { field, reason: "FieldValueTypeInvalid", message }
 }
 
-fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-fn check_value(node: &Node, value: &Value, path: &str, problems: &mut Vec<Problem>) {
+fn check_value(place: &Place<'_>, problems: &mut Vec<Problem>) {
+    let Place { node, value, .. } = *place;
     let mut bad = |detail: String| {
-        problems.push(Problem::invalid(
-            path,
-            &value.to_string(),
-            &format!("{path} in body {detail}"),
-        ));
+        let path = place.path();
+        let message = format!("{path} in body {detail}");
+        problems.push(Problem::invalid(&path, &value.to_string(), &message));
     };
     let bounds = &node.bounds;
     if let Some(n) = value.as_f64() {
@@ -171,25 +135,25 @@ fn check_value(node: &Node, value: &Value, path: &str, problems: &mut Vec<Proble
     {
         bad(format!("should have at least {least} items"));
     }
-    check_most(node, value, path, problems);
+    check_most(place, problems);
     if let Some(allowed) = &node.allowed
         && !allowed.contains(value)
     {
         let words: Vec<String> = allowed.iter().map(Value::to_string).collect();
         problems.push(Problem {
-            field: path.to_owned(),
+            field: place.path(),
             reason: "FieldValueNotSupported",
             message: format!("Unsupported value: {value}: supported values: {}", words.join(", ")),
         });
     }
 }
 
-fn check_most(node: &Node, value: &Value, path: &str, problems: &mut Vec<Problem>) {
-    let bounds = &node.bounds;
+fn check_most(place: &Place<'_>, problems: &mut Vec<Problem>) {
+    let bounds = &place.node.bounds;
     let mut push = |reason: &'static str, message: String| {
-        problems.push(Problem { field: path.to_owned(), reason, message });
+        problems.push(Problem { field: place.path(), reason, message });
     };
-    match value {
+    match place.value {
         Value::String(text) => {
             if let Some(most) = bounds.max_length
                 && text.chars().count() > most
@@ -224,7 +188,8 @@ fn check_most(node: &Node, value: &Value, path: &str, problems: &mut Vec<Problem
 }
 
 /// Sets have no value twice, keyed lists no key.
-fn check_list(node: &Node, items: &[Value], path: &str, problems: &mut Vec<Problem>) {
+fn check_list(place: &Place<'_>, items: &[Value], problems: &mut Vec<Problem>) {
+    let node = place.node;
     let mut seen = HashSet::new();
     for (index, item) in items.iter().enumerate() {
         let identity = match &node.list_type {
@@ -240,7 +205,7 @@ fn check_list(node: &Node, items: &[Value], path: &str, problems: &mut Vec<Probl
                             let default =
                                 node.items.as_ref().and_then(|n| n.member(key)?.default.as_ref());
                             if default.is_none() {
-                                let field = format!("{path}[{index}].{key}");
+                                let field = format!("{}[{index}].{key}", place.path());
                                 let problem = Problem::required(&field, "");
                                 if !node.items.as_ref().is_some_and(|n| n.required.contains(key)) {
                                     problems.push(problem);
@@ -257,7 +222,7 @@ fn check_list(node: &Node, items: &[Value], path: &str, problems: &mut Vec<Probl
         };
         if !seen.insert(identity.clone()) {
             problems.push(Problem {
-                field: format!("{path}[{index}]"),
+                field: format!("{}[{index}]", place.path()),
                 reason: "FieldValueDuplicate",
                 message: format!("Duplicate value: {identity}"),
             });
@@ -265,18 +230,19 @@ fn check_list(node: &Node, items: &[Value], path: &str, problems: &mut Vec<Probl
     }
 }
 
-fn check_alternatives(node: &Node, value: &Value, path: &str, problems: &mut Vec<Problem>) {
+fn check_alternatives(place: &Place<'_>, problems: &mut Vec<Problem>) {
+    let node = place.node;
     let fits = |node: &Node| {
         let mut found = Vec::new();
-        walk(node, value, None, &mut path.to_owned(), &mut found);
+        walk(&place.under(node), &mut found);
         found.is_empty()
     };
     for part in &node.all_of {
-        walk(part, value, None, &mut path.to_owned(), problems);
+        walk(&place.under(part), problems);
     }
-    let shown = || format!("{:?}", type_word(value));
     let mut bad = |detail: &str| {
-        problems.push(Problem::invalid(path, &shown(), &format!("{path} in body {detail}")));
+        let (path, shown) = (place.path(), format!("{:?}", type_word(place.value)));
+        problems.push(Problem::invalid(&path, &shown, &format!("{path} in body {detail}")));
     };
     if !node.any_of.is_empty() && !node.any_of.iter().any(&fits) {
         bad("must validate at least one schema (anyOf)");
