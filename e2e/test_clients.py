@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from conftest import Beamline, environment
+from local_beamline import Beamline, environment
 
 PYEPICS = """
 import epics

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Beamline, environment, wait_for
+from local_beamline import Beamline, environment, wait_for
 
 DEVICE = {
     "metadata": {

@@ -6,7 +6,7 @@ import json
 
 import httpx
 import pytest
-from conftest import Beamline, wait_for
+from local_beamline import Beamline, wait_for
 from websockets.sync.client import ClientConnection, connect
 
 PV = "exer:test:pv"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import yaml
-from conftest import MINI_BEAMLINE, Beamline, wait_for
+from local_beamline import MINI_BEAMLINE, Beamline, wait_for
 
 DEVICES = 26
 
