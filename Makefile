@@ -11,6 +11,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 BEAMLINE := $(TARGET)/debug/beamline
 MANIFESTS ?= examples/mini-beamline
 UP ?=
+BENCH ?=
 
 # The tools of the charts are Go programs; `make charts` installs them beside the Python tools.
 HELM_VERSION := v3.22.0
@@ -54,8 +55,10 @@ charts: $(VENV)/.installed $(CHART_TOOLS) build ## The charts: what they render,
 	BEAMLINE=$(abspath $(BEAMLINE)) HELM=$(abspath $(VENV)/bin/helm) HELM_DOCS=$(abspath $(VENV)/bin/helm-docs) \
 		$(VENV)/bin/python -m pytest helm/tests -q
 
-bench: ## Speed of the embedded API
+bench: $(VENV)/.bench-installed ## Speed of the embedded API, and of our pods beside the Python services
 	$(CARGO) bench --locked -p embedded -p beamline --bench api
+	$(CARGO) build --locked --release -p beamline
+	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/compare.py $(BENCH)
 
 generate: $(VENV)/.installed $(CHART_TOOLS) build ## Everything generated that is checked in: CRDs, device classes, examples
 	$(VENV)/bin/python crds/catalogue/generate.py
@@ -88,4 +91,8 @@ $(VENV)/.installed: e2e/requirements.txt
 $(CHART_TOOLS): $(VENV)/.installed
 	GOBIN=$(abspath $(VENV)/bin) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 	GOBIN=$(abspath $(VENV)/bin) go install github.com/norwoodj/helm-docs/cmd/helm-docs@$(HELM_DOCS_VERSION)
+	touch $@
+
+$(VENV)/.bench-installed: bench/requirements.txt $(VENV)/.installed
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@

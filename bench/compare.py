@@ -1,0 +1,127 @@
+"""The same work on our pods and on the Python services, side by side: see docs/speed.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+# The beamline that the end-to-end tests run is the one that is measured.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
+
+from comparison import Comparison, in_turns, machine, show, write
+from engines import bare_run_engine
+from local_beamline import Beamline, end
+from pv_services import CONNECTIONS, PvService, python_pv_service
+from queue_servers import QueueServer, bluesky_queueserver_running
+
+ITEMS = 1_000
+PLANS = 10
+POINTS = 1_000
+QUEUESERVER = "bluesky-queueserver, Redis"
+
+
+def main() -> int:
+    arguments = parse()
+    # Both sides write below the folder of the report: to a disk, not to memory.
+    place = arguments.json.absolute().parent
+    place.mkdir(parents=True, exist_ok=True)
+    about = machine(place)
+    print(*(f"{name}: {value}" for name, value in about.items()), sep="\n")
+    skipped: list[str] = []
+    done: list[Comparison] = []
+    with TemporaryDirectory(prefix="bench-", dir=place) as name, ExitStack() as stack:
+        folder = Path(name)
+        beamline = Beamline(folder / "state")
+        stack.callback(end, beamline)
+        beamline.start()
+        ours = QueueServer(f"tcp://127.0.0.1:{beamline.ports['zmq_control']}")
+        ours.open_environment()
+        done += engines(ours, arguments.rounds)
+        done += queues(ours, folder, arguments.rounds, skipped)
+        done += pvs(beamline, folder, arguments, skipped)
+    print(f"\nmedian (least to most) of {arguments.rounds} rounds")
+    print(show(done))
+    for reason in skipped:
+        print(f"SKIPPED: {reason}")
+    write(arguments.json, about, done)
+    print(f"written: {arguments.json}")
+    # A machine of the project has to have what is compared against.
+    return 1 if skipped and os.environ.get("CI") == "true" else 0
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds that count")
+    parser.add_argument("--json", type=Path, default=Path("target/bench.json"))
+    parser.add_argument(
+        "--direct-control",
+        type=Path,
+        help="executable `bluesky-direct-control` of an installed ophyd-service",
+    )
+    return parser.parse_args()
+
+
+def engines(ours: QueueServer, rounds: int) -> list[Comparison]:
+    """Ours with all that is around it in production, against a RunEngine with nothing around it."""
+    with bare_run_engine() as theirs:
+        points = Comparison(
+            f"count of {POINTS} points",
+            "points/s",
+            "bluesky RunEngine, bare",
+            (ours, theirs),
+            lambda side: side.points_per_second(POINTS),
+        )
+        return in_turns(rounds, [points])
+
+
+def queues(ours: QueueServer, folder: Path, rounds: int, skipped: list[str]) -> list[Comparison]:
+    """0MQ requests of one client that waits for each answer, and what runs from the queue."""
+    if shutil.which("redis-server") is None:
+        skipped.append("queue: bluesky-queueserver needs Redis (apt-get install redis-server)")
+        return []
+    with bluesky_queueserver_running(folder) as theirs:
+        # The queue is gotten as the adding left it.
+        works = [
+            ("queue_item_add, one client", "items/s", lambda side: side.adds_per_second(ITEMS)),
+            (f"queue_get of {ITEMS} items", "ms", lambda side: side.get_ms()),
+            ("short plans", "plans/min", lambda side: side.plans_per_minute(PLANS)),
+            (f"count of {POINTS} points", "points/s", lambda side: side.points_per_second(POINTS)),
+        ]
+        comparisons = [
+            Comparison(what, unit, QUEUESERVER, (ours, theirs), work, more_is_better=unit != "ms")
+            for what, unit, work in works
+        ]
+        return in_turns(rounds, comparisons)
+
+
+def pvs(
+    beamline: Beamline, folder: Path, arguments: argparse.Namespace, skipped: list[str]
+) -> list[Comparison]:
+    """HTTP reads of one PV by several clients; both sides read it from the same simulated IOC."""
+    if shutil.which("wrk") is None:
+        skipped.append("PVs: the load comes from wrk (apt-get install wrk)")
+        return []
+    ours = PvService("ours", beamline.url("control"))
+    if not ours.is_up():
+        raise RuntimeError(f"{ours.url} does not answer: {beamline.output()}")
+    with python_pv_service(beamline, folder, arguments.direct_control) as theirs:
+        comparisons = [
+            Comparison(
+                f"PV {source}, {CONNECTIONS} clients",
+                "reads/s",
+                theirs.name,
+                (ours, theirs),
+                lambda side, monitored=monitored: side.reads_per_second(monitored),
+            )
+            for source, monitored in (("from the IOC", False), ("from the monitor", True))
+        ]
+        return in_turns(arguments.rounds, comparisons)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The least that a Python service for PVs does: FastAPI in front of pyepics.
+
+It checks and logs nothing. It stands in for ophyd-service's direct control where that is not
+installed, and does less than that for a request. Started as `python pv_service.py PORT`.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+
+import epics
+import uvicorn
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+
+
+@cache
+def channel(pv: str) -> epics.PV:
+    return epics.PV(pv, auto_monitor=True, connection_timeout=5.0)
+
+
+def answer(pv: str, value: object) -> dict[str, object]:
+    if value is None:
+        raise HTTPException(504, f"{pv} did not answer")
+    return {"pv_name": pv, "value": value, "connected": True, "timestamp": channel(pv).timestamp}
+
+
+# Not `async`: FastAPI runs these on threads, since pyepics blocks.
+@app.get("/api/v1/pv/{pv}/value")
+def read(pv: str) -> dict[str, object]:
+    """From the IOC."""
+    return answer(pv, channel(pv).get(use_monitor=False))
+
+
+@app.get("/api/v1/pvs/{pv}/value")
+def monitored(pv: str) -> dict[str, object]:
+    """The newest value of the monitor."""
+    return answer(pv, channel(pv).get())
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
