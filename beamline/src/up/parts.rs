@@ -68,8 +68,9 @@ impl Parts<'_> {
         let (client, stop, next) =
             (self.client.clone(), running.stop_workers.clone(), running.stop_pods.clone());
         running.pods.spawn(async move {
+            // The pods stop when the workers are gone, and also when the operator crashes.
+            let _next = next.drop_guard();
             let ended = operator::run(settings, client, NAMESPACE, stop).await;
-            next.cancel();
             ("the operator", ended.map_err(Into::into))
         });
         let (client, stop) = (self.client.clone(), running.stop_pods.clone());

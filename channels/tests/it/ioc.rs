@@ -1,7 +1,6 @@
 //! Starts Python-made IOCs on free loopback ports.
 
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -28,7 +27,7 @@ pub(crate) struct Ioc {
 impl Ioc {
     /// Starts `tests/iocs/<script>` and waits until it serves.
     pub(crate) fn start(script: &'static str, arguments: &[&str]) -> Self {
-        let (port, beacon_port) = (free_port(), free_port());
+        let (port, beacon_port) = (peers::free_port(), peers::free_port());
         let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
         let process = launch(script, &arguments, port, beacon_port);
         Self { script, arguments, port, beacon_port, process }
@@ -77,7 +76,8 @@ impl Drop for Ioc {
 
 fn launch(script: &str, arguments: &[String], port: u16, beacon_port: u16) -> Child {
     let crate_folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let mut process = Command::new(python())
+    let python = peers::python().expect("Python with softioc and caproto");
+    let mut process = Command::new(&python)
         .arg(crate_folder.join("tests/iocs").join(script))
         .args(arguments)
         .env("EPICS_CA_SERVER_PORT", port.to_string())
@@ -105,31 +105,6 @@ fn launch(script: &str, arguments: &[String], port: u16, beacon_port: u16) -> Ch
         }
     });
     let started = is_ready.recv_timeout(START);
-    assert!(started.is_ok(), "{script} did not start: run it by hand with {:?}", python());
+    assert!(started.is_ok(), "{script} did not start: run it by hand with {python:?}");
     process
-}
-
-fn python() -> PathBuf {
-    let python = std::env::var_os("BEAMLINE_PYTHON").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"),
-        PathBuf::from,
-    );
-    assert!(
-        python.exists(),
-        "the tests need Python with softioc and caproto at {python:?}: create the virtual environment \
-         of the workspace, or name another interpreter in BEAMLINE_PYTHON"
-    );
-    python
-}
-
-/// A port that is free for TCP and UDP.
-fn free_port() -> u16 {
-    for _ in 0..100 {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no port is free for both TCP and UDP");
 }

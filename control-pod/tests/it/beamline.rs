@@ -3,16 +3,17 @@
 
 use std::sync::Arc;
 
+use peers::CaprotoIoc;
 use serde_json::{Value, json};
 
 use crate::fake::FakePvs;
-use crate::ioc::Ioc;
+use crate::ioc::client_of;
 use crate::socket::Socket;
 use crate::support::{Control, pinhole, put, settings};
 
-async fn control_of(ioc: &Ioc) -> Control {
+async fn control_of(ioc: &CaprotoIoc) -> Control {
     let control =
-        Control::start_with(settings(), ioc.client().await, Arc::new(FakePvs::default())).await;
+        Control::start_with(settings(), client_of(&ioc).await, Arc::new(FakePvs::default())).await;
     control.signal("beam_current", "mini:current").await;
     control.signal("motor_spotx", "mini:dot:mtrx").await;
     pinhole(&control).await;
@@ -24,8 +25,8 @@ async fn control_of(ioc: &Ioc) -> Control {
     control
 }
 
-async fn mini_beamline() -> Option<(Ioc, Control)> {
-    let ioc = Ioc::start("mini_beamline", &[])?;
+async fn mini_beamline() -> Option<(CaprotoIoc, Control)> {
+    let ioc = CaprotoIoc::start("mini_beamline", &[])?;
     let control = control_of(&ioc).await;
     Some((ioc, control))
 }
@@ -162,9 +163,9 @@ async fn an_ioc_that_dies_and_comes_back_is_followed() {
 
 #[tokio::test]
 async fn a_motor_record_moves_and_stops() {
-    let Some(ioc) = Ioc::start("fake_motor_record", &["--prefix", "sim:"]) else { return };
+    let Some(ioc) = CaprotoIoc::start("fake_motor_record", &["--prefix", "sim:"]) else { return };
     let control =
-        Control::start_with(settings(), ioc.client().await, Arc::new(FakePvs::default())).await;
+        Control::start_with(settings(), client_of(&ioc).await, Arc::new(FakePvs::default())).await;
     control
         .device(json!({"name": "m2", "deviceClass": "ophyd.EpicsMotor", "prefix": "sim:mtr2"}))
         .await;
@@ -209,7 +210,7 @@ async fn a_motor_record_moves_and_stops() {
 #[tokio::test]
 async fn many_sockets_share_one_monitor_on_the_wire() {
     let Some((ioc, _first)) = mini_beamline().await else { return };
-    let client = ioc.client().await;
+    let client = client_of(&ioc).await;
     let pvs = Arc::clone(&client);
     let control = Control::start_with(settings(), pvs, Arc::new(FakePvs::default())).await;
     control.signal("beam_current", "mini:current").await;

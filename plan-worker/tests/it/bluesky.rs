@@ -179,7 +179,7 @@ async fn the_documents_keep_to_the_schemas_of_event_model() {
 
     // The check itself has to be able to fail.
     let wrong = json!({ "validate": [["stop", {"uid": "u"}]] });
-    if python::interpreter().is_some() {
+    if peers::python().is_some() {
         let failed =
             tokio::spawn(async move { python::call("bluesky_reference.py", &wrong).await });
         assert!(failed.await.is_err());

@@ -16,8 +16,8 @@ use crate::python;
 use crate::queue_side::{Registry, Session};
 use crate::recorder::{Underway, call, carry_out, documents, names, none, within};
 
-const MINI: (&str, &str) = ("caproto.ioc_examples.mini_beamline", "mini:current");
-const MOTORS: (&str, &str) = ("caproto.ioc_examples.fake_motor_record", "sim:mtr1.RBV");
+const MINI: (&str, &str) = ("mini_beamline", "mini:current");
+const MOTORS: (&str, &str) = ("fake_motor_record", "sim:mtr1.RBV");
 
 fn devices(ioc: &Ioc, specs: Value) -> Devices {
     let specs: Vec<DeviceSpec> = serde_json::from_value(specs).unwrap();

@@ -11,17 +11,6 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The interpreter of the repository's virtual environment. Without one the caller skips, loudly; under CI that is a failure.
-pub(crate) fn interpreter() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", python.display());
-    eprintln!("SKIPPED: {} is missing", python.display());
-    None
-}
-
 /// Path of a script beside this file.
 pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(name)
@@ -38,7 +27,7 @@ pub(crate) async fn call_with(
     input: &Value,
     environment: &[(&str, String)],
 ) -> Option<Value> {
-    let mut child = Command::new(interpreter()?)
+    let mut child = Command::new(peers::python()?)
         .arg(script(name))
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())

@@ -310,7 +310,7 @@ async fn a_damaged_scan_id_file_is_named_instead_of_counting_from_one_again() {
 
 #[tokio::test]
 async fn blueskys_remote_dispatcher_reads_the_published_documents() {
-    let Some(python) = python::interpreter() else { return };
+    let Some(python) = peers::python() else { return };
     // A port that was free a moment ago: the subscriber has to know it before the worker binds it.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut listener = tokio::process::Command::new(python)

