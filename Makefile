@@ -52,9 +52,10 @@ unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs an
 e2e: $(VENV)/.installed build ## The executable as a user runs it, with real clients
 	BEAMLINE=$(abspath $(BEAMLINE)) $(VENV)/bin/python -m pytest e2e -q
 
-charts: $(VENV)/.installed $(CHART_TOOLS) build ## The charts: what they render, their schemas, what is generated in them
+charts: $(VENV)/.installed $(CHART_TOOLS) build ## The charts and the image: what they render and hold, what is generated in them
 	BEAMLINE=$(abspath $(BEAMLINE)) HELM=$(abspath $(VENV)/bin/helm) HELM_DOCS=$(abspath $(VENV)/bin/helm-docs) \
 		$(VENV)/bin/python -m pytest helm/tests -q
+	$(VENV)/bin/python -m pytest images/tests -q
 
 bench: $(VENV)/.bench-installed ## Speed of the embedded API, and of our pods beside the Python services
 	$(CARGO) bench --locked -p embedded -p beamline --bench api

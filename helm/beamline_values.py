@@ -57,12 +57,23 @@ class Variable:
     """An environment variable that a part reads."""
 
     name: str
-    help: str
+    words: str
+    default: str
     secret: bool
+
+    @property
+    def help(self) -> str:
+        return f"{self.words}. Default: `{self.default}`" if self.default else self.words
 
 
 def variables_of(beamline: str, command: str) -> list[Variable]:
     """The variables in the help of a command, but for those that are set for it."""
+    found = all_variables_of(beamline, command)
+    return [one for one in found if not _is_set_otherwise(one.name)]
+
+
+def all_variables_of(beamline: str, command: str) -> list[Variable]:
+    """All variables in the help of a command."""
     done = subprocess.run(
         [beamline, command, "--help"],
         env={},
@@ -73,7 +84,7 @@ def variables_of(beamline: str, command: str) -> list[Variable]:
     )
     options = re.split(r"\n +(?:-\w, +)?--[a-z]", done.stdout)
     found = (variable_in(" ".join(option.split())) for option in options)
-    return [one for one in found if one and not _is_set_otherwise(one.name)]
+    return [one for one in found if one]
 
 
 def variable_in(option: str) -> Variable | None:
@@ -82,9 +93,7 @@ def variable_in(option: str) -> Variable | None:
     if not match:
         return None
     words, name, shown, default = match.groups()
-    if default and default != '""':
-        words = f"{words}. Default: `{default}`"
-    return Variable(name, words, secret=not shown)
+    return Variable(name, words, "" if default in (None, '""') else default, secret=not shown)
 
 
 def _is_set_otherwise(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Writes what is generated in the charts: schemas, parts of values, the tables of the READMEs.
+"""Writes what is generated in the charts, and the reference of the docs.
 
 `make generate` runs it; a test holds that its output is what is checked in.
 """
@@ -14,9 +14,11 @@ from pathlib import Path
 import yaml
 from beamline_values import BeamlineValues
 from dashboards import BEAMLINE, OPERATOR, dashboard
+from reference import kinds_page, settings_page
 from values_schema import schema_of_values, whole
 
 HELM = Path(__file__).resolve().parent
+REFERENCE = HELM.parent / "docs" / "reference"
 CHARTS = ("beamline-crds", "beamline-operator", "beamline")
 DEFINITIONS = sorted((HELM / "beamline-crds" / "files").glob("*.yaml"))
 
@@ -40,7 +42,10 @@ def generated(beamline: str) -> dict[Path, str]:
             properties |= spec.schema()["properties"]
         schema = whole(properties, f"Values of the chart {chart}")
         files[folder / "values.schema.json"] = as_json(schema)
-    return files | {path: as_json(board) for path, board in boards().items()}
+    files |= {path: as_json(board) for path, board in boards().items()}
+    files[REFERENCE / "kinds.md"] = kinds_page(list(definitions.values()))
+    files[REFERENCE / "settings.md"] = settings_page(beamline)
+    return files
 
 
 def boards() -> dict[Path, dict]:
@@ -93,7 +98,7 @@ def write(files: dict[Path, str]) -> None:
     """Writes what is not so already, and names it."""
     for path, text in files.items():
         if not path.exists() or path.read_text() != text:
-            print(path.relative_to(HELM))
+            print(path.relative_to(HELM.parent))
             path.write_text(text)
 
 

@@ -8,7 +8,9 @@ from generate import CHARTS, generated, readmes
 def test_generated_files_are_current() -> None:
     files = generated(tool("beamline")) | readmes(tool("helm-docs"))
     stale = [
-        str(path.relative_to(HELM)) for path, text in files.items() if path.read_text() != text
+        str(path.relative_to(HELM.parent))
+        for path, text in files.items()
+        if path.read_text() != text
     ]
     assert stale == [], "run `make generate`"
 

@@ -1,0 +1,116 @@
+"""The reference pages of the book: every kind and every setting, as the code has them."""
+
+from __future__ import annotations
+
+from beamline_values import Variable, all_variables_of
+from values_schema import Schema, structural_schema
+
+WRITTEN_BY_MACHINE = "<!-- Written by `make generate`. -->\n\n"
+COMMANDS = {
+    "operator": "The operator",
+    "registry": "The registry",
+    "control": "Direct control",
+    "queue": "The queue server",
+    "worker": "A worker",
+    "sim-ioc": "The simulated IOC",
+}
+
+
+def kinds_page(definitions: list[Schema]) -> str:
+    """Every field of every kind."""
+    about = (
+        "# Kinds\n\nAll are of `beamline.dev/v1alpha1` and live in the namespace of a beamline. "
+        "`kubectl explain` has the same words.\n"
+    )
+    return WRITTEN_BY_MACHINE + "\n".join([about, *(_kind(one) for one in definitions)])
+
+
+def _kind(definition: Schema) -> str:
+    names = definition["spec"]["names"]
+    version = next(one for one in definition["spec"]["versions"] if one["storage"])
+    short = ", ".join(f"`{name}`" for name in names.get("shortNames", [])) or "none"
+    lines = [
+        f"## {names['kind']}",
+        "",
+        version["schema"]["openAPIV3Schema"]["description"],
+        "",
+        f"Plural `{names['plural']}`, short names: {short}.",
+        "",
+    ]
+    for part in ("spec", "status"):
+        if part in version["schema"]["openAPIV3Schema"]["properties"]:
+            rows = list(_rows(structural_schema(definition, part), part))
+            lines += [f"### {part} of {names['kind']}", "", *_table(rows), ""]
+    return "\n".join(lines)
+
+
+def _rows(schema: Schema, path: str) -> list[tuple[str, ...]]:
+    rows = []
+    required = set(schema.get("required", []))
+    for name, field in schema.get("properties", {}).items():
+        here = f"{path}.{name}"
+        deeper = field.get("items", field)
+        needed = "**required** " if name in required else ""
+        rows.append((f"`{here}`", _type(field), _default(field), needed + _words(field)))
+        # Conditions are the same in every kind of Kubernetes.
+        if name != "conditions":
+            rows += _rows(deeper, f"{here}[]" if deeper is not field else here)
+    return rows
+
+
+def _type(field: Schema) -> str:
+    if field.get("x-kubernetes-int-or-string"):
+        return "integer or string"
+    kind = field.get("type", "any")
+    if kind == "array":
+        return f"list of {_type(field.get('items', {}))}"
+    if "enum" in field:
+        return " \\| ".join(f"`{word}`" for word in field["enum"] if word is not None)
+    if isinstance(field.get("additionalProperties"), dict):
+        return f"map of {_type(field['additionalProperties'])}"
+    return kind
+
+
+def _default(field: Schema) -> str:
+    default = field.get("default")
+    return "" if default is None or isinstance(default, (dict, list)) else f"`{_plain(default)}`"
+
+
+def _plain(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _words(field: Schema) -> str:
+    return " ".join(field.get("description", "").split()).replace("|", "\\|")
+
+
+def settings_page(beamline: str) -> str:
+    """Every environment variable of every part."""
+    lines = [
+        "# Settings",
+        "",
+        "What each part reads from its environment. In the chart of a beamline they are values of "
+        "the `env` of the part, or fields of their own; the operator sets addresses and names.",
+        "",
+    ]
+    for command, title in COMMANDS.items():
+        rows = [_setting(one) for one in all_variables_of(beamline, command)]
+        lines += [f"## {title}", "", f"`beamline {command}`", "", *_table(rows), ""]
+    return WRITTEN_BY_MACHINE + "\n".join(lines)
+
+
+def _setting(one: Variable) -> tuple[str, ...]:
+    secret = " Secret." if one.secret else ""
+    return (f"`{one.name}`", f"`{one.default}`" if one.default else "", one.words + secret)
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    heads = {4: ("field", "type", "default", "what"), 3: ("variable", "default", "what")}
+    if not rows:
+        return ["Nothing."]
+    head = heads[len(rows[0])]
+    return [_line(head), _line(tuple("---" for _ in head)), *map(_line, rows)]
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
