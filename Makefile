@@ -7,11 +7,14 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 CARGO ?= cargo
+GO ?= go
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BEAMLINE := $(TARGET)/debug/beamline
 MANIFESTS ?= examples/mini-beamline
 UP ?=
 BENCH ?=
+# The Kubernetes of the tests: its programs, and below it a folder for each cluster.
+CLUSTER := .cluster
 
 # The tools of the charts are Go programs; `make charts` installs them beside the Python tools.
 HELM_VERSION := v3.22.0
@@ -25,7 +28,7 @@ VERSION = $(shell sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\
 IMAGE_TAG ?= localhost/beamline:$(if $(filter dev,$(PROFILE)),dev,$(VERSION))
 IMAGE_ARCHIVE ?= $(TARGET)/images/beamline-$(PROFILE).tar
 
-.PHONY: help run build test lint unit e2e charts bench generate images clean-state
+.PHONY: help run build test lint unit conformance cluster node-packages e2e charts bench generate images clean-state
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,7 +39,7 @@ run: build ## Build and start a beamline on this machine (UP="--ioc-port 5065 â€
 build: ## Build the executable
 	$(CARGO) build --locked -p beamline
 
-test: lint unit charts e2e ## Run everything that must hold
+test: lint unit conformance charts e2e ## Run everything that must hold
 
 lint: $(VENV)/.installed ## Formats, lints, licences, and whether the device classes are those of the Python packages
 	$(CARGO) fmt --all --check
@@ -48,6 +51,20 @@ lint: $(VENV)/.installed ## Formats, lints, licences, and whether the device cla
 
 unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs and clients
 	$(CARGO) test --locked --workspace --no-fail-fast
+
+ifneq ($(shell command -v $(GO)),)
+conformance: $(CLUSTER)/bin/e2e-cluster $(CLUSTER)/bin/kubernetes ## The tests of the embedded API against a real API server
+	trap '$< down --folder=$(CLUSTER)/conformance' EXIT; \
+	KUBECONFIG=$$($< up --folder=$(CLUSTER)/conformance --control-plane-only); \
+	KUBECONFIG=$$KUBECONFIG BEAMLINE_CONFORMANCE_CLUSTER=1 $(CARGO) test --locked --workspace --test it -- --include-ignored on_a_real_api_server
+else
+conformance:
+	@echo "NOT RUN: conformance with a real API server needs Go 1.26 or newer, to build Kubernetes" >&2
+	@test -z "$$CI"
+endif
+
+cluster: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns) node-packages ## A Kubernetes with a node, for tests and for trying things (needs root)
+	$< up --folder=$(CLUSTER)/default
 
 e2e: $(VENV)/.installed build ## The executable as a user runs it, with real clients
 	BEAMLINE=$(abspath $(BEAMLINE)) $(VENV)/bin/python -m pytest e2e -q
@@ -84,6 +101,29 @@ endif
 
 clean-state: ## Forget the beamline of this folder: its objects, its history, its runs
 	rm -rf .beamline
+
+# Static, because the programs also run in containers of which they are all.
+GO_BUILD = CGO_ENABLED=0 $(GO) build -C $(dir $<) -buildvcs=false -trimpath -o $(abspath $@)
+
+$(CLUSTER)/bin/e2e-cluster: e2e/cluster/go.mod $(wildcard e2e/cluster/*.go)
+	$(GO_BUILD) .
+
+# From source, once: ten minutes of two cores.
+$(CLUSTER)/bin/kubernetes: e2e/cluster/kubernetes/go.mod $(wildcard e2e/cluster/kubernetes/*)
+	version=$$($(GO) list -C $(dir $<) -m -f '{{.Version}}' k8s.io/kubernetes); \
+	$(GO_BUILD) -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" .
+
+$(CLUSTER)/bin/coredns: e2e/cluster/coredns/go.mod $(wildcard e2e/cluster/coredns/*)
+	$(GO_BUILD) -ldflags "-s -w" .
+
+# What a node takes from Debian: program, or file, and the package that it comes in.
+node-packages:
+	@missing=; \
+	for needed in /usr/bin/containerd:containerd /usr/sbin/runc:runc /usr/sbin/nft:nftables \
+			/usr/lib/cni/ptp:containernetworking-plugins /usr/sbin/ip:iproute2; do \
+		[ -x "$${needed%%:*}" ] || missing="$$missing $${needed##*:}"; \
+	done; \
+	[ -z "$$missing" ] || { apt-get update -q; apt-get install -q -y --no-install-recommends $$missing; }
 
 $(VENV)/.installed: e2e/requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -60,18 +60,21 @@ func (c *apiClient) get(path string, into ...any) error {
 	return nil
 }
 
-// nodeIsReady fails while pods cannot run.
-func (c *apiClient) nodeIsReady() error {
+// nodeIsReady fails while pods cannot run, or nobody has said so since the given time.
+func (c *apiClient) nodeIsReady(since time.Time) error {
 	var node struct {
 		Status struct {
-			Conditions []struct{ Type, Status, Message string }
+			Conditions []struct {
+				Type, Status, Message string
+				LastHeartbeatTime     time.Time
+			}
 		}
 	}
 	if err := c.get("/api/v1/nodes/"+nodeName, &node); err != nil {
 		return err
 	}
 	for _, condition := range node.Status.Conditions {
-		if condition.Type == "Ready" {
+		if condition.Type == "Ready" && !condition.LastHeartbeatTime.Before(since) {
 			if condition.Status == "True" {
 				return nil
 			}

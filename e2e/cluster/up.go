@@ -71,6 +71,13 @@ func (f Folder) startNode(settings Settings, server string) error {
 	if err := f.await("containerd", f.loadPause); err != nil {
 		return err
 	}
+	// What the API server knows of the node may be from before a crash. It counts in whole seconds.
+	since := time.Now().Truncate(time.Second)
+	if running, err := f.running(f.kubelet().Name); err != nil {
+		return err
+	} else if running {
+		since = time.Time{}
+	}
 	for _, program := range []Program{f.scheduler(), f.kubelet(), f.proxy(), f.dns()} {
 		if err := f.ensure(program); err != nil {
 			return err
@@ -83,7 +90,7 @@ func (f Folder) startNode(settings Settings, server string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.await("kubelet", api.nodeIsReady, "containerd", "kube-proxy"); err != nil {
+	if err := f.await("kubelet", func() error { return api.nodeIsReady(since) }, "containerd", "kube-proxy"); err != nil {
 		return err
 	}
 	return f.await("coredns", func() error { return f.inside(dnsAnswers) })

@@ -77,8 +77,9 @@ pub(crate) struct Kind {
     pub(crate) generation: bool,
     /// Whether an update may leave out the resourceVersion.
     pub(crate) unconditional_update: bool,
-    /// Whether strategic merge patches are understood, which they are for built-in kinds.
-    pub(crate) strategic: bool,
+    /// Whether Kubernetes itself defines the kind. Then strategic merge patches are understood, a body need not say
+    /// of which kind it is, and methods that a resource does not have are told apart from those that lack a name.
+    pub(crate) built_in: bool,
     pub(crate) read_only: bool,
     pub(crate) name_rule: NameRule,
     pub(crate) schema: Node,

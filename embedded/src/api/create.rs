@@ -58,7 +58,7 @@ impl Api {
         if kind.read_only {
             return Err(ApiError::MethodNotAllowed);
         }
-        admit::check_envelope(kind, &mut body)?;
+        admit::decode(kind, &mut body)?;
         let given = metadata::of(&mut body);
         if given.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty()) {
             return Err(ApiError::BadRequest(

@@ -90,9 +90,10 @@ impl Api {
         namespace: &str,
         name: &str,
         part: Part,
-        body: Value,
+        mut body: Value,
         options: &WriteOptions,
     ) -> Result<Written, ApiError> {
+        admit::decode(&resource.kind, &mut body)?;
         let given = body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if given.is_empty() && !resource.kind.unconditional_update {
             let detail = "must be specified for an update";
@@ -127,7 +128,7 @@ fn settle(
 ) -> Result<(Value, Vec<String>), ApiError> {
     let kind = &resource.kind;
     let Wanted { object: mut new, owned } = wanted;
-    admit::check_envelope(kind, &mut new)?;
+    admit::need_metadata(&mut new)?;
     check_identity(resource, old, &new)?;
     if part == Part::Status {
         let status = metadata::members(&mut new).shift_remove("status");

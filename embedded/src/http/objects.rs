@@ -78,6 +78,9 @@ pub(crate) async fn answer(
         (Method::PATCH, true) => write::patch(api, &call, request).await,
         (Method::DELETE, true) if part == Part::Main => write::delete(api, &call, request).await,
         (Method::DELETE, false) => write::delete_collection(api, &call, request).await,
+        (Method::PUT | Method::PATCH, false) if !kind.built_in => {
+            Err(ApiError::BadRequest("name must be provided".to_owned()))
+        }
         _ => Err(ApiError::MethodNotAllowed),
     }
 }

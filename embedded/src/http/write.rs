@@ -13,6 +13,7 @@ use crate::api::list::Page;
 use crate::api::update::{Change, Wanted};
 use crate::api::{Api, Part, WriteOptions};
 use crate::error::{ApiError, Subject};
+use crate::kinds::Kind;
 use crate::patch::managers::Entry;
 use crate::patch::{self, JsonPatchError, apply, strategic};
 use crate::schema::{Problem, prune};
@@ -51,7 +52,7 @@ pub(crate) async fn patch(api: &Api, call: &Call, request: Request) -> Result<Re
             let patched = patch::json(old, &body).map_err(|error| json_patch_error(call, error))?;
             wanted(patched)
         }),
-        "application/strategic-merge-patch+json" if call.resource.kind.strategic => {
+        "application/strategic-merge-patch+json" if call.resource.kind.built_in => {
             Box::new(|old| wanted(strategic::merge(old, &body)))
         }
         "application/apply-patch+yaml" => {
@@ -69,7 +70,7 @@ fn wanted(object: Value) -> Result<Wanted, ApiError> {
 }
 
 fn accepted(call: &Call) -> &'static str {
-    if call.resource.kind.strategic {
+    if call.resource.kind.built_in {
         "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml"
     } else {
         "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
@@ -87,6 +88,17 @@ fn json_patch_error(call: &Call, error: JsonPatchError) -> ApiError {
     }
 }
 
+/// What is applied says of which kind it is.
+fn check_type(kind: &Kind, intent: &Value) -> Result<(), ApiError> {
+    let text = |key: &str| intent[key].as_str().unwrap_or_default();
+    let (version, given) = (text("apiVersion"), text("kind"));
+    if version == kind.api_version() && given == kind.kind {
+        return Ok(());
+    }
+    let group = if version.contains('/') { "" } else { "/" };
+    Err(ApiError::BadRequest(format!("invalid object type: {group}{version}, Kind={given}")))
+}
+
 async fn server_side_apply(
     api: &Api,
     call: &Call,
@@ -95,6 +107,7 @@ async fn server_side_apply(
 ) -> Result<Response, ApiError> {
     let kind = &call.resource.kind;
     let name = call.name.as_deref().unwrap_or_default();
+    check_type(kind, &body)?;
     if call.query.text("fieldManager").is_empty() {
         let problem = Problem::required("fieldManager", "is required for apply patch");
         return Err(ApiError::Invalid(
@@ -137,6 +150,8 @@ async fn server_side_apply(
                 let mut body = intent.clone();
                 let metadata = crate::api::metadata::of(&mut body);
                 metadata.entry("name").or_insert_with(|| name.into());
+                // It is the version of an object that is not there: there is nothing to hold it against.
+                metadata.shift_remove("resourceVersion");
                 let own = |object: &mut Value| {
                     let owned = crate::patch::managers::write(std::slice::from_ref(&writer));
                     crate::api::metadata::of(object).insert("managedFields".to_owned(), owned);

@@ -64,7 +64,7 @@ pub(crate) fn kind(definition: &CustomResourceDefinition) -> Result<Kind, String
         status,
         generation: true,
         unconditional_update: false,
-        strategic: false,
+        built_in: false,
         read_only: false,
         name_rule: NameRule::Subdomain,
         schema: Node::compile(&openapi)?,

@@ -142,6 +142,17 @@ conformance! {
         assert_eq!(refusal(api.get("m1").await).code, 404);
     }
 
+    async fn a_version_in_an_apply_counts_only_for_what_exists(server: &Server) {
+        let api = server.api::<Device>();
+        let params = PatchParams::apply("one");
+        let versioned = Patch::Apply(json!({
+            "apiVersion": "beamline.dev/v1alpha1", "kind": "Device",
+            "metadata": {"name": "m1", "resourceVersion": "5"}, "spec": base(),
+        }));
+        api.patch("m1", &params, &versioned).await.unwrap();
+        assert_eq!(refusal(api.patch("m1", &params, &versioned).await).code, 409);
+    }
+
     async fn a_status_cannot_be_applied_to_nothing(server: &Server) {
         let api = server.api::<Device>();
         let params = PatchParams::apply("one");

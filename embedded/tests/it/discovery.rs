@@ -89,8 +89,11 @@ conformance! {
             assert_eq!(refusal(get(server, path, "application/json").await).code, 404, "{path}");
         }
         let path = format!("/apis/beamline.dev/v1alpha1/namespaces/{}/devices", server.namespace);
-        let request = http::Request::put(path).body(vec![]).unwrap();
-        let refused = refusal(server.client.request::<Value>(request).await);
+        let put = |path: String| http::Request::put(path).body(vec![]).unwrap();
+        let refused = refusal(server.client.request::<Value>(put(path)).await);
+        assert_eq!((refused.code, refused.message.as_str()), (400, "name must be provided"));
+        let path = format!("/api/v1/namespaces/{}/configmaps", server.namespace);
+        let refused = refusal(server.client.request::<Value>(put(path)).await);
         assert_eq!((refused.code, refused.reason.as_str()), (405, "MethodNotAllowed"));
     }
 

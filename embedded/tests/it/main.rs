@@ -17,6 +17,7 @@ mod lists;
 mod patches;
 mod runtime;
 mod server;
+mod shipped;
 mod validation;
 mod verbs;
 mod watches;

@@ -201,9 +201,10 @@ conformance! {
         let path = format!("/apis/beamline.dev/v1alpha1/namespaces/{}/devices", server.namespace);
         for (change, code) in [
             (json!({"metadata": {"namespace": "other"}}), 400),
-            (json!({"kind": "Queue"}), 400),
+            (json!({"kind": "Queue"}), 422),
+            (json!({"kind": ""}), 400),
+            (json!({"apiVersion": ""}), 400),
             (json!({"apiVersion": "beamline.dev/v2"}), 400),
-            (json!({"metadata": {"resourceVersion": "5"}}), 400),
         ] {
             let mut body = serde_json::to_value(device("m1")).unwrap();
             for (key, value) in change.as_object().unwrap() {
@@ -219,6 +220,35 @@ conformance! {
             let refused = refusal(server.client.request::<Value>(request).await);
             assert_eq!(refused.code, code, "{change}: {}", refused.message);
         }
-        assert_eq!(refusal(server.api::<Device>().get("m1").await).code, 404);
+        let devices = server.api::<Device>();
+        let mut versioned = device("m1");
+        versioned.metadata.resource_version = Some("5".into());
+        let refused = refusal(devices.create(&PostParams::default(), &versioned).await);
+        assert_eq!(refused.message, "resourceVersion should not be set on objects to be created");
+        assert_eq!(refusal(devices.get("m1").await).code, 404);
+        devices.create(&PostParams::default(), &device("m1")).await.unwrap();
+        let patch = Patch::Merge(json!({"kind": "Queue"}));
+        let refused = refusal(devices.patch("m1", &PatchParams::default(), &patch).await);
+        assert_eq!((refused.code, refused.details.unwrap().causes[0].field.as_str()), (422, "kind"));
+        let patch = Patch::Apply(json!({"apiVersion": "v1", "kind": "Secret"}));
+        let refused = refusal(devices.patch("m1", &PatchParams::apply("t").force(), &patch).await);
+        assert_eq!((refused.code, refused.message.as_str()), (400, "invalid object type: /v1, Kind=Secret"));
+        let maps = server.api::<ConfigMap>();
+        let path = format!("/api/v1/namespaces/{}/configmaps", server.namespace);
+        for (body, code) in [
+            (json!({"metadata": {"name": "c"}}), None),
+            (json!({"kind": "Secret", "metadata": {"name": "d"}}), Some(400)),
+            (json!({"apiVersion": "v2", "metadata": {"name": "d"}}), Some(400)),
+        ] {
+            let request = http::Request::post(&path)
+                .header("content-type", "application/json")
+                .body(body.to_string().into_bytes())
+                .unwrap();
+            match (server.client.request::<Value>(request).await, code) {
+                (Ok(_), None) => {}
+                (answer, code) => assert_eq!(Some(refusal(answer).code), code, "{body}"),
+            }
+        }
+        assert_eq!(refusal(maps.get("d").await).code, 404);
     }
 }
