@@ -7,8 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
+
+// cgroupPrefix begins the name of every group of ours.
+const cgroupPrefix = "beamline-e2e-"
 
 // makeCgroups makes the groups below which the kubelet puts those of the pods: one for each controller, or,
 // with cgroup v2, one for all.
@@ -23,6 +27,9 @@ func makeCgroups(name string) error {
 
 // removeCgroups removes the groups with all below; what was in them has just been killed and may take a moment.
 func removeCgroups(name string) error {
+	if !groupOfOurs(name) {
+		return nil
+	}
 	var last error
 	for deadline := time.Now().Add(endLimit); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		last = nil
@@ -34,6 +41,11 @@ func removeCgroups(name string) error {
 		}
 	}
 	return fmt.Errorf("control groups are left behind: %w", last)
+}
+
+// groupOfOurs tells our groups from those of the whole machine, which an empty name would mean.
+func groupOfOurs(name string) bool {
+	return strings.HasPrefix(name, cgroupPrefix) && !strings.ContainsRune(name, filepath.Separator)
 }
 
 // removeCgroup removes from the innermost outwards; the files in a group go with it.

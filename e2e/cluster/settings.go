@@ -9,7 +9,7 @@ import (
 type Settings struct {
 	ControlPlaneOnly bool
 	Ports            Ports
-	// Cgroup is the name of the control group below which those of the pods are.
+	// Cgroup is the name of the control group below which those of the pods are; empty without a node.
 	Cgroup string
 }
 
@@ -29,7 +29,9 @@ func (f Folder) settings(wanted Settings) (Settings, error) {
 		if err := wanted.Ports.choose(); err != nil {
 			return wanted, err
 		}
-		wanted.Cgroup = "beamline-e2e-" + newToken()[:8]
+		if !wanted.ControlPlaneOnly {
+			wanted.Cgroup = cgroupPrefix + newToken()[:8]
+		}
 		return wanted, f.write(wanted, "settings.json")
 	}
 	if chosen.ControlPlaneOnly != wanted.ControlPlaneOnly {
