@@ -7,7 +7,7 @@ import (
 )
 
 // startLimit is how long a busy machine may take to bring up one program.
-const startLimit = 2 * time.Minute
+const startLimit = 5 * time.Minute
 
 // up starts what does not run yet, in an order in which nothing waits in vain.
 func up(f Folder, wanted Settings) error {
