@@ -13,7 +13,7 @@ use crate::support::{Control, pinhole, put, settings};
 
 async fn control_of(ioc: &CaprotoIoc) -> Control {
     let control =
-        Control::start_with(settings(), client_of(&ioc).await, Arc::new(FakePvs::default())).await;
+        Control::start_with(settings(), client_of(ioc).await, Arc::new(FakePvs::default())).await;
     control.signal("beam_current", "mini:current").await;
     control.signal("motor_spotx", "mini:dot:mtrx").await;
     pinhole(&control).await;
