@@ -2,11 +2,21 @@
 
 import json
 import sys
+import time
 
 
 def plain(value):
     """What JSON cannot hold, as JSON."""
     return value.tolist() if hasattr(value, "tolist") else repr(value)
+
+
+def settled_description(device):
+    """What the device says twice: pyepics may first show an array by one element."""
+    before, now = None, device.describe()
+    while now != before:
+        time.sleep(0.2)
+        before, now = now, device.describe()
+    return now
 
 
 def main():
@@ -28,7 +38,7 @@ def main():
         device = classes[spec["deviceClass"]](spec["prefix"], name=spec["name"])
         device.wait_for_connection(timeout=20)
         said[spec["name"]] = {
-            "describe": device.describe(),
+            "describe": settled_description(device),
             "describe_configuration": device.describe_configuration(),
             "hints": device.hints,
             "read": device.read(),
