@@ -60,10 +60,12 @@ pub async fn follow<'a, E>(
     let mut put = pin!(put);
     let asked = Instant::now();
     loop {
+        if progress.lost {
+            return Ok(Ending::Lost);
+        }
         let reached = if progress.asks_for_position() { at_target().await? } else { None };
         let now = Instant::now();
         let deadline = match progress.verdict(reached) {
-            _ if progress.lost => return Ok(Ending::Lost),
             Verdict::Wait => None,
             Verdict::At(when, ending) if when <= now => return Ok(ending),
             Verdict::At(when, _) => Some(when),

@@ -5,66 +5,20 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use channels::{
-    ConnectedInfo, Connection, PutMode, PvChannel, PvClient, PvError, PvValue, Sample, Want,
-};
+use channels::Fake;
 use plan_worker::WorkerError;
 use plan_worker::protocol::{Command, ExitStatus, Order, PauseOption, Report};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::sync::{broadcast, watch};
 
 use crate::python;
 use crate::queue_side::{Registry, Session, documents, finished};
 use crate::recorder::{call, none, within};
 
-/// A control system without any IOC.
-pub(crate) struct NoIoc;
-
-struct Absent(String);
-
-impl PvClient for NoIoc {
-    fn channel(&self, name: &str) -> Arc<dyn PvChannel> {
-        Arc::new(Absent(name.to_owned()))
-    }
-}
-
-impl Absent {
-    fn error(&self, timeout: Duration) -> PvError {
-        PvError::NotFound { pv: self.0.clone(), timeout }
-    }
-}
-
-#[async_trait]
-impl PvChannel for Absent {
-    fn name(&self) -> &str {
-        &self.0
-    }
-    fn connection(&self) -> watch::Receiver<Connection> {
-        watch::channel(Connection::Never).1
-    }
-    async fn connected(&self, timeout: Duration) -> Result<ConnectedInfo, PvError> {
-        Err(self.error(timeout))
-    }
-    async fn get(&self, _: Want, timeout: Duration) -> Result<Sample, PvError> {
-        Err(self.error(timeout))
-    }
-    async fn put(&self, _: PvValue, _: PutMode, timeout: Duration) -> Result<(), PvError> {
-        Err(self.error(timeout))
-    }
-    fn monitor(&self) -> watch::Receiver<Option<Arc<Sample>>> {
-        watch::channel(None).1
-    }
-    fn updates(&self) -> broadcast::Receiver<Arc<Sample>> {
-        broadcast::channel(1).1
-    }
-}
-
 async fn start(folder: &TempDir) -> Session {
     let registry = Registry::of(Vec::new(), Vec::new()).await;
-    Session::start(folder.path(), registry, Arc::new(NoIoc), |_| {}).await
+    Session::start(folder.path(), registry, Arc::new(Fake::new()), |_| {}).await
 }
 
 /// The documents of all runs in a folder, by run uid.
@@ -269,7 +223,7 @@ async fn only_active_devices_of_the_registry_are_in_the_environment_and_no_ioc_i
     let (registry, stop) = registry.over_http().await;
     let _stop = stop.drop_guard();
     let folder = TempDir::new().unwrap();
-    let mut session = Session::start(folder.path(), registry, Arc::new(NoIoc), |settings| {
+    let mut session = Session::start(folder.path(), registry, Arc::new(Fake::new()), |settings| {
         settings.no_simulated_devices = true;
     })
     .await;
@@ -291,7 +245,8 @@ async fn only_active_devices_of_the_registry_are_in_the_environment_and_no_ioc_i
 #[tokio::test]
 async fn a_registry_that_cannot_be_read_is_reported_and_ends_the_worker() {
     let folder = TempDir::new().unwrap();
-    let session = Session::start(folder.path(), Registry::strange(), Arc::new(NoIoc), |_| {}).await;
+    let session =
+        Session::start(folder.path(), Registry::strange(), Arc::new(Fake::new()), |_| {}).await;
     let (reports, result) = session.end().await;
     assert!(matches!(result, Err(WorkerError::Open(_))), "{result:?}");
     let Some(Report::OpenFailed { message }) = reports.last() else { panic!("{reports:?}") };
@@ -324,7 +279,7 @@ async fn blueskys_remote_dispatcher_reads_the_published_documents() {
 
     let folder = TempDir::new().unwrap();
     let registry = Registry::of(Vec::new(), Vec::new()).await;
-    let mut session = Session::start(folder.path(), registry, Arc::new(NoIoc), |settings| {
+    let mut session = Session::start(folder.path(), registry, Arc::new(Fake::new()), |settings| {
         settings.documents_address = Some(format!("tcp://127.0.0.1:{port}"));
     })
     .await;
