@@ -15,12 +15,19 @@ use serde_json::json;
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
     waiting: Arc<RwLock<BTreeMap<&'static str, String>>>,
+    word: Arc<RwLock<Option<&'static str>>>,
 }
 
 impl Readiness {
     /// Ready until something says otherwise.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What a service that is ready says of itself, unless that is `ready`: `standby` when another
+    /// works.
+    pub fn say(&self, word: &'static str) {
+        *self.word.write() = Some(word);
     }
 
     /// `part` cannot do its work, for `reason`.
@@ -41,7 +48,10 @@ impl Readiness {
     /// The answer to `GET /ready`.
     pub fn answer(&self) -> Response {
         match self.reason() {
-            None => Json(json!({ "status": "ready" })).into_response(),
+            None => {
+                let word = self.word.read().unwrap_or("ready");
+                Json(json!({ "status": word })).into_response()
+            }
             Some(reason) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 Json(json!({ "status": "not_ready", "reason": reason })),
@@ -64,6 +74,8 @@ mod tests {
         assert_eq!(readiness.reason().as_deref(), Some("lock table not loaded"));
         assert_eq!(readiness.answer().status(), StatusCode::SERVICE_UNAVAILABLE);
         readiness.ready("locks");
+        assert_eq!(readiness.answer().status(), StatusCode::OK);
+        readiness.say("standby");
         assert_eq!(readiness.answer().status(), StatusCode::OK);
     }
 }
