@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::registry::{KnownDevice, Snapshot, locks};
+use crate::registry::{KnownDevice, Snapshot};
 
 /// Why an operation is refused before anything is sent to an IOC.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -102,7 +102,7 @@ fn enabled(device: &KnownDevice) -> Result<(), Refusal> {
 }
 
 fn unlocked(registry: &Snapshot, device: &KnownDevice, now: Timestamp) -> Result<(), Refusal> {
-    match locks::holder(registry.locks(), &device.name, now) {
+    match crds::locking::holder(registry.locks(), &device.name, now) {
         None => Ok(()),
         Some(lock) => {
             Err(Refusal::Locked { device: device.name.clone(), plan: lock.plan_name.clone() })

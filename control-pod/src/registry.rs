@@ -4,7 +4,6 @@
 //! Nobody asks another pod on the path of a request: [`View::snapshot`] is one atomic load.
 
 pub(crate) mod known;
-pub(crate) mod locks;
 pub(crate) mod snapshot;
 pub(crate) mod view;
 pub(crate) mod watch;

@@ -6,18 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::DeviceLocksSpec;
-use crds::device_locks::DeviceLock;
+use crds::locking::{self, bumped, held};
+pub(crate) use crds::locking::{Claimant, holder as effective, iso};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-/// Who asks for devices, and for what.
-#[derive(Clone, Debug)]
-pub(crate) struct Claimant {
-    pub(crate) item_id: String,
-    pub(crate) plan_name: String,
-    pub(crate) service: String,
-}
 
 /// Why one device cannot be locked. Those further up decide the status of the whole refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -82,33 +75,6 @@ pub(crate) fn expiry(now: Timestamp, lease_seconds: f64) -> Option<String> {
     now.checked_add(lease).ok().map(iso)
 }
 
-/// The time as Python's `isoformat()` writes it in UTC.
-pub(crate) fn iso(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
-}
-
-fn is_live(lock: &DeviceLock, now: Timestamp) -> bool {
-    let expires = lock.expires_at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
-    expires.is_none_or(|at| now < at)
-}
-
-/// The live lock on `device` itself.
-fn held<'a>(table: &'a DeviceLocksSpec, device: &str, now: Timestamp) -> Option<&'a DeviceLock> {
-    table.locks.get(device).filter(|lock| is_live(lock, now))
-}
-
-/// The lock that keeps others off `device`: its own, or with `lock_all` the oldest live one.
-pub(crate) fn effective<'a>(
-    table: &'a DeviceLocksSpec,
-    device: &str,
-    now: Timestamp,
-) -> Option<&'a DeviceLock> {
-    held(table, device, now).or_else(|| {
-        let live = table.locks.values().filter(|lock| table.lock_all && is_live(lock, now));
-        live.min_by(|a, b| (&a.locked_at, a.sequence).cmp(&(&b.locked_at, b.sequence)))
-    })
-}
-
 /// Locks all of `devices`, or none.
 pub(crate) fn acquire(
     table: &DeviceLocksSpec,
@@ -141,21 +107,7 @@ pub(crate) fn acquire(
     if !conflicts.is_empty() {
         return Err(Refused(conflicts));
     }
-    let mut next = bumped(table);
-    let first = next.locks.values().map(|lock| lock.sequence).max().unwrap_or(0) + 1;
-    for (sequence, device) in (first..).zip(devices) {
-        let lock = DeviceLock {
-            lock_id: lock_id.to_owned(),
-            item_id: claimant.item_id.clone(),
-            plan_name: claimant.plan_name.clone(),
-            locked_by_service: claimant.service.clone(),
-            locked_at: iso(now),
-            expires_at: expires_at.map(ToOwned::to_owned),
-            sequence,
-        };
-        next.locks.insert(device.clone(), lock);
-    }
-    Ok(next)
+    Ok(locking::take(table, devices, claimant, lock_id, now, expires_at))
 }
 
 /// The table without one acquisition; `None` when nothing of it is left.
@@ -278,10 +230,6 @@ pub(crate) fn with_policy(table: &DeviceLocksSpec, lock_all: bool) -> Option<Dev
 /// The table without any lock.
 pub(crate) fn without_locks(table: &DeviceLocksSpec) -> DeviceLocksSpec {
     DeviceLocksSpec { locks: BTreeMap::new(), ..bumped(table) }
-}
-
-fn bumped(table: &DeviceLocksSpec) -> DeviceLocksSpec {
-    DeviceLocksSpec { version: table.version + 1, ..table.clone() }
 }
 
 #[cfg(test)]
