@@ -92,6 +92,8 @@ pub(crate) fn command() -> clap::Command {
     Cli::command().mut_subcommand("up", |up| {
         up.mut_arg("control_host", |arg| arg.default_value("127.0.0.1"))
             .mut_arg("global_read_only", |arg| arg.default_value("false"))
+            // Workers are children of this process, and there is no other to go on under.
+            .mut_arg("orphan_grace_s", |arg| arg.default_value("0"))
     })
 }
 

@@ -57,15 +57,21 @@ pub struct PlanWorkerSpec {
     /// What runs the plans.
     #[serde(default)]
     pub engine: Engine,
-    /// WebSocket address of the queue pod that the worker connects out to.
+    /// WebSocket address of the queue pod that the worker connects out to first. Later ones are in the
+    /// status of the queue.
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^wss?://"))]
     pub connect_to: String,
-    /// Name of the Secret whose key `token` admits the worker once.
+    /// Name of the Secret whose key `token` admits the worker: the first process that brings it.
     #[schemars(length(min = 1, max = 253))]
     pub token_secret: String,
     /// Epoch of the queue's lease; the worker refuses commands of an older one.
     #[serde(default)]
     pub epoch: i64,
+    /// How long the worker goes on with its plan when it has lost its queue server, in seconds. With 0
+    /// it stops at once, and no other queue server takes it over.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 3600))]
+    pub orphan_grace_seconds: i32,
 }
 
 /// What runs plans.

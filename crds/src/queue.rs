@@ -1,7 +1,9 @@
 //! `Queue`: the settings of a plan queue, and the state that its server reports.
 
+#![allow(unreachable_pub, reason = "KubeSchema derives a hidden twin of the leader")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,13 @@ pub const DEFAULT_NAME: &str = "main";
         type_ = "boolean",
         json_path = ".spec.mode.loop",
         description = "Whether finished items return to the back",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Leader",
+        type_ = "string",
+        json_path = ".status.leader.holder",
+        description = "Queue server that leads",
         priority = 1
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -109,8 +118,13 @@ pub struct QueueStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub worker_environment_state: Option<String>,
+    /// Whether the queue was started and did not stop since: what the next leader goes on with.
+    pub executing: bool,
     /// Whether `queue_stop` was asked for and not yet reached.
     pub stop_pending: bool,
+    /// The queue server that leads, or led last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader: Option<QueueLeader>,
     /// Uids of batches whose items are being created. After a crash, one that is not whole is
     /// removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -119,6 +133,22 @@ pub struct QueueStatus {
     /// The lock of the queue API; survives restarts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<QueueLock>,
+}
+
+/// The queue server that leads. Written once by each, right after it got the lease: whoever led before
+/// cannot change this status any more.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.epoch >= oldSelf.epoch").message("a queue server of a later lease leads already"))]
+pub struct QueueLeader {
+    /// Holder of the lease: the name of its pod.
+    #[schemars(length(max = 253))]
+    pub holder: String,
+    /// Epoch of the lease (`leaseTransitions`). Never goes back.
+    pub epoch: i64,
+    /// WebSocket address at which it takes workers.
+    #[schemars(length(max = 1024))]
+    pub connect_to: String,
 }
 
 /// The lock of the queue API (`lock`, `unlock`).

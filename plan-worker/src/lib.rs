@@ -3,8 +3,8 @@
 //! A worker connects out to the queue pod, says what it can run, and obeys. [`run`] is the whole of it.
 //!
 //! ```text
-//! queue pod ⇄ link ⇄ session → engine → plans (messages) · devices (simulated, PVs)
-//!                                 └──→ documents (files, 0MQ, queue pod)
+//! queue pod ⇄ link (rejoin) ⇄ session → engine → plans (messages) · devices (simulated, PVs)
+//!                                          └──→ documents (files, 0MQ, queue pod)
 //! ```
 
 pub mod devices;
@@ -14,8 +14,10 @@ pub mod environment;
 pub mod link;
 pub mod plans;
 pub mod protocol;
+pub mod rejoin;
 pub mod session;
 pub mod settings;
+mod standing;
 
 use std::sync::Arc;
 
@@ -28,8 +30,9 @@ use documents::{Outlet, PublishError, Publisher, RunFileError, RunFiles};
 use engine::Engine;
 use engine::output::State;
 use environment::{Devices, OpenError};
-use link::{Link, LinkError};
+use link::{LinkError, Reports};
 use protocol::Report;
+use rejoin::Connection;
 use session::{Leaving, Session};
 pub use settings::Settings;
 
@@ -75,20 +78,15 @@ pub async fn run(
     pvs: Arc<dyn PvClient>,
     shutdown: CancellationToken,
 ) -> Result<(), WorkerError> {
-    let mut link = Link::connect(&settings.connect_to, &settings.token).await?;
-    let hello = Report::Hello {
-        version: protocol::VERSION,
-        engine: "native".into(),
-        pid: std::process::id(),
-    };
-    link.reports().send(&hello).await;
-
-    let lost = link.lost();
+    let reports = Reports::default();
+    let mut connection =
+        Connection::open(&settings, client.clone(), namespace, reports.clone()).await?;
+    let lost = connection.lost();
     let opened = tokio::select! {
         opened = open(&settings, &client, namespace, &pvs) => opened,
         () = shutdown.cancelled() => {
-            link.reports().send(&Report::Closing).await;
-            link.close().await;
+            reports.send(&Report::Closing).await;
+            connection.close().await;
             return Ok(());
         }
         () = lost.cancelled() => return Err(WorkerError::Lost),
@@ -96,28 +94,28 @@ pub async fn run(
     let (devices, runs, publisher) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            link.reports().send(&Report::OpenFailed { message: error.to_string() }).await;
-            link.close().await;
+            reports.send(&Report::OpenFailed { message: error.to_string() }).await;
+            connection.close().await;
             return Err(error.into());
         }
     };
 
     let described = devices::descriptions::describe(devices.iter());
     tracing::info!(devices = described.len(), "the environment is open");
-    let ready =
-        Report::Ready { plans: Value::Object(plans::descriptions()), devices: json!(described) };
-    link.reports().send(&ready).await;
+    let (plans, devices_existing) = (Value::Object(plans::descriptions()), json!(described));
+    let (running, ended) = (None, None);
+    reports.send(&Report::Ready { plans, devices: devices_existing, running, ended }).await;
     let state = State::Idle.as_str().to_owned();
-    link.reports().send(&Report::ReState { state, deferred_pause_requested: false }).await;
+    reports.send(&Report::ReState { state, deferred_pause_requested: false }).await;
 
-    let outlet = Outlet::new(runs, publisher, link.reports().clone());
+    let outlet = Outlet::new(runs, publisher, reports.clone());
     let engine = Engine::new(outlet, constant_metadata());
-    let mut session = Session::new(devices, settings.epoch, engine);
-    let leaving = session.serve(&mut link, &shutdown).await;
+    let mut session = Session::new(devices, settings.epoch, reports.clone(), engine);
+    let leaving = session.serve(&mut connection, &shutdown).await;
     drop(session);
     if leaving != Leaving::Lost {
-        link.reports().send(&Report::Closing).await;
-        link.close().await;
+        reports.send(&Report::Closing).await;
+        connection.close().await;
     }
     match leaving {
         Leaving::Closed | Leaving::Shutdown => Ok(()),

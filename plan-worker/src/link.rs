@@ -1,13 +1,14 @@
 //! The worker's connection to the queue pod.
 //!
 //! Two tasks own the two directions of the WebSocket. Whatever ends one of them, or silence of the peer, counts as a lost
-//! connection: [`Link::lost`] fires, and the worker brings everything to rest.
+//! connection: there is no further command then, and [`crate::rejoin`] looks for another one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -19,8 +20,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::protocol::{Command, PATH, Report};
+use crate::protocol::{Command, INSTANCE, PATH, Report};
 use crate::settings::Token;
+use crate::standing::Standing;
 
 /// Longest wait for the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,15 +50,28 @@ type Waiting = (Message, OwnedSemaphorePermit);
 #[derive(Debug)]
 pub struct Link {
     reports: Reports,
+    outbox: Outbox,
     commands: mpsc::Receiver<Command>,
     writer: AbortOnDropHandle<()>,
     _reader: AbortOnDropHandle<()>,
 }
 
-/// The way to the queue pod. What is sent after the connection is lost is lost as well.
-#[derive(Clone, Debug)]
+/// The way to the queue pod, over whichever connection there is. Without one, only what the next queue pod has to know is kept.
+#[derive(Clone, Debug, Default)]
 pub struct Reports {
-    outbox: mpsc::Sender<Waiting>,
+    inner: Arc<Mutex<Way>>,
+}
+
+#[derive(Debug, Default)]
+struct Way {
+    standing: Standing,
+    outbox: Option<Outbox>,
+}
+
+/// What waits to be sent over one connection.
+#[derive(Clone, Debug)]
+struct Outbox {
+    waiting: mpsc::Sender<Waiting>,
     budget: Arc<Semaphore>,
     lost: CancellationToken,
 }
@@ -73,7 +88,7 @@ pub enum LinkError {
         reason: String,
     },
     /// The token cannot be sent.
-    #[error("the token has characters that a header cannot carry")]
+    #[error("the token or the name of the process has characters that a header cannot carry")]
     Token,
     /// Nobody answered.
     #[error("{address} did not answer within {} s", CONNECT_TIMEOUT.as_secs())]
@@ -92,11 +107,17 @@ pub enum LinkError {
 }
 
 impl Link {
-    /// Connects to the queue pod at `address` with the one-time `token`.
+    /// Connects to the queue pod at `address` with the `token` of the worker, whose process is called `instance`. What the queue
+    /// pod has to hear first is on its way then, and [`Reports::send`] uses this connection.
     ///
     /// # Errors
     /// [`LinkError`].
-    pub async fn connect(address: &str, token: &Token) -> Result<Self, LinkError> {
+    pub async fn connect(
+        address: &str,
+        token: &Token,
+        instance: &str,
+        reports: &Reports,
+    ) -> Result<Self, LinkError> {
         let wrong = |reason: String| LinkError::Address { address: address.to_owned(), reason };
         let uri: Uri = address.parse().map_err(|error| wrong(format!("{error}")))?;
         let url = match uri.path() {
@@ -104,9 +125,10 @@ impl Link {
             _ => address.to_owned(),
         };
         let mut request = url.into_client_request().map_err(|error| wrong(error.to_string()))?;
-        let bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
-            .map_err(|_| LinkError::Token)?;
+        let header = |text: &str| HeaderValue::try_from(text).map_err(|_| LinkError::Token);
+        let bearer = header(&format!("Bearer {}", token.reveal()))?;
         request.headers_mut().insert(AUTHORIZATION, bearer);
+        request.headers_mut().insert(INSTANCE, header(instance)?);
         let (socket, _) = timeout(CONNECT_TIMEOUT, connect_async(request))
             .await
             .map_err(|_| LinkError::Timeout { address: address.to_owned() })?
@@ -116,43 +138,43 @@ impl Link {
             })?;
 
         let lost = CancellationToken::new();
-        let (outbox, waiting) = mpsc::channel(REPORTS);
+        let (waiting, to_send) = mpsc::channel(REPORTS);
         let (obey, commands) = mpsc::channel(COMMANDS);
         let (sink, stream) = socket.split();
         let guard = lost.clone().drop_guard();
         let writer = AbortOnDropHandle::new(tokio::spawn(async move {
             let _lost_at_the_end = guard;
-            write(sink, waiting).await;
+            write(sink, to_send).await;
         }));
         let guard = lost.clone().drop_guard();
         let reader = AbortOnDropHandle::new(tokio::spawn(async move {
             let _lost_at_the_end = guard;
             read(stream, obey).await;
         }));
-        let budget = Arc::new(Semaphore::new(BUDGET as usize));
-        let reports = Reports { outbox, budget, lost };
-        Ok(Self { reports, commands, writer, _reader: reader })
-    }
-
-    /// The way to the queue pod.
-    pub fn reports(&self) -> &Reports {
-        &self.reports
+        let outbox = Outbox { waiting, budget: Arc::new(Semaphore::new(BUDGET as usize)), lost };
+        reports.use_now(&outbox);
+        Ok(Self { reports: reports.clone(), outbox, commands, writer, _reader: reader })
     }
 
     /// The next command; none after the connection is lost.
     pub async fn command(&mut self) -> Option<Command> {
-        self.commands.recv().await
+        tokio::select! {
+            biased;
+            () = self.outbox.lost.cancelled() => None,
+            command = self.commands.recv() => command,
+        }
     }
 
     /// Fires when the connection is lost.
     pub fn lost(&self) -> CancellationToken {
-        self.reports.lost.clone()
+        self.outbox.lost.clone()
     }
 
-    /// Sends what waits, and closes. Every other [`Reports`] has to be dropped before.
+    /// Sends what waits, and closes. Nothing may be reported at the same time.
     pub async fn close(self) {
-        let Self { reports, writer, .. } = self;
-        drop(reports);
+        let Self { reports, outbox, writer, .. } = self;
+        drop(outbox);
+        reports.inner.lock().outbox = None;
         if timeout(CLOSE_TIMEOUT, writer).await.is_err() {
             tracing::warn!("the last reports did not reach the queue server");
         }
@@ -162,27 +184,59 @@ impl Link {
 impl Reports {
     /// Sends a report after all earlier ones. Waits while too much is under way, but not for a peer that is gone.
     pub async fn send(&self, report: &Report) {
-        let text = match serde_json::to_string(report) {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::error!(%error, "a report could not be written as JSON");
-                return;
-            }
+        let outbox = {
+            let mut way = self.inner.lock();
+            way.standing.note(report);
+            way.outbox.clone()
         };
-        if text.len() > LARGEST {
-            tracing::warn!(bytes = text.len(), "a report is too large for the queue server");
-            return;
-        }
-        let size = u32::try_from(text.len() / 1024 + 1).unwrap_or(BUDGET).min(BUDGET);
+        let Some(outbox) = outbox else { return };
+        let Some((frame, size)) = frame(report) else { return };
         let sent = async {
-            let permit = Arc::clone(&self.budget).acquire_many_owned(size).await.ok()?;
-            self.outbox.send((Message::text(text), permit)).await.ok()
+            let permit = Arc::clone(&outbox.budget).acquire_many_owned(size).await.ok()?;
+            outbox.waiting.send((frame, permit)).await.ok()
         };
         tokio::select! {
-            () = self.lost.cancelled() => {}
+            () = outbox.lost.cancelled() => {}
             _ = sent => {}
         }
     }
+
+    /// The plan of that item begins.
+    pub fn begins(&self, item_uid: &str) {
+        self.inner.lock().standing.begins(item_uid);
+    }
+
+    /// Says over a fresh connection how things stand, and everything from now on.
+    fn use_now(&self, outbox: &Outbox) {
+        let mut way = self.inner.lock();
+        for report in way.standing.opening() {
+            let Some((frame, size)) = frame(&report) else { continue };
+            // Nothing else waits yet, so there is room for these few.
+            let permit = Arc::clone(&outbox.budget).try_acquire_many_owned(size).ok();
+            let waits = permit.and_then(|permit| outbox.waiting.try_send((frame, permit)).ok());
+            if waits.is_none() {
+                tracing::error!("how things stand is too long for the queue server");
+            }
+        }
+        way.outbox = Some(outbox.clone());
+    }
+}
+
+/// A report as it is sent, and its size in KiB.
+fn frame(report: &Report) -> Option<(Message, u32)> {
+    let text = match serde_json::to_string(report) {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::error!(%error, "a report could not be written as JSON");
+            return None;
+        }
+    };
+    if text.len() > LARGEST {
+        tracing::warn!(bytes = text.len(), "a report is too large for the queue server");
+        return None;
+    }
+    let size = u32::try_from(text.len() / 1024 + 1).unwrap_or(BUDGET).min(BUDGET);
+    Some((Message::text(text), size))
 }
 
 async fn write(mut sink: SplitSink<Ws, Message>, mut waiting: mpsc::Receiver<Waiting>) {

@@ -1,19 +1,28 @@
 //! What the queue pod and a worker say to each other.
 //!
-//! The worker connects out to the queue pod's WebSocket `/worker/v1` with the header `Authorization: Bearer <one-time token>`.
-//! Every text frame is one JSON object with a `type`. The queue pod sends [`Command`]s, the worker sends [`Report`]s; the first
-//! frame of the worker is [`Report::Hello`]. Either side closes the socket when it reads a frame that it does not understand.
+//! The worker connects out to the queue pod's WebSocket `/worker/v1` with the header `Authorization: Bearer <one-time token>` and
+//! the header [`INSTANCE`], by which the queue pod knows the process again: the token belongs to the first that brought it.
+//! Every text frame is one JSON object with a `type`. The queue pod sends [`Command`]s, the worker sends [`Report`]s. The first
+//! command is [`Order::Welcome`], the first report [`Report::Hello`]. Either side closes the socket when it reads a frame that it
+//! does not understand.
 //!
 //! A command carries the epoch of the queue's lease. A worker refuses a command whose epoch is below the highest it has seen, so
 //! that a queue pod which lost its lease cannot move hardware.
+//!
+//! A worker whose connection is lost goes on with its plan for as long as the welcome allowed, and looks for the present leader in
+//! `Queue.status.leader`. Once connected it says [`Report::Hello`] and, when its environment is open, [`Report::Ready`] with what
+//! it does now and how its last plan ended, so that nothing depends on frames that were lost. It runs an item once, whatever it is
+//! told.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of this protocol; a worker of another version is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Path of the worker's WebSocket on the queue pod.
 pub const PATH: &str = "/worker/v1";
+/// Header with the name that a worker process gave itself at its start: 32 random hexadecimal digits.
+pub const INSTANCE: &str = "beamline-worker-instance";
 
 /// What the queue pod sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +42,13 @@ pub struct Command {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Order {
+    /// First of a connection. One of an older epoch than the worker knows sends it on to look for the leader.
+    Welcome {
+        /// `metadata.name` of the queue.
+        queue: String,
+        /// How long the worker goes on with its plan without a connection, in seconds.
+        orphan_grace_s: u64,
+    },
     /// Run a plan. Answered by [`Report::PlanFinished`], at once when the plan cannot start.
     RunPlan {
         /// The plan to run.
@@ -102,6 +118,12 @@ pub enum Report {
         plans: Value,
         /// `devices_existing`: name to device description.
         devices: Value,
+        /// `item_uid` of the plan that is being run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        running: Option<String>,
+        /// How the plan before ended, which may have been said before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<PlanOutcome>,
     },
     /// The environment could not be opened.
     OpenFailed {

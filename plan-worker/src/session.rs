@@ -1,5 +1,6 @@
 //! One worker at work: obeys the queue pod's commands until it is told to leave, or has to.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use crate::documents::Outlet;
 use crate::engine::{Engine, Finished, Request};
 use crate::environment::Devices;
-use crate::link::Link;
+use crate::link::Reports;
 use crate::plans;
 use crate::protocol::{Command, ExitStatus, Order, PlanCall, PlanOutcome, Report};
+use crate::rejoin::Connection;
 
 /// Requests that may wait for the engine: every order that makes sense at once, several times.
 const REQUESTS: usize = 16;
@@ -21,6 +23,8 @@ const REQUESTS: usize = 16;
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest wait for a halted plan: every stop command is out by then.
 const HALT_TIMEOUT: Duration = Duration::from_secs(8);
+/// Items whose plan was begun that are remembered: a queue pod never goes back further than one.
+const REMEMBERED: usize = 64;
 
 /// Why a worker left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub enum Leaving {
     Closed,
     /// The process was told to end.
     Shutdown,
-    /// The connection was lost.
+    /// The connection was lost, and no other was found in time.
     Lost,
     /// The engine failed in itself.
     Broken,
@@ -40,7 +44,10 @@ pub enum Leaving {
 pub struct Session {
     devices: Devices,
     epoch: i64,
+    reports: Reports,
     work: Work,
+    /// Items whose plan was begun: none of them is ever begun again.
+    begun: VecDeque<String>,
 }
 
 /// What the engine does.
@@ -64,31 +71,34 @@ struct Running {
 
 impl Session {
     /// A session over `devices` that refuses commands of an epoch before `epoch`.
-    pub fn new(devices: Devices, epoch: i64, engine: Engine<Outlet>) -> Self {
-        Self { devices, epoch, work: Work::Idle(Box::new(engine)) }
+    pub fn new(devices: Devices, epoch: i64, reports: Reports, engine: Engine<Outlet>) -> Self {
+        let work = Work::Idle(Box::new(engine));
+        Self { devices, epoch, reports, work, begun: VecDeque::new() }
     }
 
     /// Obeys commands. When it returns, no plan is running and nothing moves.
-    pub async fn serve(&mut self, link: &mut Link, shutdown: &CancellationToken) -> Leaving {
-        let lost = link.lost();
+    pub async fn serve(
+        &mut self,
+        connection: &mut Connection,
+        shutdown: &CancellationToken,
+    ) -> Leaving {
         loop {
             let leaving = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => Leaving::Shutdown,
-                () = lost.cancelled() => Leaving::Lost,
-                ended = self.plan_ended() => match self.finished(link, ended).await {
+                ended = self.plan_ended() => match self.finished(ended).await {
                     Ok(()) => continue,
                     Err(leaving) => leaving,
                 },
-                command = link.command() => match command {
+                command = connection.command() => match command {
                     None => Leaving::Lost,
-                    Some(command) => match self.obey(link, command).await {
+                    Some(command) => match self.obey(command).await {
                         None => continue,
                         Some(leaving) => leaving,
                     },
                 },
             };
-            self.come_to_rest(link, leaving).await;
+            self.come_to_rest(leaving).await;
             return leaving;
         }
     }
@@ -101,9 +111,10 @@ impl Session {
         }
     }
 
-    async fn obey(&mut self, link: &Link, command: Command) -> Option<Leaving> {
+    async fn obey(&mut self, command: Command) -> Option<Leaving> {
+        let reports = self.reports.clone();
         let refuse = async |message: String| {
-            link.reports().send(&Report::Refused { message }).await;
+            reports.send(&Report::Refused { message }).await;
         };
         if command.epoch < self.epoch {
             let (old, known) = (command.epoch, self.epoch);
@@ -113,8 +124,9 @@ impl Session {
         }
         self.epoch = command.epoch;
         let request = match command.order {
+            Order::Welcome { .. } => return None,
             Order::RunPlan { plan } => {
-                self.start(link, plan).await;
+                self.start(plan).await;
                 return None;
             }
             Order::Close => match self.work {
@@ -141,12 +153,20 @@ impl Session {
         None
     }
 
-    async fn start(&mut self, link: &Link, call: PlanCall) {
+    async fn start(&mut self, call: PlanCall) {
+        if self.begun.contains(&call.item_uid) {
+            let message = format!("item {} was begun already", call.item_uid);
+            self.reports.send(&Report::Refused { message }).await;
+            return;
+        }
         let Work::Idle(mut engine) = std::mem::replace(&mut self.work, Work::Gone) else {
             let message = "a plan is running already".to_owned();
-            link.reports().send(&Report::Refused { message }).await;
+            self.reports.send(&Report::Refused { message }).await;
             return;
         };
+        self.begun.truncate(REMEMBERED - 1);
+        self.begun.push_front(call.item_uid.clone());
+        self.reports.begins(&call.item_uid);
         let plan = match plans::build(&call, &self.devices) {
             Ok(plan) => plan,
             Err(error) => {
@@ -163,7 +183,7 @@ impl Session {
                     traceback: format!("{message}\n"),
                     message,
                 };
-                link.reports().send(&Report::PlanFinished { outcome }).await;
+                self.reports.send(&Report::PlanFinished { outcome }).await;
                 return;
             }
         };
@@ -177,11 +197,7 @@ impl Session {
     }
 
     /// Reports the end of the plan.
-    async fn finished(
-        &mut self,
-        link: &Link,
-        ended: Result<Ended, JoinError>,
-    ) -> Result<(), Leaving> {
+    async fn finished(&mut self, ended: Result<Ended, JoinError>) -> Result<(), Leaving> {
         let item_uid = match std::mem::replace(&mut self.work, Work::Gone) {
             Work::Running(running) => running.item_uid,
             Work::Idle(_) | Work::Gone => String::new(),
@@ -198,20 +214,20 @@ impl Session {
                     message: format!("Plan failed: the engine failed in itself: {error}"),
                     traceback: String::new(),
                 };
-                link.reports().send(&Report::PlanFinished { outcome }).await;
+                self.reports.send(&Report::PlanFinished { outcome }).await;
                 return Err(Leaving::Broken);
             }
         };
         self.work = Work::Idle(engine);
         let outcome = outcome(item_uid, finished);
-        link.reports().send(&Report::PlanFinished { outcome }).await;
+        self.reports.send(&Report::PlanFinished { outcome }).await;
         // The list of runs is that of the running plan.
-        link.reports().send(&Report::Runs { runs: Vec::new() }).await;
+        self.reports.send(&Report::Runs { runs: Vec::new() }).await;
         Ok(())
     }
 
     /// Aborts the running plan and waits for its end; halts it when its clean-up takes too long.
-    async fn come_to_rest(&mut self, link: &Link, leaving: Leaving) {
+    async fn come_to_rest(&mut self, leaving: Leaving) {
         let why = match leaving {
             Leaving::Closed | Leaving::Broken => return,
             Leaving::Shutdown => "the worker was told to end",
@@ -226,7 +242,7 @@ impl Session {
             // A full queue has an abort in it already, or the engine would have answered.
             let _ = requests.try_send(request);
             if let Ok(ended) = timeout(patience, self.plan_ended()).await {
-                let _ = self.finished(link, ended).await;
+                let _ = self.finished(ended).await;
                 return;
             }
             tracing::error!(seconds = patience.as_secs(), "the plan has not ended in time");

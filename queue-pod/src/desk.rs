@@ -5,12 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
+use service::lease::Tenure;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::console::Console;
 use crate::driver::Signal;
 use crate::machine::State;
-use crate::methods::{Kind, Method, Reply, failure};
+use crate::methods::{Kind, Method, Refusal, Reply, failure};
 use crate::python;
 use crate::view::View;
 
@@ -25,10 +26,20 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Desk {
     view: Arc<ArcSwap<View>>,
+    role: Arc<ArcSwap<Role>>,
     actor: mpsc::Sender<Signal>,
     statuses: broadcast::Sender<Arc<Value>>,
     /// What is printed.
     pub console: Console,
+}
+
+/// What this server is among those of its queue.
+#[derive(Debug)]
+enum Role {
+    /// It serves the queue, for as long as it is sure of the lease.
+    Leader(Tenure),
+    /// It does not, for that reason.
+    Standby(String),
 }
 
 /// Unix time in seconds.
@@ -41,9 +52,44 @@ impl Desk {
     pub(crate) fn new(state: &State, actor: mpsc::Sender<Signal>) -> Self {
         Self {
             view: Arc::new(ArcSwap::from_pointee(View::of(state))),
+            role: Arc::new(ArcSwap::from_pointee(Role::Standby(
+                "This queue server is starting".to_owned(),
+            ))),
             actor,
             statuses: broadcast::Sender::new(STATUS_QUEUE),
             console: Console::default(),
+        }
+    }
+
+    /// This server leads now, and begins with that state.
+    pub(crate) fn lead(&self, state: &State, tenure: Tenure) {
+        self.view.store(Arc::new(View::of(state)));
+        self.role.store(Arc::new(Role::Leader(tenure)));
+    }
+
+    /// Another leads.
+    pub(crate) fn stand_by(&self, holder: &str) {
+        let text = format!("This queue server is on standby; the queue is served by '{holder}'");
+        self.role.store(Arc::new(Role::Standby(text)));
+    }
+
+    /// This server leads no more, for that reason.
+    pub(crate) fn resign(&self, why: &str) {
+        let text = format!("This queue server does not serve the queue any more: {why}");
+        self.role.store(Arc::new(Role::Standby(text)));
+    }
+
+    /// The tenure under which this server serves the queue.
+    ///
+    /// # Errors
+    /// A sentence that says why it does not.
+    pub fn tenure(&self) -> Result<Tenure, String> {
+        match self.role.load().as_ref() {
+            Role::Leader(tenure) if tenure.is_sure() => Ok(tenure.clone()),
+            Role::Leader(_) => {
+                Err("This queue server is not sure to lead the queue any more".to_owned())
+            }
+            Role::Standby(why) => Err(why.clone()),
         }
     }
 
@@ -75,6 +121,10 @@ impl Desk {
         let Some(method) = Method::named(name) else {
             return failure(format!("Unknown method '{name}'"));
         };
+        if let Err(why) = self.tenure() {
+            metrics::counter!("queue_requests_refused_total").increment(1);
+            return method.refuse(Refusal::plain(why));
+        }
         metrics::counter!("queue_requests_total", "method" => method.name).increment(1);
         match method.kind {
             Kind::Read(_) => self.view().answer(method, &params),
@@ -92,7 +142,10 @@ impl Desk {
         });
         match answered.await {
             Ok(Some(reply)) => reply,
-            Ok(None) => method.refuse("RE Manager is shutting down".into()),
+            Ok(None) => match self.tenure() {
+                Ok(_) => method.refuse("RE Manager is shutting down".into()),
+                Err(why) => method.refuse(Refusal::plain(why)),
+            },
             Err(_) => method.refuse("The request was not answered in time".into()),
         }
     }
@@ -135,9 +188,7 @@ impl Desk {
             Some(Value::Object(params)) => self.call(name, params.clone()).await,
             Some(other) => match Method::named(name) {
                 Some(method) if method.kind == Kind::Absent => self.call(name, Map::new()).await,
-                Some(method) if name == "status" || name == "ping" => {
-                    self.view().answer(method, &Map::new())
-                }
+                Some(_) if name == "status" || name == "ping" => self.call(name, Map::new()).await,
                 Some(method) => {
                     let kind = python::type_of(other);
                     let kind = kind.trim_start_matches("<class ").trim_end_matches('>');

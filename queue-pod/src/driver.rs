@@ -1,36 +1,46 @@
-//! The actor that owns the state machine: feeds it events one at a time and performs what it asks for.
+//! What surrounds the state machine: who leads, and while that is us, the actor that feeds the machine and performs what it asks for.
+//!
+//! A tenure of the lease is one future that owns all that works under it. When the lease may be lost, that future is dropped, and
+//! with it every task, write and connection to a worker; the process then stands by again. It does not end: nothing is left over
+//! that could go on by itself, and on one machine it is the whole beamline.
 
+mod actor;
 mod catalogue;
-mod lease;
+pub(crate) mod door;
+mod locks;
+mod registry;
 mod report;
+mod role;
 mod store;
 mod watch;
-pub mod workers;
+mod workers;
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
+use crds::queue::QueueLeader;
 use kube::Client;
-use plan_worker::protocol::Command;
 use serde_json::{Map, Value};
+use service::health::Readiness;
+use service::lease::{self, Election, Tenure};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::desk::{Desk, now};
-use crate::machine::{Effect, Event, Moment, Request, Setup, State, Ticket, WorkerNews, step};
+use crate::desk::Desk;
+use crate::machine::{Event, Setup, State, WorkerNews};
 use crate::methods::{Method, Reply};
+use actor::{Actor, Left};
+use door::Door;
+use locks::Locks;
+use registry::Registry;
 use report::Reporter;
 use store::Store;
-use workers::Door;
+use watch::SeenWorker;
 
-/// How often deadlines are looked at.
-const TICK: Duration = Duration::from_secs(1);
-/// First and longest pause before the resources are read again after that failed.
-const RELOAD_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Name of the lease of a queue.
+fn lease_name(queue: &str) -> String {
+    format!("queue-{queue}")
+}
 
 /// What reaches the actor.
 #[derive(Debug)]
@@ -46,6 +56,17 @@ pub(crate) enum Signal {
     },
     /// Something happened.
     Event(Event),
+    /// News of a worker that was admitted or asked for in that epoch.
+    Worker {
+        /// Epoch of the lease at that time.
+        epoch: i64,
+        /// Name of the `PlanWorker`.
+        worker: String,
+        /// The news.
+        news: WorkerNews,
+    },
+    /// The resource of a worker changed.
+    WorkerSeen(SeenWorker),
     /// The watch begins anew; what happened in between has to be read.
     Relisted,
 }
@@ -53,9 +74,6 @@ pub(crate) enum Signal {
 /// The driver cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
-    /// Another queue server took the lease, or it could not be taken.
-    #[error("failed to take the lease of the queue")]
-    Lease(#[source] kube::Error),
     /// One of the tasks around the actor ended by itself.
     #[error("the {0} of the queue ended")]
     TaskEnded(&'static str),
@@ -72,237 +90,163 @@ pub(crate) struct Driver {
     pub(crate) setup: Setup,
     /// WebSocket address at which the worker reports in.
     pub(crate) connect_to: String,
-    pub(crate) readiness: service::health::Readiness,
+    pub(crate) readiness: Readiness,
+    /// Who we are among the queue servers.
+    pub(crate) lease: lease::Settings,
+    /// The pod that we are, on a cluster.
+    pub(crate) pod: Option<String>,
+    /// How long a new worker goes on without us, in seconds.
+    pub(crate) orphan_grace_s: u32,
 }
 
 impl Driver {
-    /// Runs until `shutdown`.
+    /// Settings of the lease of `queue`, for `holder`.
+    pub(crate) fn lease(queue: &str, holder: String) -> lease::Settings {
+        lease::Settings { name: lease_name(queue), holder, times: lease::Times::default() }
+    }
+
+    /// Stands by and leads, in turn, until `shutdown`.
     ///
     /// # Errors
     /// [`DriverError`] when it cannot go on.
-    pub(crate) async fn run(
-        self,
-        mut state: State,
-        shutdown: CancellationToken,
-    ) -> Result<(), DriverError> {
-        let store = Store::new(&self.client, &self.namespace, &self.setup.queue);
-        let epoch = lease::take(&self.client, &self.namespace, &self.setup.queue, &shutdown)
-            .await
-            .map_err(DriverError::Lease)?;
-        if let Some(catalogue) =
-            catalogue::load(&self.client, &self.namespace, &self.setup.queue).await
-        {
-            state.catalogue = Arc::new(catalogue);
-        }
-        let (reporter, report) =
-            Reporter::new(&self.client, &self.namespace, &self.setup.queue, &state);
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), DriverError> {
         let mut tasks = JoinSet::new();
-        let watched = watch::run(
-            self.client.clone(),
-            self.namespace.clone(),
-            self.setup.queue.clone(),
-            self.sender.clone(),
-        );
+        let registry = Registry::new();
+        self.follow(&mut tasks, &registry);
+        let mut election = Election::new(&self.client, &self.namespace, self.lease.clone());
+        loop {
+            let standing_by = tokio::select! {
+                held = election.win(|holder| stand_by(&self.desk, &self.readiness, holder)) => Ok(held),
+                () = drop_all(&mut self.signals) => Err(None),
+                () = shutdown.cancelled() => Err(None),
+                Some(ended) = tasks.join_next() => Err(Some(ended.unwrap_or("a task"))),
+            };
+            let mut held = match standing_by {
+                Ok(held) => held,
+                Err(None) => return Ok(()),
+                Err(Some(task)) => return Err(DriverError::TaskEnded(task)),
+            };
+            let tenure = held.tenure();
+            let left = tokio::select! {
+                loss = held.keep() => {
+                    self.desk.resign(&loss.to_string());
+                    None
+                }
+                left = self.lead(&tenure, &registry, &shutdown) => Some(left),
+                Some(ended) = tasks.join_next() => {
+                    return Err(DriverError::TaskEnded(ended.unwrap_or("a task")));
+                }
+            };
+            self.door.shut();
+            self.readiness.not_ready("lease", "nobody is known to lead the queue");
+            match left {
+                None => drop(held),
+                Some(Left::Behind(epoch)) => {
+                    tracing::warn!(epoch, "a queue server of a later epoch has led; asking anew");
+                    election.skip(epoch);
+                    held.release().await;
+                }
+                Some(Left::Shutdown) => {
+                    self.desk.resign("it is shutting down");
+                    held.release().await;
+                    return Ok(());
+                }
+                Some(Left::TaskEnded(task)) => {
+                    held.release().await;
+                    return Err(DriverError::TaskEnded(task));
+                }
+            }
+        }
+    }
+
+    /// Follows the resources, whoever leads: a standby has the way to the API open and knows that it may read.
+    fn follow(&self, tasks: &mut JoinSet<&'static str>, registry: &Registry) {
+        let (client, namespace) = (self.client.clone(), self.namespace.clone());
+        let watched = watch::run(client, namespace, self.setup.queue.clone(), self.sender.clone());
         tasks.spawn(async move {
             watched.await;
             "watch"
         });
+        let (client, namespace) = (self.client.clone(), self.namespace.clone());
+        let registry = registry.clone();
+        tasks.spawn(async move {
+            registry.follow(client, &namespace).await;
+            "watch of the devices"
+        });
+    }
+
+    /// Leads under that tenure, until something ends it.
+    async fn lead(
+        &mut self,
+        tenure: &Tenure,
+        registry: &Registry,
+        shutdown: &CancellationToken,
+    ) -> Left {
+        while self.signals.try_recv().is_ok() {}
+        self.readiness.not_ready("kubernetes", "the queue is not read yet");
+        self.readiness.ready("lease");
+        self.readiness.say("ready");
+        let mut state = State::new(self.setup.clone());
+        self.desk.lead(&state, tenure.clone());
+        metrics::counter!("queue_terms_total").increment(1);
+        let queue = self.setup.queue.as_str();
+        if let Some(catalogue) = catalogue::load(&self.client, &self.namespace, queue).await {
+            state.catalogue = Arc::new(catalogue);
+        }
+        let leader = QueueLeader {
+            holder: self.lease.holder.clone(),
+            epoch: tenure.epoch(),
+            connect_to: self.connect_to.clone(),
+        };
+        let locks = Locks::new(&self.client, &self.namespace, queue, registry.clone());
+        let store = Store::new(&self.client, &self.namespace, queue, leader, tenure.clone(), locks);
+        let workers = workers::Keeper {
+            client: self.client.clone(),
+            namespace: self.namespace.clone(),
+            queue: queue.to_owned(),
+            connect_to: self.connect_to.clone(),
+            grace_s: self.orphan_grace_s,
+            tenure: tenure.clone(),
+            door: self.door.clone(),
+            signals: self.sender.clone(),
+        };
+        self.door.open(tenure.clone(), queue, workers.secrets());
+        let (reporter, report) = Reporter::new(store.clone(), &state);
+        let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             report.run().await;
             "status report"
         });
-        let workers = workers::Keeper {
-            client: self.client.clone(),
-            namespace: self.namespace.clone(),
-            queue: self.setup.queue.clone(),
-            connect_to: self.connect_to.clone(),
-            epoch,
-            door: self.door.clone(),
-            signals: self.sender.clone(),
-        };
         let mut chores = JoinSet::new();
-        let leftovers = workers.clone();
-        chores.spawn(async move { leftovers.remove_leftovers().await });
-        let actor = Actor {
+        if let Some(pod) = self.pod.clone() {
+            let (client, namespace) = (self.client.clone(), self.namespace.clone());
+            chores.spawn(async move { role::take(&client, &namespace, &pod).await });
+        }
+        let actor = Actor::new(
             store,
             reporter,
             workers,
-            desk: self.desk,
-            readiness: self.readiness,
-            sender: self.sender,
-            tasks: chores,
-            waiting: HashMap::new(),
-            last_ticket: 0,
-            reload_pause: RELOAD_PAUSE.0,
-            failed_writes: 0,
-        };
+            self.desk.clone(),
+            self.readiness.clone(),
+            self.sender.clone(),
+            chores,
+        );
         tokio::select! {
-            ended = actor.run(&mut state, self.signals, &shutdown) => ended,
-            Some(ended) = tasks.join_next() => {
-                Err(DriverError::TaskEnded(ended.unwrap_or("a task")))
-            }
+            left = actor.run(&mut state, &mut self.signals, shutdown) => left,
+            Some(ended) = tasks.join_next() => Left::TaskEnded(ended.unwrap_or("a task")),
         }
     }
 }
 
-struct Actor {
-    store: Store,
-    reporter: Reporter,
-    workers: workers::Keeper,
-    desk: Desk,
-    readiness: service::health::Readiness,
-    sender: mpsc::Sender<Signal>,
-    /// Work that nobody waits for; at most a handful at a time.
-    tasks: JoinSet<()>,
-    waiting: HashMap<Ticket, oneshot::Sender<Reply>>,
-    last_ticket: Ticket,
-    reload_pause: Duration,
-    /// Writes that failed since the last one that did not.
-    failed_writes: usize,
+/// Another leads: this server is ready to take over, and says so.
+fn stand_by(desk: &Desk, readiness: &Readiness, holder: &str) {
+    desk.stand_by(holder);
+    readiness.say("standby");
+    readiness.ready("lease");
+    readiness.ready("kubernetes");
 }
 
-impl Actor {
-    async fn run(
-        mut self,
-        state: &mut State,
-        mut signals: mpsc::Receiver<Signal>,
-        shutdown: &CancellationToken,
-    ) -> Result<(), DriverError> {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.reload(state).await;
-        loop {
-            let signal = tokio::select! {
-                () = shutdown.cancelled() => break,
-                Some(signal) = signals.recv() => signal,
-                _ = tick.tick() => Signal::Event(Event::Tick),
-                Some(_) = self.tasks.join_next() => continue,
-            };
-            match signal {
-                Signal::Event(event) => self.handle(state, event).await,
-                Signal::Relisted => self.reload(state).await,
-                Signal::Request { method, params, reply } => {
-                    self.last_ticket += 1;
-                    let ticket = self.last_ticket;
-                    self.waiting.insert(ticket, reply);
-                    let request = Request { ticket, method, params, again: false };
-                    self.handle(state, Event::Request(request)).await;
-                }
-            }
-        }
-        self.leave(state).await;
-        Ok(())
-    }
-
-    /// Takes the worker away: without its queue server it must not go on.
-    async fn leave(&mut self, state: &State) {
-        if let Some(worker) = state.environment.worker() {
-            self.workers.abandon(worker).await;
-        }
-    }
-
-    /// Reads the resources; when that fails, again after a while.
-    async fn reload(&mut self, state: &mut State) {
-        match self.store.load().await {
-            Ok(snapshot) => {
-                self.readiness.ready("kubernetes");
-                Box::pin(self.handle(state, Event::Loaded(Box::new(snapshot)))).await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot read the queue");
-                self.readiness.not_ready("kubernetes", "the queue cannot be read");
-                self.reload_later();
-            }
-        }
-    }
-
-    fn reload_later(&mut self) {
-        let (pause, sender) = (self.reload_pause, self.sender.clone());
-        self.reload_pause = (pause * 2).min(RELOAD_PAUSE.1);
-        self.tasks.spawn(async move {
-            tokio::time::sleep(pause).await;
-            // The actor is gone only when everything ends.
-            let _ = sender.send(Signal::Relisted).await;
-        });
-    }
-
-    /// Feeds one event and everything that follows from it.
-    async fn handle(&mut self, state: &mut State, event: Event) {
-        let mut events = VecDeque::from([event]);
-        let mut reload = false;
-        while let Some(event) = events.pop_front() {
-            let moment = Moment { now: now(), seed: Uuid::new_v4() };
-            let effects = step(state, event, moment);
-            self.desk.show(state);
-            self.reporter.report(state);
-            for effect in effects {
-                match effect {
-                    Effect::Write(writes) => {
-                        let written = self.store.write(writes).await;
-                        match &written {
-                            Ok(_) => {
-                                self.failed_writes = 0;
-                                self.reload_pause = RELOAD_PAUSE.0;
-                            }
-                            Err(error) => {
-                                self.failed_writes += 1;
-                                tracing::warn!(error = %error.text, "a write failed");
-                            }
-                        }
-                        events.push_back(Event::Written(written));
-                    }
-                    Effect::Reload => reload = true,
-                    other => self.perform(state, other).await,
-                }
-            }
-        }
-        // A write that keeps failing must not be tried in a hot loop.
-        match reload {
-            false => {}
-            true if self.failed_writes > 1 => self.reload_later(),
-            true => self.reload(state).await,
-        }
-    }
-
-    async fn perform(&mut self, state: &State, effect: Effect) {
-        match effect {
-            Effect::Write(_) | Effect::Reload => {}
-            Effect::Answer(ticket, reply) => {
-                if let Some(waiting) = self.waiting.remove(&ticket) {
-                    // The user may have gone; the answer then has no reader.
-                    let _ = waiting.send(reply);
-                }
-            }
-            Effect::OpenWorker(worker) => {
-                let workers = self.workers.clone();
-                self.tasks.spawn(async move { workers.open(&worker).await });
-            }
-            Effect::RemoveWorker(worker) => {
-                let workers = self.workers.clone();
-                self.tasks.spawn(async move {
-                    workers.remove(&worker).await;
-                    workers.tell(&worker, WorkerNews::Removed).await;
-                });
-            }
-            Effect::Order(order) => {
-                let command = Command { epoch: self.workers.epoch, order };
-                let worker = state.environment.worker().unwrap_or_default();
-                if !self.workers.door.send(worker, command) {
-                    let news = WorkerNews::Gone("the connection to the worker is lost".to_owned());
-                    let (workers, worker) = (self.workers.clone(), worker.to_owned());
-                    self.tasks.spawn(async move { workers.tell(&worker, news).await });
-                }
-            }
-            Effect::SaveCatalogue(catalogue) => {
-                let (client, namespace, queue) = self.workers.place();
-                self.tasks.spawn(async move {
-                    catalogue::save(&client, &namespace, &queue, &catalogue).await;
-                });
-            }
-            Effect::Console(text) => {
-                tracing::info!(text = text.trim_end(), "console");
-                self.desk.console.print(now(), text);
-            }
-        }
-    }
+/// Lets go of everything that comes in while another leads. Ends only when nobody can send any more.
+async fn drop_all(signals: &mut mpsc::Receiver<Signal>) {
+    while signals.recv().await.is_some() {}
 }

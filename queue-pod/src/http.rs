@@ -9,8 +9,12 @@ mod sockets;
 mod worker;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
+use service::ApiError;
 use service::health::Readiness;
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo};
 use service::settings::Cors;
@@ -19,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
 use crate::driver::Signal;
-use crate::driver::workers::Door;
+use crate::driver::door::Door;
 
 /// What the handlers work with.
 #[derive(Clone, Debug)]
@@ -28,6 +32,21 @@ pub(crate) struct Front {
     pub(crate) door: Door,
     pub(crate) actor: mpsc::Sender<Signal>,
     pub(crate) shutdown: CancellationToken,
+}
+
+impl Front {
+    /// Fires when this server stops serving the queue.
+    fn end(&self) -> CancellationToken {
+        self.desk.tenure().map_or_else(|_| self.shutdown.clone(), |tenure| tenure.lost().clone())
+    }
+}
+
+/// Refuses what only the server may answer that leads the queue.
+async fn leaders_only(State(front): State<Front>, request: Request, next: Next) -> Response {
+    match front.desk.tenure() {
+        Ok(_) => next.run(request).await,
+        Err(why) => ApiError::unavailable(why).into_response(),
+    }
 }
 
 /// The whole HTTP service.
@@ -39,6 +58,7 @@ pub(crate) fn router(front: Front, readiness: Readiness, allow_origins: &str) ->
         .merge(console::routes())
         .merge(sockets::routes())
         .route(plan_worker::protocol::PATH, get(worker::report_in))
+        .route_layer(middleware::from_fn_with_state(front.clone(), leaders_only))
         .with_state(front)
         .route("/health", get(async move || axum::Json(health.clone())))
         .route("/ready", get(async move || readiness.answer()));

@@ -11,11 +11,13 @@ mod resources;
 mod state;
 mod worker;
 
-pub(crate) use advance::running_status;
+pub(crate) use advance::{locking, running_status};
 pub use pending::{Change, Outcome, Writes};
 pub(crate) use pending::{carry_out, rebalance};
 pub use resources::Snapshot;
-pub use state::{Environment, Manager, Mint, Revisions, Running, Settings, Setup, State};
+pub use state::{
+    Environment, Execution, Manager, Mint, Revisions, Running, Settings, Setup, State,
+};
 
 use crds::queue::QueueSpec;
 use crds::queue_item::QueueItemStatus;
@@ -55,6 +57,7 @@ pub struct Request {
 }
 
 /// What happens to the machine.
+#[allow(clippy::large_enum_variant, reason = "one exists at a time and is moved once")]
 #[derive(Debug)]
 pub enum Event {
     /// A user asks for a change.
@@ -76,16 +79,28 @@ pub enum Event {
 }
 
 /// News of a worker.
+#[allow(clippy::large_enum_variant, reason = "one exists at a time and is moved once")]
 #[derive(Debug)]
 pub enum WorkerNews {
     /// It connected and its token was good.
     Connected,
     /// It says something.
     Report(Report),
-    /// Its connection or its process ended, or it could not be started; why.
+    /// Its connection broke, and it may come back; why.
+    Lost(String),
+    /// Its process ended, it left, or it could not be started; why.
     Gone(String),
     /// Its resource is gone, so its process is too.
     Removed,
+}
+
+/// A worker that may come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// Name of its `PlanWorker`.
+    pub worker: String,
+    /// How long it goes on without a queue server, in seconds.
+    pub grace_s: u64,
 }
 
 /// A written resource.
@@ -98,10 +113,12 @@ pub struct Stored {
 }
 
 /// Why a write failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteError {
     /// The resource is not what it was when it was last read.
     pub conflict: bool,
+    /// Devices are locked by others: nothing of it was written, and nothing is wrong with what is stored.
+    pub locked: bool,
     /// For the user.
     pub text: String,
 }
@@ -142,6 +159,21 @@ pub enum Write {
     QueueSpec(Value),
     /// Merge into the status of the `Queue`.
     QueueStatus(Value),
+    /// Take the devices of a plan in the lock table; no write when it uses none of the registry.
+    Lock(Claim),
+    /// Give back what the item with that uid has locked; no write when that is nothing.
+    Unlock(String),
+}
+
+/// Devices that a plan takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// `item_uid` of the item.
+    pub item_uid: String,
+    /// Name of the plan.
+    pub plan: String,
+    /// What its arguments name; those that are devices of the registry are locked.
+    pub names: Vec<String>,
 }
 
 /// Takes one event.

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use kube::Client;
 use service::health::Readiness;
 use service::http::Listener;
+use service::lease;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Desk, WAITING_REQUESTS};
-use crate::driver::workers::Door;
+use crate::driver::door::Door;
 use crate::driver::{Driver, DriverError};
 use crate::http::{Front, router};
 use crate::lock;
@@ -97,15 +98,18 @@ impl Server {
             queue: settings.queue.clone(),
             banner: format!("RE Manager v{}", env!("CARGO_PKG_VERSION")),
             emergency_key_hash: settings.emergency_lock_key.as_deref().map(lock::hash),
+            orphan_grace: f64::from(settings.orphan_grace_s),
         };
         let state = State::new(setup.clone());
         let (sender, signals) = mpsc::channel(WAITING_REQUESTS);
         let desk = Desk::new(&state, sender.clone());
         let door = Door::default();
         let readiness = Readiness::new();
+        readiness.not_ready("lease", "nobody is known to lead the queue");
         readiness.not_ready("kubernetes", "the queue is not read yet");
-        let worker_address =
-            settings.worker_address.clone().unwrap_or_else(|| reachable(http.addr()));
+        let worker_address = worker_address(&settings, http.addr());
+        let holder = settings.holder.clone();
+        let holder = holder.unwrap_or_else(|| lease::identity(settings.pod_name.as_deref()));
         let connect_to = format!("ws://{worker_address}{}", plan_worker::protocol::PATH);
         // Whatever ends first takes the rest with it.
         let inner = shutdown.child_token();
@@ -126,6 +130,9 @@ impl Server {
             setup,
             connect_to,
             readiness,
+            lease: Driver::lease(&settings.queue, holder),
+            pod: settings.pod_name.clone().filter(|pod| !pod.is_empty()),
+            orphan_grace_s: settings.orphan_grace_s,
         };
         tracing::info!(
             http = %http.addr(),
@@ -145,12 +152,21 @@ impl Server {
             served.map_err(ServeError::from)
         };
         let driver = async {
-            let ended = driver.run(state, inner.clone()).await;
+            let ended = driver.run(inner.clone()).await;
             inner.cancel();
             ended.map_err(ServeError::from)
         };
         let (http, zmq, driver) = tokio::join!(http, zmq, driver);
         driver.and(http).and(zmq)
+    }
+}
+
+/// Where workers reach this server.
+fn worker_address(settings: &Settings, http: SocketAddr) -> String {
+    match (&settings.worker_address, settings.pod_ip) {
+        (Some(address), _) => address.clone(),
+        (None, Some(ip)) => SocketAddr::new(ip, http.port()).to_string(),
+        (None, None) => reachable(http),
     }
 }
 

@@ -5,6 +5,9 @@ use clap::Args;
 /// `metadata.name` of the queue that is served unless told otherwise.
 const DEFAULT_QUEUE: &str = crds::queue::DEFAULT_NAME;
 
+/// How long a worker goes on without a queue server, in seconds: a standby takes over within 15 s, a pod restarts in less than 60 s.
+const DEFAULT_ORPHAN_GRACE: u32 = 60;
+
 /// Settings of the queue server.
 #[derive(Args, Clone, Debug)]
 #[group(id = "queue_server")]
@@ -32,6 +35,23 @@ pub struct Settings {
     /// Host and port at which workers reach the HTTP API; where it listens when absent.
     #[arg(long = "queue-worker-address", env = "QSERVER_WORKER_ADDRESS")]
     pub worker_address: Option<String>,
+    /// Name of the pod: how this server is known among those of its queue, and what it labels when it leads.
+    #[arg(id = "queue_pod_name", long = "queue-pod-name", env = "BEAMLINE_POD_NAME")]
+    pub pod_name: Option<String>,
+    /// Address of the pod, at which workers reach it.
+    #[arg(id = "queue_pod_ip", long = "queue-pod-ip", env = "BEAMLINE_POD_IP")]
+    pub pod_ip: Option<std::net::IpAddr>,
+    /// How long a worker goes on with its plan without a queue server, in seconds. With 0 it stops at once.
+    #[arg(
+        long = "orphan-grace",
+        env = "BEAMLINE_ORPHAN_GRACE_SECONDS",
+        default_value_t = DEFAULT_ORPHAN_GRACE,
+        value_parser = clap::value_parser!(u32).range(..=3600)
+    )]
+    pub orphan_grace_s: u32,
+    /// Who holds the lease when there is no pod: a name that outlives a restart. Made up at each start when absent.
+    #[arg(skip)]
+    pub holder: Option<String>,
     /// Key that `unlock` accepts besides the one of the lock.
     #[arg(
         long = "emergency-lock-key",
@@ -56,6 +76,10 @@ impl Default for Settings {
             zmq_info: "tcp://127.0.0.1:60625".to_owned(),
             queue: DEFAULT_QUEUE.to_owned(),
             worker_address: None,
+            pod_name: None,
+            pod_ip: None,
+            orphan_grace_s: DEFAULT_ORPHAN_GRACE,
+            holder: None,
             emergency_lock_key: None,
             allow_origins: String::new(),
         }

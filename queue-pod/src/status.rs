@@ -16,7 +16,7 @@ pub fn status(state: &State) -> Value {
 
 /// The status without what changes each time it is made.
 pub(crate) fn facts(state: &State) -> Value {
-    let open = state.environment.is_open();
+    let open = state.environment.is_open() || state.environment.is_awaited();
     let revisions = &state.revisions;
     let lock = state.lock.as_ref();
     json!({

@@ -45,7 +45,7 @@ impl Ports {
             api: Listener::bind(&api_addr, "the Kubernetes API").await?,
             registry: registry_pod::Server::bind(args.registry.clone()).await?,
             control: control_pod::Server::bind(args.control.clone()).await?,
-            queue: queue_pod::Server::bind(args.queue.clone()).await?,
+            queue: queue_pod::Server::bind(queue(args)).await?,
             ioc,
         })
     }
@@ -69,4 +69,10 @@ impl Ports {
             loopback_only: http.iter().chain(&zmq).all(|address| address.ip().is_loopback()),
         }
     }
+}
+
+/// The queue server of one machine is known by one name for ever: only one can run on a state folder, so that a lease which a crash
+/// has left behind is not waited for.
+fn queue(args: &UpArgs) -> queue_pod::Settings {
+    queue_pod::Settings { holder: Some("beamline-up".to_owned()), ..args.queue.clone() }
 }

@@ -10,5 +10,6 @@ mod ioc;
 mod python;
 mod queue_side;
 mod recorder;
+mod rejoin;
 mod slow_motor;
 mod worker;

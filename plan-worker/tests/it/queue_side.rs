@@ -12,11 +12,12 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::api::PostParams;
 use plan_worker::Settings;
 use plan_worker::WorkerError;
-use plan_worker::protocol::{Command, Order, PATH, PlanCall, PlanOutcome, Report};
+use plan_worker::protocol::{Command, INSTANCE, Order, PATH, PlanCall, PlanOutcome, Report};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
@@ -103,6 +104,8 @@ pub(crate) struct Session {
     pub(crate) shutdown: CancellationToken,
     worker: JoinHandle<Result<(), WorkerError>>,
     epoch: i64,
+    listener: TcpListener,
+    plans: usize,
     _registry: Registry,
 }
 
@@ -132,17 +135,23 @@ impl Session {
             tokio::spawn(
                 async move { plan_worker::run(settings, client, "default", pvs, token).await },
             );
-        let (stream, _) = within(listener.accept()).await.unwrap();
-        let (mut authorization, mut path) = (String::new(), String::new());
-        #[allow(clippy::result_large_err, reason = "the signature is the library's")]
-        let look = |request: &Request, response: Response| {
-            authorization = request.headers()["authorization"].to_str().unwrap().to_owned();
-            path = request.uri().path().to_owned();
-            Ok(response)
-        };
-        let socket = within(accept_hdr_async(stream, look)).await.unwrap();
-        assert_eq!(path, PATH);
-        Self { socket, authorization, shutdown, worker, epoch: 3, _registry: registry }
+        let (socket, authorization) = accept(&listener).await;
+        let (epoch, plans) = (3, 0);
+        let _registry = registry;
+        Self { socket, authorization, shutdown, worker, epoch, listener, plans, _registry }
+    }
+
+    /// Breaks the connection, and takes the worker in again when it comes back.
+    pub(crate) async fn reconnect(&mut self) {
+        let (socket, authorization) = accept_after(&mut self.socket, &self.listener).await;
+        assert_eq!(authorization, self.authorization);
+        self.socket = socket;
+    }
+
+    /// Says welcome, under that epoch from now on.
+    pub(crate) async fn welcome(&mut self, epoch: i64, orphan_grace_s: u64) {
+        self.epoch = epoch;
+        self.order(Order::Welcome { queue: "main".to_owned(), orphan_grace_s }).await;
     }
 
     /// The next report.
@@ -175,11 +184,11 @@ impl Session {
     pub(crate) async fn ready(&mut self) -> (Value, Value) {
         let (before, ready) = self
             .until(|report| match report {
-                Report::Ready { plans, devices } => Some((plans.clone(), devices.clone())),
+                Report::Ready { plans, devices, .. } => Some((plans.clone(), devices.clone())),
                 _ => None,
             })
             .await;
-        assert!(matches!(before[..], [Report::Hello { version: 1, .. }]), "{before:?}");
+        assert!(matches!(before[..], [Report::Hello { version: 2, .. }]), "{before:?}");
         ready
     }
 
@@ -193,8 +202,12 @@ impl Session {
         within(self.socket.send(Message::text(text))).await.unwrap();
     }
 
-    /// Runs a plan to its end: all reports before that, and how it ended.
-    pub(crate) async fn run(&mut self, plan: PlanCall) -> (Vec<Report>, PlanOutcome) {
+    /// Runs a plan to its end, each as another item: all reports before that, and how it ended.
+    pub(crate) async fn run(&mut self, mut plan: PlanCall) -> (Vec<Report>, PlanOutcome) {
+        self.plans += 1;
+        if self.plans > 1 {
+            plan.item_uid = format!("{}-{}", plan.item_uid, self.plans);
+        }
         self.order(Order::RunPlan { plan }).await;
         self.until(finished).await
     }
@@ -215,6 +228,32 @@ impl Session {
         }
         (reports, within(self.worker).await.unwrap())
     }
+}
+
+/// Takes a worker in; its authorization.
+async fn accept(listener: &TcpListener) -> (WebSocketStream<TcpStream>, String) {
+    let (stream, _) = within(listener.accept()).await.unwrap();
+    let (mut authorization, mut path) = (String::new(), String::new());
+    #[allow(clippy::result_large_err, reason = "the signature is the library's")]
+    let look = |request: &Request, response: Response| {
+        let header = |name| request.headers()[name].to_str().unwrap().to_owned();
+        authorization = format!("{} {}", header("authorization"), header(INSTANCE));
+        path = request.uri().path().to_owned();
+        Ok(response)
+    };
+    let socket = within(accept_hdr_async(stream, look)).await.unwrap();
+    assert_eq!(path, PATH);
+    (socket, authorization)
+}
+
+/// Breaks a connection without a word, then takes a worker in.
+async fn accept_after(
+    broken: &mut WebSocketStream<TcpStream>,
+    listener: &TcpListener,
+) -> (WebSocketStream<TcpStream>, String) {
+    // The worker may have been faster.
+    let _ = within(broken.get_mut().shutdown()).await;
+    accept(listener).await
 }
 
 /// How a plan ended, if the report says so.

@@ -6,7 +6,6 @@ use crds::conditions::{self, Verdict, reasons, types};
 use crds::queue::QueueStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::Client;
 use tokio::sync::watch;
 
 use super::store::Store;
@@ -27,14 +26,8 @@ pub(super) struct Report {
 }
 
 impl Reporter {
-    pub(super) fn new(
-        client: &Client,
-        namespace: &str,
-        queue: &str,
-        state: &State,
-    ) -> (Self, Report) {
+    pub(super) fn new(store: Store, state: &State) -> (Self, Report) {
         let (sender, receiver) = watch::channel(status(state));
-        let store = Store::new(client, namespace, queue);
         (Self { newest: sender }, Report { newest: receiver, store })
     }
 
@@ -75,7 +68,6 @@ fn status(state: &State) -> QueueStatus {
     QueueStatus {
         manager_state: Some(state.manager.word().to_owned()),
         worker_environment_state: Some(state.worker_state().to_owned()),
-        stop_pending: state.stop_pending,
         ..QueueStatus::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crds::queue::{QueueSpec, QueueStatus};
+use crds::queue::{QueueLeader, QueueSpec, QueueStatus};
 use crds::{Queue, QueueItem};
 use futures::{StreamExt, stream};
 use json_patch::jsonptr::PointerBuf;
@@ -11,25 +11,34 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Precon
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use super::locks::{LockError, Locks};
 use crate::machine::{Snapshot, Stored, Write, WriteError, Writes};
 use crate::manifest;
 use crate::queue::Object;
+use service::lease::Tenure;
 
 /// Field manager of everything that the queue server writes.
 pub(super) const MANAGER: &str = "beamline-queue";
 /// Longest time that one write or read may take. Clients of the queue protocol give up after 2 to 5 s.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// Writes that are under way at the same time: what API servers like to see from one client.
 const SIDE_BY_SIDE: usize = 16;
 /// Items of one page of a list.
 const PAGE: u32 = 500;
 
-/// The resources of one queue.
+/// The resources of one queue, under one tenure.
+///
+/// Nothing is written without being sure of the lease, and what a leader that is none any more may still have under way does no
+/// harm: items are written under the version and uid that were seen last, the spec of the queue under the version that still had
+/// this leader in its status, and the API refuses a status of an earlier leader.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     items: Api<QueueItem>,
     queues: Api<Queue>,
     queue: String,
+    leader: QueueLeader,
+    tenure: Tenure,
+    locks: Locks,
 }
 
 /// Why the resources could not be read.
@@ -41,20 +50,34 @@ pub(super) enum LoadError {
     /// The API did not answer.
     #[error("the Kubernetes API did not answer in time")]
     TimedOut(#[from] tokio::time::error::Elapsed),
+    /// The queue has had a leader of a later epoch.
+    #[error("a queue server of the later epoch {0} has led already")]
+    Behind(i64),
 }
 
 impl Store {
-    pub(super) fn new(client: &Client, namespace: &str, queue: &str) -> Self {
+    pub(super) fn new(
+        client: &Client,
+        namespace: &str,
+        queue: &str,
+        leader: QueueLeader,
+        tenure: Tenure,
+        locks: Locks,
+    ) -> Self {
         Self {
             items: Api::namespaced(client.clone(), namespace),
             queues: Api::namespaced(client.clone(), namespace),
             queue: queue.to_owned(),
+            leader,
+            tenure,
+            locks,
         }
     }
 
-    /// Everything that is stored. The queue is created when it does not exist.
+    /// Everything that is stored. The queue is created when it does not exist, and says who leads it before anything else is read.
     pub(super) async fn load(&self) -> Result<Snapshot, LoadError> {
-        let queue = tokio::time::timeout(DEADLINE, self.queue()).await??;
+        let queue = tokio::time::timeout(DEADLINE, self.led_queue()).await??;
+        let locked = tokio::time::timeout(DEADLINE, self.locks.items()).await??;
         let mut items = Vec::new();
         let mut params = ListParams::default().limit(PAGE);
         loop {
@@ -62,7 +85,22 @@ impl Store {
             items.extend(page.items.into_iter().filter(|item| item.spec.queue == self.queue));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),
-                None => return Ok(Snapshot { items, queue }),
+                None => return Ok(Snapshot { items, queue, awaited: None, locked }),
+            }
+        }
+    }
+
+    /// The queue, with us as its leader.
+    async fn led_queue(&self) -> Result<Queue, LoadError> {
+        let queue = self.queue().await?;
+        let led = queue.status.as_ref().and_then(|status| status.leader.as_ref());
+        match led {
+            Some(led) if *led == self.leader => Ok(queue),
+            Some(led) if led.epoch >= self.leader.epoch => Err(LoadError::Behind(led.epoch)),
+            _ => {
+                let patch = Patch::Merge(json!({ "status": { "leader": self.leader } }));
+                count("leader");
+                Ok(self.queues.patch_status(&self.queue, &params(), &patch).await?)
             }
         }
     }
@@ -78,7 +116,8 @@ impl Store {
     /// Carries out the stages one after the other. All writes of a stage are carried out even when one of them fails.
     pub(super) async fn write(&self, writes: Writes) -> Result<Vec<Stored>, WriteError> {
         let mut all = Vec::new();
-        for stage in writes {
+        for mut stage in writes {
+            stage.iter_mut().for_each(|write| follow_on(write, &all));
             let outcomes: Vec<_> = stream::iter(stage)
                 .map(|write| self.write_one(write))
                 .buffered(SIDE_BY_SIDE)
@@ -92,32 +131,56 @@ impl Store {
     }
 
     async fn write_one(&self, write: Write) -> Result<Stored, WriteError> {
-        let (kind, name) = describe(&write, &self.queue);
-        metrics::counter!("queue_writes_total", "kind" => kind).increment(1);
+        let (_, name) = describe(&write, &self.queue);
+        if !self.tenure.is_sure() {
+            let text = format!("{name} was not stored: this queue server may not lead any more");
+            return Err(WriteError { text, ..WriteError::default() });
+        }
         let written = tokio::time::timeout(DEADLINE, self.perform(write)).await;
         match written {
             Ok(Ok(stored)) => Ok(stored),
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
+            Ok(Err(PerformError::Locked(text))) => {
+                Err(WriteError { locked: true, text, ..WriteError::default() })
+            }
+            Ok(Err(PerformError::Refused(kube::Error::Api(status)))) if status.code == 409 => {
                 let text = format!("{name} was changed by somebody else; please repeat");
-                Err(WriteError { conflict: true, text })
+                Err(WriteError { conflict: true, text, ..WriteError::default() })
             }
-            Ok(Err(kube::Error::Api(status))) => {
+            Ok(Err(PerformError::Refused(kube::Error::Api(status)))) => {
                 let text = format!("{name} could not be stored: {}", status.message);
-                Err(WriteError { conflict: status.code == 404, text })
+                Err(WriteError { conflict: status.code == 404, text, ..WriteError::default() })
             }
-            Ok(Err(error)) => {
+            Ok(Err(PerformError::Refused(error))) => {
                 let text = format!("{name} could not be stored: {error}");
-                Err(WriteError { conflict: false, text })
+                Err(WriteError { text, ..WriteError::default() })
             }
             Err(_) => {
                 let text = format!("{name} was not stored in time; it may still appear");
-                Err(WriteError { conflict: false, text })
+                Err(WriteError { text, ..WriteError::default() })
             }
         }
     }
 
-    async fn perform(&self, write: Write) -> Result<Stored, kube::Error> {
+    async fn perform(&self, write: Write) -> Result<Stored, PerformError> {
         match write {
+            Write::Lock(claim) => {
+                self.locks.take(&claim).await?;
+                Ok(Stored::default())
+            }
+            Write::Unlock(item_uid) => {
+                self.locks.give_back(&item_uid).await?;
+                Ok(Stored::default())
+            }
+            write => {
+                count(describe(&write, &self.queue).0);
+                Ok(self.store(write).await?)
+            }
+        }
+    }
+
+    async fn store(&self, write: Write) -> Result<Stored, kube::Error> {
+        match write {
+            Write::Lock(_) | Write::Unlock(_) => Ok(Stored::default()),
             Write::Create(item) => self.create(&item).await,
             Write::Spec(object, spec) => {
                 let spec = serde_json::to_value(&spec).map_err(kube::Error::SerdeError)?;
@@ -142,11 +205,19 @@ impl Store {
             }
             Write::Delete(object) => self.delete(object).await,
             Write::QueueSpec(spec) => {
-                let patch = Patch::Merge(json!({ "spec": spec }));
+                // A spec has no place for the leader, so it is changed only as long as the status that was read with it is there.
+                let queue = self.queue().await?;
+                let led = queue.status.as_ref().and_then(|status| status.leader.as_ref());
+                if led != Some(&self.leader) {
+                    return Err(not_the_leader());
+                }
+                let metadata = json!({ "resourceVersion": queue.metadata.resource_version });
+                let patch = Patch::Merge(json!({ "metadata": metadata, "spec": spec }));
                 self.queues.patch(&self.queue, &params(), &patch).await?;
                 Ok(Stored::default())
             }
-            Write::QueueStatus(status) => {
+            Write::QueueStatus(mut status) => {
+                status["leader"] = json!(self.leader);
                 let patch = Patch::Merge(json!({ "status": status }));
                 self.queues.patch_status(&self.queue, &params(), &patch).await?;
                 Ok(Stored::default())
@@ -192,13 +263,58 @@ impl Store {
             "observedGeneration": status.observed_generation,
             "managerState": status.manager_state,
             "workerEnvironmentState": status.worker_environment_state,
-            "stopPending": status.stop_pending,
             "conditions": status.conditions,
+            "leader": self.leader,
         } }));
+        if !self.tenure.is_sure() {
+            return Ok(());
+        }
+        count("report");
         let params = params();
         let written = self.queues.patch_status(&self.queue, &params, &patch);
         tokio::time::timeout(DEADLINE, written).await??;
         Ok(())
+    }
+}
+
+/// Why a write was not carried out.
+enum PerformError {
+    Refused(kube::Error),
+    /// Devices are locked by others.
+    Locked(String),
+}
+
+impl From<kube::Error> for PerformError {
+    fn from(error: kube::Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<LockError> for PerformError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Refused(error) => Self::Refused(error),
+            LockError::Taken(text) => Self::Locked(text),
+        }
+    }
+}
+
+fn not_the_leader() -> kube::Error {
+    let text = "another queue server leads";
+    kube::Error::Api(Box::new(kube::core::Status::failure(text, "Conflict").with_code(409)))
+}
+
+fn count(kind: &'static str) {
+    metrics::counter!("queue_writes_total", "kind" => kind).increment(1);
+}
+
+/// A write that follows another of the same resource is under the version that that one has made.
+fn follow_on(write: &mut Write, before: &[Stored]) {
+    if let Write::Status(object, _) | Write::Spec(object, _) = write
+        && object.version.is_empty()
+        && let Some(made) = before.iter().rev().find(|made| made.object.name == object.name)
+    {
+        *object = made.object.clone();
     }
 }
 
@@ -211,6 +327,7 @@ fn describe(write: &Write, queue: &str) -> (&'static str, String) {
         Write::Status(object, _) => ("status", format!("QueueItem {}", object.name)),
         Write::Delete(object) => ("delete", format!("QueueItem {}", object.name)),
         Write::QueueSpec(_) | Write::QueueStatus(_) => ("queue", format!("Queue {queue}")),
+        Write::Lock(_) | Write::Unlock(_) => ("locks", "DeviceLocks".to_owned()),
     }
 }
 

@@ -8,7 +8,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::mpsc;
 
 use super::Signal;
-use crate::machine::{Event, WorkerNews};
+use crate::machine::Event;
 
 /// Seconds after which the server ends a watch by itself: a stuck one is noticed by then.
 const WATCH_SECONDS: u32 = 180;
@@ -30,7 +30,7 @@ pub(super) async fn run(
     }
 }
 
-fn config() -> watcher::Config {
+pub(super) fn config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_SECONDS)
 }
 
@@ -82,21 +82,39 @@ async fn watch_queue(api: Api<Queue>, queue: &str, actor: &mpsc::Sender<Signal>)
 async fn watch_workers(api: Api<PlanWorker>, queue: &str, actor: &mpsc::Sender<Signal>) {
     let mut stream = watcher::watcher(api, config()).default_backoff().boxed();
     while let Some(seen) = stream.next().await {
-        let worker = match seen {
-            Ok(Watched::Apply(worker) | Watched::InitApply(worker)) => worker,
+        let (worker, is_there) = match seen {
+            Ok(Watched::Apply(worker) | Watched::InitApply(worker)) => (worker, true),
+            Ok(Watched::Delete(worker)) => (worker, false),
             Ok(_) => continue,
             Err(error) => {
                 tracing::warn!(%error, "the watch of the workers is interrupted");
                 continue;
             }
         };
-        let exit = worker.status.as_ref().and_then(|status| status.exit.clone());
-        if let Some(exit) = exit.filter(|_| worker.spec.queue == queue) {
-            let news = WorkerNews::Gone(format!("the worker process ended ({exit})"));
-            let signal = Signal::Event(Event::Worker(worker.name_any(), news));
-            if actor.send(signal).await.is_err() {
-                return;
-            }
+        if worker.spec.queue != queue {
+            continue;
+        }
+        let seen = SeenWorker {
+            name: worker.name_any(),
+            epoch: worker.spec.epoch,
+            is_there,
+            exit: worker.status.and_then(|status| status.exit),
+        };
+        if actor.send(Signal::WorkerSeen(seen)).await.is_err() {
+            return;
         }
     }
+}
+
+/// A worker as its resource shows it.
+#[derive(Debug)]
+pub(crate) struct SeenWorker {
+    /// Name of the `PlanWorker`.
+    pub(crate) name: String,
+    /// Epoch of the leader that asked for it.
+    pub(crate) epoch: i64,
+    /// Whether the resource exists.
+    pub(crate) is_there: bool,
+    /// How its process ended.
+    pub(crate) exit: Option<String>,
 }

@@ -1,189 +1,52 @@
-//! The worker from outside: its resources, the door at which it reports in with its one-time token, and the conversation.
+//! The resources of workers: made, taken away, and found again by the next leader.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
 use crds::PlanWorker;
 use crds::plan_worker::{Engine, PlanWorkerSpec};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use parking_lot::Mutex;
-use plan_worker::protocol::{Command, Report, VERSION};
 use rand::RngCore;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use service::lease::Tenure;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::timeout;
 
 use super::Signal;
-use crate::machine::{Event, WorkerNews};
+use super::door::{Door, Expected, INSTANCE_KEY};
+use crate::machine::{Awaited, WorkerNews};
 
 /// Key of the token in its Secret.
 const TOKEN_KEY: &str = "token";
-/// Commands that may wait for the socket: a user cannot ask for more than one or two at a time.
-const COMMANDS: usize = 16;
 /// Longest time for one request to the API.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long the resource of a removed worker may take to go, while the operator ends its process.
 const REMOVAL: Duration = Duration::from_secs(15);
 /// Pause between looks at whether it is gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How often the worker is asked for a sign of life, and how long it may stay silent.
-const PING: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
 
-/// The door at which workers report in. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Door {
-    inner: Arc<Mutex<Inside>>,
-}
-
-#[derive(Debug, Default)]
-struct Inside {
-    expected: Option<Expected>,
-    session: Option<Session>,
-}
-
-#[derive(Debug)]
-struct Expected {
-    worker: String,
-    token_hash: [u8; 32],
-}
-
-#[derive(Debug)]
-struct Session {
-    worker: String,
-    commands: mpsc::Sender<Command>,
-}
-
-impl Door {
-    fn expect(&self, worker: &str, token: &str) {
-        let expected =
-            Expected { worker: worker.to_owned(), token_hash: Sha256::digest(token).into() };
-        self.inner.lock().expected = Some(expected);
-    }
-
-    /// Admits the worker with that token, once; answers its name.
-    pub fn admit(&self, token: &str) -> Option<String> {
-        let given: [u8; 32] = Sha256::digest(token).into();
-        let mut inside = self.inner.lock();
-        let fits = inside
-            .expected
-            .as_ref()
-            .is_some_and(|expected| bool::from(expected.token_hash.ct_eq(&given)));
-        if fits { inside.expected.take().map(|expected| expected.worker) } else { None }
-    }
-
-    /// Forgets the worker: its token opens nothing any more and its connection is closed.
-    fn forget(&self, worker: &str) {
-        let mut inside = self.inner.lock();
-        inside.expected.take_if(|expected| expected.worker == worker);
-        inside.session.take_if(|session| session.worker == worker);
-    }
-
-    /// Sends a command to the worker; whether it is connected.
-    pub(super) fn send(&self, worker: &str, command: Command) -> bool {
-        let inside = self.inner.lock();
-        inside
-            .session
-            .as_ref()
-            .filter(|session| session.worker == worker)
-            .is_some_and(|session| session.commands.try_send(command).is_ok())
-    }
-
-    /// Talks with an admitted worker until either side ends it.
-    pub(crate) async fn converse(
-        &self,
-        worker: String,
-        mut socket: WebSocket,
-        actor: &mpsc::Sender<Signal>,
-    ) {
-        let (commands, orders) = mpsc::channel(COMMANDS);
-        self.inner.lock().session = Some(Session { worker: worker.clone(), commands });
-        let tell = |news| {
-            let signal = Signal::Event(Event::Worker(worker.clone(), news));
-            async { actor.send(signal).await.is_ok() }
-        };
-        tell(WorkerNews::Connected).await;
-        let reason = pump(&mut socket, orders, tell).await;
-        self.inner.lock().session.take_if(|session| session.worker == worker);
-        tell(WorkerNews::Gone(reason)).await;
-    }
-}
-
-/// Carries frames both ways; answers why it ended.
-async fn pump<F: Future<Output = bool>>(
-    socket: &mut WebSocket,
-    mut orders: mpsc::Receiver<Command>,
-    tell: impl Fn(WorkerNews) -> F,
-) -> String {
-    let mut ping = tokio::time::interval(PING.0);
-    let mut heard = Instant::now();
-    let mut greeted = false;
-    loop {
-        tokio::select! {
-            order = orders.recv() => {
-                let Some(order) = order else { return "the worker is taken away".to_owned() };
-                let Ok(text) = serde_json::to_string(&order) else { continue };
-                if socket.send(Message::Text(text.into())).await.is_err() {
-                    return "the connection to the worker is lost".to_owned();
-                }
-            }
-            _ = ping.tick() => {
-                if heard.elapsed() > PING.1 {
-                    return "the worker is silent".to_owned();
-                }
-                if socket.send(Message::Ping(axum::body::Bytes::new())).await.is_err() {
-                    return "the connection to the worker is lost".to_owned();
-                }
-            }
-            frame = socket.recv() => {
-                heard = Instant::now();
-                let text = match frame {
-                    Some(Ok(Message::Text(text))) => text,
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                    Some(Ok(Message::Binary(_))) => return "the worker sent a binary frame".to_owned(),
-                    Some(Ok(Message::Close(_))) | None => {
-                        return "the worker closed the connection".to_owned();
-                    }
-                    Some(Err(error)) => return format!("the connection to the worker failed: {error}"),
-                };
-                let report = match serde_json::from_str(&text) {
-                    Ok(report) => report,
-                    Err(error) => return format!("the worker sent a frame that is not understood: {error}"),
-                };
-                if matches!(report, Report::Document { .. }) {
-                    // The worker keeps and publishes its documents itself.
-                    continue;
-                }
-                if let Report::Hello { version, .. } = &report {
-                    if *version != VERSION {
-                        return format!("the worker speaks version {version} of the protocol, not {VERSION}");
-                    }
-                    greeted = true;
-                } else if !greeted {
-                    return "the worker did not introduce itself".to_owned();
-                }
-                if !tell(WorkerNews::Report(report)).await {
-                    return "the queue server is shutting down".to_owned();
-                }
-            }
-        }
-    }
-}
-
-/// Keeps the resources of workers.
+/// Keeps the resources of workers, under one tenure.
 #[derive(Clone)]
 pub(super) struct Keeper {
     pub(super) client: Client,
     pub(super) namespace: String,
     pub(super) queue: String,
     pub(super) connect_to: String,
-    pub(super) epoch: i64,
+    /// How long a worker goes on without us, in seconds.
+    pub(super) grace_s: u32,
+    pub(super) tenure: Tenure,
     pub(super) door: Door,
     pub(super) signals: mpsc::Sender<Signal>,
+}
+
+/// What an earlier leader has left.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// The worker that may come back.
+    pub(super) awaited: Option<Awaited>,
+    /// Workers that are to be taken away.
+    pub(super) others: Vec<String>,
 }
 
 impl Keeper {
@@ -194,16 +57,17 @@ impl Keeper {
 
     /// Tells the actor.
     pub(super) async fn tell(&self, worker: &str, news: WorkerNews) {
-        let signal = Signal::Event(Event::Worker(worker.to_owned(), news));
+        let (epoch, worker) = (self.tenure.epoch(), worker.to_owned());
         // The actor is gone only when everything ends.
-        let _ = self.signals.send(signal).await;
+        let _ = self.signals.send(Signal::Worker { epoch, worker, news }).await;
     }
 
     fn workers(&self) -> Api<PlanWorker> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    fn secrets(&self) -> Api<Secret> {
+    /// The tokens of the workers.
+    pub(super) fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
@@ -212,9 +76,8 @@ impl Keeper {
         let mut bytes = [0; 32];
         rand::rng().fill_bytes(&mut bytes);
         let token = hex::encode(bytes);
-        self.door.expect(worker, &token);
-        let created = tokio::time::timeout(DEADLINE, self.create(worker, token)).await;
-        let reason = match created {
+        self.door.expect(Expected::new(worker, &token, u64::from(self.grace_s)));
+        let reason = match timeout(DEADLINE, self.create(worker, token)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the Kubernetes API did not answer in time".to_owned(),
@@ -233,8 +96,13 @@ impl Keeper {
             engine: Engine::Native,
             connect_to: self.connect_to.clone(),
             token_secret: worker.to_owned(),
-            epoch: self.epoch,
+            epoch: self.tenure.epoch(),
+            orphan_grace_seconds: i32::try_from(self.grace_s).unwrap_or(i32::MAX),
         };
+        if !self.tenure.is_sure() {
+            // The next leader takes away what is there already, and would not know of a worker that comes later.
+            return Ok(());
+        }
         let resource = PlanWorker::new(worker, spec);
         self.workers().create(&PostParams::default(), &resource).await?;
         Ok(())
@@ -249,24 +117,20 @@ impl Keeper {
             }
             Ok::<_, kube::Error>(())
         };
-        match tokio::time::timeout(REMOVAL, removed).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(worker, %error, "cannot remove the worker"),
-            Err(_) => tracing::warn!(worker, "the worker was not removed in time"),
-        }
+        complain(worker, timeout(REMOVAL, removed).await);
     }
 
     /// Takes a worker away and leaves the rest to the operator.
     pub(super) async fn abandon(&self, worker: &str) {
-        match tokio::time::timeout(DEADLINE, self.delete(worker)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(worker, %error, "cannot remove the worker"),
-            Err(_) => tracing::warn!(worker, "the worker was not removed in time"),
-        }
+        complain(worker, timeout(DEADLINE, self.delete(worker)).await);
     }
 
     async fn delete(&self, worker: &str) -> Result<(), kube::Error> {
         self.door.forget(worker);
+        if !self.tenure.is_sure() {
+            // It may be at work for the next leader.
+            return Ok(());
+        }
         let params = DeleteParams::default();
         for answer in [
             self.workers().delete(worker, &params).await.map(|_| ()),
@@ -280,17 +144,52 @@ impl Keeper {
         Ok(())
     }
 
-    /// Removes the workers of an earlier life: their connection ended with it.
-    pub(super) async fn remove_leftovers(&self) {
-        let workers = self.workers();
-        let params = ListParams::default();
-        let listed = tokio::time::timeout(DEADLINE, workers.list(&params)).await;
-        let Ok(Ok(list)) = listed else {
-            tracing::warn!("cannot look for workers of an earlier life");
-            return;
-        };
-        for worker in list.items.iter().filter(|worker| worker.spec.queue == self.queue) {
-            self.remove(&worker.name_any()).await;
+    /// Looks for the workers of earlier leaders. The newest that may still be at work is expected back; every other one is to be
+    /// taken away.
+    pub(super) async fn left(&self) -> Result<Left, kube::Error> {
+        let all = self.workers().list(&ListParams::default()).await?.items;
+        let mut ours: Vec<_> =
+            all.into_iter().filter(|worker| worker.spec.queue == self.queue).collect();
+        ours.sort_by_key(|worker| worker.creation_timestamp());
+        let mut left = Left::default();
+        for worker in ours.iter().rev() {
+            let may_come = left.awaited.is_none() && comes_back(worker, self.tenure.epoch());
+            match if may_come { self.expected_back(worker).await? } else { None } {
+                Some(awaited) => left.awaited = Some(awaited),
+                None => left.others.push(worker.name_any()),
+            }
         }
+        Ok(left)
+    }
+
+    /// Lets that worker in again, if its token is still there.
+    async fn expected_back(&self, worker: &PlanWorker) -> Result<Option<Awaited>, kube::Error> {
+        let Some(secret) = self.secrets().get_opt(&worker.spec.token_secret).await? else {
+            return Ok(None);
+        };
+        let data = secret.data.unwrap_or_default();
+        let text = |key| data.get(key).and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
+        let Some(token) = text(TOKEN_KEY) else { return Ok(None) };
+        let grace_s = u64::try_from(worker.spec.orphan_grace_seconds).unwrap_or_default();
+        let expected = Expected::new(&worker.name_any(), &token, grace_s);
+        self.door.expect(Expected { instance: text(INSTANCE_KEY), ..expected });
+        Ok(Some(Awaited { worker: worker.name_any(), grace_s }))
+    }
+}
+
+/// Whether a worker of an earlier leader may be at work and come back.
+fn comes_back(worker: &PlanWorker, epoch: i64) -> bool {
+    let ended = worker.status.as_ref().is_some_and(|status| status.exit.is_some());
+    worker.metadata.deletion_timestamp.is_none()
+        && !ended
+        && worker.spec.orphan_grace_seconds > 0
+        && worker.spec.epoch < epoch
+}
+
+fn complain(worker: &str, outcome: Result<Result<(), kube::Error>, tokio::time::error::Elapsed>) {
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(worker, %error, "cannot remove the worker"),
+        Err(_) => tracing::warn!(worker, "the worker was not removed in time"),
     }
 }

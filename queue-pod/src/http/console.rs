@@ -65,7 +65,7 @@ async fn stream(State(front): State<Front>) -> Response {
     let messages = BroadcastStream::new(front.desk.console.listen())
         .filter_map(async |message| message.ok())
         .map(|message| Ok::<_, Infallible>(Bytes::from(json!(*message).to_string())))
-        .take_until(front.shutdown.cancelled_owned());
+        .take_until(front.end().cancelled_owned());
     ([("content-type", "text/plain; charset=utf-8")], Body::from_stream(messages)).into_response()
 }
 

@@ -28,20 +28,20 @@ pub(super) fn routes() -> Router<Front> {
 }
 
 async fn console(State(front): State<Front>, upgrade: WebSocketUpgrade) -> Response {
-    let messages = front.desk.console.listen();
+    let (messages, end) = (front.desk.console.listen(), front.end());
     upgrade.on_upgrade(async move |socket| {
         let text = |message: Arc<_>| json!(*message).to_string();
-        forward(socket, messages, text, None::<fn() -> String>, front.shutdown).await;
+        forward(socket, messages, text, None::<fn() -> String>, end).await;
     })
 }
 
 async fn status(State(front): State<Front>, upgrade: WebSocketUpgrade) -> Response {
-    let statuses = front.desk.statuses();
+    let (statuses, end) = (front.desk.statuses(), front.end());
     upgrade.on_upgrade(async move |socket| {
         let desk = front.desk;
         let text = |status: Arc<_>| info(&status).to_string();
         let again = move || info(&desk.view().status).to_string();
-        forward(socket, statuses, text, Some(again), front.shutdown).await;
+        forward(socket, statuses, text, Some(again), end).await;
     })
 }
 
@@ -51,13 +51,13 @@ async fn forward<T: Clone>(
     mut messages: Receiver<T>,
     text: impl Fn(T) -> String,
     again: Option<impl Fn() -> String>,
-    shutdown: CancellationToken,
+    end: CancellationToken,
 ) {
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let text = tokio::select! {
-            () = shutdown.cancelled() => break,
+            () = end.cancelled() => break,
             message = messages.recv() => match message {
                 Ok(message) => text(message),
                 Err(RecvError::Lagged(_)) => continue,

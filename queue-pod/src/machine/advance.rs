@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crds::queue_item::{ItemState, QueueItemStatus};
 use serde_json::json;
 
-use super::pending::{begin, rebalance};
-use super::state::{Chore, Environment, Manager, Running};
+use super::pending::{Writes, begin, rebalance};
+use super::state::{Chore, Environment, Execution, Manager, Running};
 use super::{Change, State, Write, finish, resources};
-use crate::item::successor_uid;
+use crate::claims::claim;
+use crate::item::{Item, successor_uid};
 use crate::queue::Entry;
 use crate::requests;
 
@@ -37,6 +38,7 @@ fn step(state: &mut State) -> bool {
                 begin(state, vec![vec![Write::QueueStatus(none)]], Change::CloseBatches);
             }
             Chore::TakeUp(item) => resources::take_up(state, *item),
+            Chore::Unlock(uid) => begin(state, vec![vec![Write::Unlock(uid)]], Change::Nothing),
         }
         return true;
     }
@@ -56,8 +58,15 @@ fn step(state: &mut State) -> bool {
         return true;
     }
     let executing = matches!(state.manager, Manager::StartingQueue | Manager::ExecutingQueue);
-    if executing && state.running.is_none() {
+    // A worker that may come back is waited for: whether it does decides how the queue goes on.
+    if executing && state.running.is_none() && !state.environment.is_awaited() {
         next(state);
+        return true;
+    }
+    if state.manager == Manager::Idle && state.execution != Execution::default() {
+        let none = json!({ "executing": false, "stopPending": false });
+        let change = Change::Execution(Execution::default());
+        begin(state, vec![vec![Write::QueueStatus(none)]], change);
         return true;
     }
     let starts_itself = state.settings.autostart
@@ -95,8 +104,14 @@ fn start(state: &mut State, entry: &Arc<Entry>) {
     let running =
         Running { entry: entry.clone(), time_start: state.now, immediate: false, ending: None };
     let status = Box::new(running_status(state, &running));
-    let write = Write::Status(entry.object.clone(), status);
-    begin(state, vec![vec![write]], Change::Start(running));
+    let mut writes = locking(&entry.item);
+    writes.push(vec![Write::Status(entry.object.clone(), status)]);
+    begin(state, writes, Change::Start(running));
+}
+
+/// The write that takes the devices of an item, before anything else of its start.
+pub(crate) fn locking(item: &Item) -> Writes {
+    claim(item).map(|claim| vec![Write::Lock(claim)]).into_iter().collect()
 }
 
 /// The status of an item that is being executed.

@@ -7,8 +7,9 @@ use crds::queue::QueueLock;
 use plan_worker::protocol::{Order, PlanCall};
 use serde_json::Value;
 
-use super::state::{Manager, Running, Settings};
+use super::state::{Chore, Execution, Manager, Running, Settings};
 use super::{Effect, Request, State, Stored, Write, WriteError};
+use crate::item::Item;
 use crate::manifest::Record;
 use crate::methods::{Refusal, Reply};
 use crate::plans::merged_meta;
@@ -56,6 +57,8 @@ pub enum Change {
     StopHere(String, Option<Entry>),
     /// The settings are these.
     Settings(Settings),
+    /// This was asked of the queue.
+    Execution(Execution),
     /// The lock is this, known under that uid.
     Lock(Option<QueueLock>, String),
     /// The history begins behind this many records; or is without the numbered ones.
@@ -124,6 +127,16 @@ pub(super) fn written(state: &mut State, outcome: Result<Vec<Stored>, WriteError
                 requests::handle(state, request);
             }
         }
+        Err(error) if error.locked => match pending.answer {
+            Some((request, _)) => {
+                let reply = request.method.refuse(error.text.into());
+                state.effects.push(Effect::Answer(request.ticket, reply));
+            }
+            None => {
+                state.console(format!("{}\n", error.text));
+                super::advance::stop(state, true);
+            }
+        },
         Err(error) => {
             state.stale = true;
             state.effects.push(Effect::Reload);
@@ -162,6 +175,7 @@ fn apply(state: &mut State, change: Change, stored: &[Stored]) {
         }
         Change::Start(running) => start(state, running, stored.last()),
         Change::Finish { mut record, copy, go_on, was_running } => {
+            let uid = record.item.uid().to_owned();
             if let Some(copy) = copy {
                 insert(state, copy, stored.first());
             }
@@ -172,6 +186,7 @@ fn apply(state: &mut State, change: Change, stored: &[Stored]) {
             state.revisions.history = state.mint.uid();
             queue_changed(state);
             if was_running {
+                state.chores.push_back(Chore::Unlock(uid));
                 super::finish::finished(state, go_on);
             }
         }
@@ -185,6 +200,13 @@ fn apply(state: &mut State, change: Change, stored: &[Stored]) {
             super::advance::stop(state, true);
         }
         Change::Settings(settings) => state.settings = settings,
+        Change::Execution(execution) => {
+            state.execution = execution;
+            state.stop_pending = execution.stop_pending;
+            if execution.executing && state.manager == Manager::Idle {
+                state.manager = Manager::StartingQueue;
+            }
+        }
         Change::Lock(lock, uid) => {
             state.lock = lock;
             state.revisions.lock = uid;
@@ -213,6 +235,21 @@ fn insert(state: &mut State, mut entry: Entry, stored: Option<&Stored>) {
     queue_changed(state);
 }
 
+/// The order to run an item.
+pub(super) fn order(item: &Item) -> Order {
+    let list = |key| item.0.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let kwargs = item.0.get("kwargs").and_then(Value::as_object).cloned().unwrap_or_default();
+    Order::RunPlan {
+        plan: PlanCall {
+            item_uid: item.uid().to_owned(),
+            name: item.name().to_owned(),
+            args: list("args"),
+            kwargs,
+            meta: merged_meta(item.0.get("meta")),
+        },
+    }
+}
+
 fn start(state: &mut State, mut running: Running, stored: Option<&Stored>) {
     if let Some(stored) = stored {
         let mut entry = (*running.entry).clone();
@@ -222,17 +259,7 @@ fn start(state: &mut State, mut running: Running, stored: Option<&Stored>) {
     let item = running.entry.item.clone();
     state.queue.remove(item.uid());
     state.manager = Manager::ExecutingQueue;
-    let list = |key| item.0.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let kwargs = item.0.get("kwargs").and_then(Value::as_object).cloned().unwrap_or_default();
-    state.effects.push(Effect::Order(Order::RunPlan {
-        plan: PlanCall {
-            item_uid: item.uid().to_owned(),
-            name: item.name().to_owned(),
-            args: list("args"),
-            kwargs,
-            meta: merged_meta(item.0.get("meta")),
-        },
-    }));
+    state.effects.push(Effect::Order(order(&item)));
     state.running = Some(running);
     queue_changed(state);
 }

@@ -10,8 +10,8 @@ use kube::ResourceExt;
 use serde_json::{Value, from_value};
 
 use super::pending::{begin, queue_changed, rebalance};
-use super::state::{Chore, Manager};
-use super::{Change, State, Write, finish};
+use super::state::{Chore, Environment, Execution, Manager, Running};
+use super::{Awaited, Change, State, Write, finish};
 use crate::item::{Item, successor_uid};
 use crate::manifest;
 use crate::plans;
@@ -26,6 +26,10 @@ pub struct Snapshot {
     pub items: Vec<QueueItem>,
     /// The queue itself.
     pub queue: QueueResource,
+    /// The worker of an earlier leader that may come back. Counts at the first time only.
+    pub awaited: Option<Awaited>,
+    /// `item_uid`s of this queue for which devices are locked.
+    pub locked: Vec<String>,
 }
 
 /// User and group of an item that was created by other means and names none.
@@ -37,13 +41,18 @@ pub(super) fn load(state: &mut State, snapshot: Snapshot) {
     state.stale = false;
     state.chores.clear();
     state.waiting.clear();
-    let status = snapshot.queue.status.unwrap_or_default();
-    configure(state, &snapshot.queue.spec);
+    let Snapshot { items, queue, awaited, locked } = snapshot;
+    let status = queue.status.unwrap_or_default();
+    configure(state, &queue.spec);
     if state.lock != status.lock {
         state.lock = status.lock;
     }
     state.open_batches = status.open_batches;
+    state.execution = Execution { executing: status.executing, stop_pending: status.stop_pending };
     let first_time = state.manager == Manager::Initializing;
+    if first_time {
+        inherit(state, awaited);
+    }
 
     let mut records = Vec::new();
     let mut entries = Vec::new();
@@ -52,10 +61,10 @@ pub(super) fn load(state: &mut State, snapshot: Snapshot) {
     let mut candidates = Vec::new();
     // Whoever waits for a batch that is open now was told that it failed; after a restart nobody was told anything.
     let incomplete = match first_time {
-        true => incomplete_batches(&state.open_batches, &snapshot.items),
+        true => incomplete_batches(&state.open_batches, &items),
         false => state.open_batches.clone(),
     };
-    for resource in snapshot.items {
+    for resource in items {
         let stage = resource.status.as_ref().map(|status| status.state).unwrap_or_default();
         let batch = resource.spec.batch.as_ref().map(|batch| batch.uid.as_str());
         if stage.is_final() {
@@ -90,16 +99,35 @@ pub(super) fn load(state: &mut State, snapshot: Snapshot) {
     if first_time && !state.open_batches.is_empty() {
         state.chores.push_back(Chore::CloseBatches);
     }
+    for uid in locked {
+        if state.running_uid() != Some(&uid) {
+            state.chores.push_back(Chore::Unlock(uid));
+        }
+    }
     candidates.sort_by_key(|item| (manifest::created(item), item.name_any()));
     state.waiting = candidates;
     state.reconsider = true;
     if first_time {
-        state.manager = Manager::Idle;
+        state.manager = match (&state.running, state.environment.is_awaited()) {
+            (Some(_), _) => Manager::ExecutingQueue,
+            (None, true) if state.execution.executing => Manager::StartingQueue,
+            _ => Manager::Idle,
+        };
         fill_revisions(state);
     }
+    state.stop_pending = state.execution.stop_pending && state.manager != Manager::Idle;
     if let Some(request) = state.retry.take() {
         requests::handle(state, request);
     }
+}
+
+/// Takes over the environment of an earlier leader, in case that its worker comes back.
+fn inherit(state: &mut State, awaited: Option<Awaited>) {
+    let Some(Awaited { worker, grace_s }) = awaited else { return };
+    // Seconds of minutes: far below the limit up to which a float counts exactly.
+    #[allow(clippy::cast_precision_loss, reason = "a grace is at most an hour")]
+    let grace = grace_s as f64;
+    state.environment = Environment::Awaited { worker, since: state.now, grace, inherited: true };
 }
 
 /// Batches that were being created and are not whole.
@@ -138,6 +166,9 @@ fn meet_running(state: &mut State, resource: QueueItem) {
     }
     let uid = resource.spec.item_uid.clone().unwrap_or_else(|| object.uid.clone());
     let copy = state.queue.find(&successor_uid(&uid));
+    if copy.is_none() && state.environment.is_awaited() && state.running.is_none() {
+        return state.running = Some(still_running(state, &resource));
+    }
     let carried = copy.and_then(|copy| copy.item.0.get("result").cloned());
     let result = carried.and_then(|value| from_value(value).ok()).unwrap_or_else(|| ItemResult {
         exit_status: "unknown".to_owned(),
@@ -148,6 +179,20 @@ fn meet_running(state: &mut State, resource: QueueItem) {
     });
     let (resource, result) = (Box::new(resource), Box::new(result));
     state.chores.push_back(Chore::FinishOrphan { resource, result });
+}
+
+/// The running item of an earlier leader, whose worker may come back.
+fn still_running(state: &State, resource: &QueueItem) -> Running {
+    let QueueItemStatus { time_start, immediate, .. } = resource.status.clone().unwrap_or_default();
+    let object = manifest::object(resource);
+    let place = Place {
+        priority: resource.spec.priority,
+        rank: resource.spec.rank.clone().unwrap_or_default(),
+    };
+    let mut entry = manifest::unplaced(resource, &place);
+    entry.item = manifest::item(&resource.spec, &object.uid);
+    let time_start = time_start.unwrap_or(state.now);
+    Running { entry: Arc::new(entry), time_start, immediate, ending: None }
 }
 
 fn fill_revisions(state: &mut State) {

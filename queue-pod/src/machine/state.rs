@@ -25,6 +25,8 @@ pub struct Setup {
     pub banner: String,
     /// SHA-256 of the emergency lock key, in hex.
     pub emergency_key_hash: Option<String>,
+    /// How long a new worker goes on without us, in seconds.
+    pub orphan_grace: f64,
 }
 
 /// `manager_state` of the protocol (contract queue-server §1.7).
@@ -67,8 +69,10 @@ pub enum Environment {
     Closed,
     /// The worker was asked for; `connected` once it has reported in.
     Opening { worker: String, since: f64, connected: bool },
-    /// It takes plans.
-    Open { worker: String },
+    /// It takes plans. `grace`: how long it goes on without us, in seconds.
+    Open { worker: String, grace: f64 },
+    /// The connection is lost, or was that of an earlier leader: it may come back within the grace. `inherited` from an earlier leader.
+    Awaited { worker: String, since: f64, grace: f64, inherited: bool },
     /// It was asked to leave.
     Closing { worker: String, since: f64 },
 }
@@ -78,15 +82,21 @@ impl Environment {
     pub fn worker(&self) -> Option<&str> {
         match self {
             Self::Closed => None,
-            Self::Opening { worker, .. } | Self::Open { worker } | Self::Closing { worker, .. } => {
-                Some(worker)
-            }
+            Self::Opening { worker, .. }
+            | Self::Open { worker, .. }
+            | Self::Awaited { worker, .. }
+            | Self::Closing { worker, .. } => Some(worker),
         }
     }
 
     /// Whether it takes plans.
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Open { .. })
+    }
+
+    /// Whether it may come back.
+    pub fn is_awaited(&self) -> bool {
+        matches!(self, Self::Awaited { .. })
     }
 }
 
@@ -101,6 +111,15 @@ pub struct Running {
     pub immediate: bool,
     /// How it ended, until that is stored.
     pub ending: Option<ItemResult>,
+}
+
+/// What was asked of the queue, as stored for the leader to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// It was started and did not stop since.
+    pub executing: bool,
+    /// It is to stop behind the present item.
+    pub stop_pending: bool,
 }
 
 /// What is still to be stored, besides what the user waits for.
@@ -120,6 +139,8 @@ pub(super) enum Chore {
     CloseBatches,
     /// An item that was created by other means.
     TakeUp(Box<QueueItem>),
+    /// The devices of an item that is not executed any more.
+    Unlock(String),
 }
 
 /// Uids by which clients see what changed (contract queue-server §1.8).
@@ -203,6 +224,8 @@ pub struct State {
     pub(crate) open_batches: Vec<String>,
     /// Autostart is to be switched off before anything else starts.
     pub(super) autostart_ends: bool,
+    /// What is stored of what was asked of the queue.
+    pub(crate) execution: Execution,
     pub(super) next_number: i64,
 }
 
@@ -223,6 +246,8 @@ impl State {
             Environment::Closed | Environment::Opening { connected: false, .. } => "closed",
             Environment::Opening { .. } => "initializing",
             Environment::Closing { .. } => "closing",
+            Environment::Awaited { .. } if self.running.is_some() => "executing_plan",
+            Environment::Awaited { .. } => "idle",
             Environment::Open { .. } => match self.re_state.as_deref() {
                 Some("idle" | "paused") | None => "idle",
                 Some(_) => "executing_plan",

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use crds::queue_item::ItemResult;
 use plan_worker::protocol::{ExitStatus, PlanOutcome, Report};
 
+use super::pending::order;
 use super::state::{Environment, Manager};
-use super::{Effect, State, WorkerNews, advance};
+use super::{Effect, State, WorkerNews, advance, finish};
 use crate::plans::Catalogue;
 
 /// Longest time that a worker may take from its creation until it is ready, in seconds. Profiles of real beamlines import for minutes.
 const OPEN_TIMEOUT: f64 = 300.0;
 /// Longest time that a worker may take to leave by itself, in seconds.
 const CLOSE_TIMEOUT: f64 = 20.0;
+
+/// How long a worker that nobody leads any more takes to abort its plan and to bring everything to rest, in seconds.
+const CLEAN_UP_TIMEOUT: f64 = 30.0;
 
 /// What a `QueueItem` can hold of a result; the schema of the resource has the same limits.
 const LONGEST_MESSAGE: usize = 65_536;
@@ -34,15 +38,22 @@ pub(super) fn heard(state: &mut State, worker: &str, news: WorkerNews) {
             }
         }
         WorkerNews::Report(report) => report_came(state, worker, report),
+        WorkerNews::Lost(reason) => lost(state, worker, &reason),
         WorkerNews::Gone(reason) => gone(state, worker, &reason),
-        WorkerNews::Removed => closed(state),
+        WorkerNews::Removed => {
+            let (ending, message) = last_words(state);
+            closed(state, ending, message);
+        }
     }
 }
 
 fn report_came(state: &mut State, worker: &str, report: Report) {
     match report {
         Report::Hello { .. } | Report::Document { .. } | Report::Closing => {}
-        Report::Ready { plans, devices } => ready(state, worker, Catalogue::new(plans, devices)),
+        Report::Ready { plans, devices, running, ended } => {
+            let doing = Doing { running, ended };
+            ready(state, worker, Catalogue::new(plans, devices), doing);
+        }
         Report::OpenFailed { message } => {
             state.console(format!("Failed to start RE Worker environment. Error: {message}\n"));
             leave(state, worker);
@@ -80,13 +91,57 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
     }
 }
 
-fn ready(state: &mut State, worker: &str, catalogue: Catalogue) {
-    if !matches!(state.environment, Environment::Opening { .. }) {
-        return;
-    }
-    state.environment = Environment::Open { worker: worker.to_owned() };
+/// What a worker does, in its own words.
+struct Doing {
+    /// The item whose plan is being run.
+    running: Option<String>,
+    /// How the plan before ended.
+    ended: Option<PlanOutcome>,
+}
+
+fn ready(state: &mut State, worker: &str, catalogue: Catalogue, doing: Doing) {
+    let grace = match &state.environment {
+        Environment::Opening { .. } => state.setup.orphan_grace,
+        // It may have come back before anybody noticed that it was away.
+        Environment::Awaited { grace, .. } | Environment::Open { grace, .. } => *grace,
+        _ => return,
+    };
+    let comes_back = !matches!(state.environment, Environment::Opening { .. });
+    state.environment = Environment::Open { worker: worker.to_owned(), grace };
     state.re_state = Some("idle".to_owned());
-    state.manager = Manager::Idle;
+    know(state, catalogue);
+    if comes_back {
+        state.console("RE Worker environment is back\n");
+        take_over(state, worker, doing);
+    } else {
+        state.manager = Manager::Idle;
+        state.console("RE Environment is ready\n");
+    }
+}
+
+/// Goes on with what a worker does that came back.
+fn take_over(state: &mut State, worker: &str, doing: Doing) {
+    state.pause_pending = false;
+    let expected = state.running.as_ref().filter(|running| running.ending.is_none());
+    let expected = expected.map(|running| running.entry.item.clone());
+    match (expected, doing.running, doing.ended) {
+        (Some(item), Some(uid), _) if item.uid() == uid => {}
+        (None, None, _) => {}
+        (Some(item), None, Some(outcome)) if item.uid() == outcome.item_uid => {
+            finished(state, outcome);
+        }
+        // It never got the order, and refuses those of earlier leaders from now on.
+        (Some(item), None, _) => state.effects.push(Effect::Order(order(&item))),
+        (_, Some(uid), _) => {
+            state.console(format!("RE Worker runs item '{uid}', which nobody knows of\n"));
+            state.effects.push(Effect::RemoveWorker(worker.to_owned()));
+            closed(state, "unknown", finish::LOST);
+        }
+    }
+}
+
+/// Takes note of the plans and devices of the worker.
+fn know(state: &mut State, catalogue: Catalogue) {
     let old = state.catalogue.clone();
     if old.plans != catalogue.plans {
         state.revisions.plans_existing = state.mint.uid();
@@ -101,7 +156,6 @@ fn ready(state: &mut State, worker: &str, catalogue: Catalogue) {
         state.effects.push(Effect::SaveCatalogue(state.catalogue.clone()));
         state.reconsider = true;
     }
-    state.console("RE Environment is ready\n");
 }
 
 fn finished(state: &mut State, outcome: PlanOutcome) {
@@ -143,8 +197,25 @@ fn last_chars(text: &str) -> String {
     text.chars().skip(skipped).collect()
 }
 
-/// The connection or the process of the worker ended.
+/// The connection to the worker broke: it has some time to come back.
+fn lost(state: &mut State, worker: &str, reason: &str) {
+    match &state.environment {
+        Environment::Open { grace, .. } if *grace > 0.0 => {
+            let grace = *grace;
+            state.console(format!("RE Worker is out of reach: {reason}\n"));
+            let (worker, since) = (worker.to_owned(), state.now);
+            state.environment = Environment::Awaited { worker, since, grace, inherited: false };
+            state.re_state = None;
+        }
+        // It had not yet said how things stand.
+        Environment::Awaited { .. } => {}
+        _ => gone(state, worker, reason),
+    }
+}
+
+/// The process of the worker ended, or it is good for nothing.
 fn gone(state: &mut State, worker: &str, reason: &str) {
+    let (ending, message) = last_words(state);
     match &state.environment {
         // It was asked to leave, or is being taken away: the rest follows when its resource is gone.
         Environment::Closing { .. } if state.manager == Manager::DestroyingEnvironment => return,
@@ -152,17 +223,25 @@ fn gone(state: &mut State, worker: &str, reason: &str) {
         _ => state.console(format!("RE Worker environment is lost: {reason}\n")),
     }
     state.effects.push(Effect::RemoveWorker(worker.to_owned()));
-    closed(state);
+    closed(state, ending, message);
+}
+
+/// How the plan ended of a worker that is gone. What it did under an earlier leader, and how that ended, nobody has seen.
+fn last_words(state: &State) -> (&'static str, &'static str) {
+    match &state.environment {
+        Environment::Awaited { inherited: true, .. } => ("unknown", finish::LOST),
+        _ => ("failed", DESTROYED),
+    }
 }
 
 /// Takes a worker away that could not be opened.
 fn leave(state: &mut State, worker: &str) {
     state.effects.push(Effect::RemoveWorker(worker.to_owned()));
-    closed(state);
+    closed(state, "failed", DESTROYED);
 }
 
-/// There is no environment any more. A plan that was running failed by that.
-fn closed(state: &mut State) {
+/// There is no environment any more. A plan that was running ended so by that.
+fn closed(state: &mut State, exit_status: &str, message: &str) {
     state.environment = Environment::Closed;
     state.re_state = None;
     state.pause_pending = false;
@@ -170,10 +249,10 @@ fn closed(state: &mut State) {
     match &mut state.running {
         Some(running) => {
             running.ending.get_or_insert_with(|| ItemResult {
-                exit_status: "failed".to_owned(),
+                exit_status: exit_status.to_owned(),
                 time_start: running.time_start,
                 time_stop: now,
-                msg: DESTROYED.to_owned(),
+                msg: message.to_owned(),
                 ..ItemResult::default()
             });
             state.manager = Manager::ExecutingQueue;
@@ -193,6 +272,14 @@ pub(super) fn check_deadlines(state: &mut State) {
                 && state.now - since > CLOSE_TIMEOUT =>
         {
             (worker.clone(), "RE Worker did not leave in time and is taken away\n")
+        }
+        Environment::Awaited { worker, since, grace, .. }
+            if state.now - since > grace + CLEAN_UP_TIMEOUT =>
+        {
+            let worker = worker.clone();
+            state.console("RE Worker did not come back in time\n");
+            state.effects.push(Effect::RemoveWorker(worker));
+            return closed(state, "unknown", finish::LOST);
         }
         _ => return,
     };

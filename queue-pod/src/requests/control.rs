@@ -1,10 +1,10 @@
 //! Starting and stopping the queue, and control of the running plan (contract queue-server §2.6, §6.6).
 
 use plan_worker::protocol::{Order, PauseOption};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Handled, Params, Stop};
-use crate::machine::{Effect, Manager, Outcome, State};
+use crate::machine::{Change, Effect, Execution, Manager, Outcome, State, Write};
 use crate::methods::{Act, Refusal, success};
 use crate::python;
 
@@ -30,29 +30,36 @@ pub(super) fn ready_to_start(state: &State) -> Result<(), String> {
     Ok(())
 }
 
+/// Stores what was asked of the queue before it is answered, so that the next leader goes on with it.
+fn ask(state: &State, execution: Execution) -> Handled {
+    if execution == state.execution {
+        return Ok(Outcome::Write(Vec::new(), Change::Execution(execution), success([])));
+    }
+    let Execution { executing, stop_pending } = execution;
+    let write = Write::QueueStatus(json!({ "executing": executing, "stopPending": stop_pending }));
+    Ok(Outcome::Write(vec![vec![write]], Change::Execution(execution), success([])))
+}
+
 /// `queue_start`.
-pub(super) fn start(state: &mut State) -> Handled {
+pub(super) fn start(state: &State) -> Handled {
     ready_to_start(state).map_err(plain)?;
-    state.manager = Manager::StartingQueue;
-    done()
+    ask(state, Execution { executing: true, stop_pending: false })
 }
 
 /// `queue_stop`.
-pub(super) fn stop(state: &mut State) -> Handled {
+pub(super) fn stop(state: &State) -> Handled {
     if !matches!(state.manager, Manager::ExecutingQueue | Manager::StartingQueue) {
         let word = state.manager.word().to_uppercase();
         return Err(plain(format!(
             "Failed to pause the queue. Queue is not running. Manager state: MState.{word}"
         )));
     }
-    state.stop_pending = true;
-    done()
+    ask(state, Execution { stop_pending: true, ..state.execution })
 }
 
 /// `queue_stop_cancel`.
-pub(super) fn cancel_stop(state: &mut State) -> Handled {
-    state.stop_pending = false;
-    done()
+pub(super) fn cancel_stop(state: &State) -> Handled {
+    ask(state, Execution { stop_pending: false, ..state.execution })
 }
 
 /// `re_pause`.

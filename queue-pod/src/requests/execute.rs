@@ -5,14 +5,15 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Handled, Params, Stop, control, items, shown};
-use crate::machine::{Change, Outcome, Running, State, Write, running_status};
+use crate::machine::{Change, Outcome, Running, State, Write, locking, running_status};
 use crate::manifest;
 use crate::methods::{Refusal, success};
 use crate::queue::{Entry, Place};
 
 /// `queue_item_execute`.
 ///
-/// Two writes: the item, marked so that it is never queued, and that it runs. Only then is the worker told.
+/// Two writes: the item, marked so that it is never queued, and that it runs; before them its devices are locked. Only then is the
+/// worker told.
 pub(super) fn execute(state: &mut State, params: &Params) -> Handled {
     let given =
         params.get("item").ok_or("Incorrect request format: request contains no item info")?;
@@ -42,6 +43,8 @@ pub(super) fn execute(state: &mut State, params: &Params) -> Handled {
         Running { entry: Arc::new(entry), time_start: state.now, immediate: true, ending: None };
     let status = Box::new(running_status(state, &running));
     let object = running.entry.object.clone();
-    let writes = vec![vec![Write::Create(Box::new(resource))], vec![Write::Status(object, status)]];
+    let mut writes = locking(&running.entry.item);
+    writes.push(vec![Write::Create(Box::new(resource))]);
+    writes.push(vec![Write::Status(object, status)]);
     Ok(Outcome::Write(writes, Change::Start(running), reply))
 }

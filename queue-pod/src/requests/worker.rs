@@ -12,7 +12,7 @@ fn plain(text: impl Into<String>) -> Stop {
 
 /// `environment_open`: success means that a worker was asked for.
 pub(super) fn open(state: &mut State) -> Handled {
-    if state.environment.is_open() {
+    if state.environment.is_open() || state.environment.is_awaited() {
         return Err(plain("RE Worker environment already exists."));
     }
     match state.manager {
@@ -43,7 +43,7 @@ pub(super) fn close(state: &mut State) -> Handled {
             "Manager is already in the process of closing the RE Worker environment.",
         ));
     }
-    let Environment::Open { worker } = &state.environment else {
+    let Environment::Open { worker, .. } = &state.environment else {
         return Err(plain("RE Worker environment does not exist."));
     };
     match state.manager {

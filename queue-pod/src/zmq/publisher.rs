@@ -36,7 +36,11 @@ pub(super) async fn run(mut socket: PubSocket, desk: Desk) -> &'static str {
                     Err(RecvError::Closed) => return "0MQ publisher",
                 }
             }
-            _ = period.tick() => ("QS_Info", info(&desk.view().status)),
+            // Whoever leads says how things stand.
+            _ = period.tick() => match desk.tenure() {
+                Ok(_) => ("QS_Info", info(&desk.view().status)),
+                Err(_) => continue,
+            },
         };
         let frames = vec![Bytes::from_static(topic.as_bytes()), Bytes::from(payload.to_string())];
         let Ok(message) = ZmqMessage::try_from(frames) else { continue };

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use kube::api::ListParams;
-use queue_pod::Settings;
 use serde_json::{Value, json};
 
 use crate::fake_worker::Operator;
@@ -78,7 +77,7 @@ async fn after_a_crash_behind_any_write_the_queue_converges() {
         pod.must("/environment/close", json!({})).await;
         pod.stop().await;
         drop(operator);
-        let pod = machine.serve_with(usize::MAX, Settings::default()).await;
+        let pod = machine.serve().await;
         let operator = Operator::start(machine.client());
         pod.must("/environment/open", json!({})).await;
         pod.until("open", async |pod| pod.status().await["worker_environment_exists"] == true)

@@ -96,13 +96,15 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
     };
     let plans = ["quick", "other", "fail", "wait", "die"].map(plan);
     let plans = Value::Object(plans.into_iter().collect());
-    say(&mut socket, Report::Ready { plans, devices: json!({"det": {"classname": "Det"}}) }).await;
+    let devices = json!({"det": {"classname": "Det"}});
+    say(&mut socket, Report::Ready { plans, devices, running: None, ended: None }).await;
     let mut current = None;
     while let Some(Ok(frame)) = socket.next().await {
         let Message::Text(text) = frame else { continue };
         let command: Command = serde_json::from_str(&text).unwrap();
         assert_eq!(command.epoch, worker.spec.epoch);
         match command.order {
+            Order::Welcome { .. } => {}
             Order::RunPlan { plan } => {
                 let items: Api<crds::QueueItem> = Api::default_namespaced(client.clone());
                 let stored = items.list(&ListParams::default()).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -30,16 +30,34 @@ const NAMESPACE: &str = "default";
 pub(crate) struct Writes {
     passed: AtomicUsize,
     allowed: AtomicUsize,
+    /// Writes of anything but the lease.
+    all: AtomicUsize,
+    cut: AtomicBool,
 }
 
 impl Writes {
     fn new(allowed: usize) -> Arc<Self> {
-        Arc::new(Self { passed: AtomicUsize::new(0), allowed: AtomicUsize::new(allowed) })
+        Arc::new(Self {
+            passed: AtomicUsize::new(0),
+            allowed: AtomicUsize::new(allowed),
+            all: AtomicUsize::new(0),
+            cut: AtomicBool::new(false),
+        })
     }
 
     /// Writes of items so far.
     pub(crate) fn passed(&self) -> usize {
         self.passed.load(Ordering::SeqCst)
+    }
+
+    /// Writes of anything but the lease so far.
+    pub(crate) fn all(&self) -> usize {
+        self.all.load(Ordering::SeqCst)
+    }
+
+    /// Whether the API is out of reach.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::SeqCst);
     }
 
     /// Refuses everything after that many more writes of items.
@@ -48,7 +66,11 @@ impl Writes {
     }
 
     async fn watch(State(writes): State<Arc<Self>>, request: Request, next: Next) -> Response {
+        if writes.cut.load(Ordering::SeqCst) {
+            return (StatusCode::SERVICE_UNAVAILABLE, Body::empty()).into_response();
+        }
         let path = request.uri().path();
+        let counts = request.method() != Method::GET && !path.contains("/leases");
         let is_item = path.contains("/queueitems");
         let decides = is_item || path.contains("/queues/");
         let is_write = request.method() != Method::GET;
@@ -56,6 +78,9 @@ impl Writes {
             return (StatusCode::SERVICE_UNAVAILABLE, Body::empty()).into_response();
         }
         let response = next.run(request).await;
+        if counts && response.status().is_success() {
+            writes.all.fetch_add(1, Ordering::SeqCst);
+        }
         if is_item && is_write && response.status().is_success() {
             writes.passed.fetch_add(1, Ordering::SeqCst);
         }
@@ -86,11 +111,24 @@ impl Machine {
 
     /// A server whose items can be written as often as it likes.
     pub(crate) async fn serve(&self) -> Pod {
-        self.serve_with(usize::MAX, Settings::default()).await
+        self.serve_with(usize::MAX, alone()).await
     }
 
     /// A server that the API answers no more after that many writes of items.
     pub(crate) async fn serve_with(&self, allowed: usize, settings: Settings) -> Pod {
+        let pod = self.start(allowed, settings).await;
+        pod.is_ready().await;
+        pod
+    }
+
+    /// A server of several: known by that name, its workers go on without it.
+    pub(crate) async fn one_of_several(&self, holder: &str) -> Pod {
+        let holder = Some(holder.to_owned());
+        self.serve_with(usize::MAX, Settings { holder, ..Settings::default() }).await
+    }
+
+    /// A server that may not be ready yet.
+    async fn start(&self, allowed: usize, settings: Settings) -> Pod {
         let writes = Writes::new(allowed);
         let router = self
             .embedded
@@ -98,6 +136,11 @@ impl Machine {
             .layer(middleware::from_fn_with_state(writes.clone(), Writes::watch));
         Pod::start(Client::new(router, NAMESPACE), writes, settings).await
     }
+}
+
+/// Settings of a server whose workers end with it, as on one machine.
+pub(crate) fn alone() -> Settings {
+    Settings { orphan_grace_s: 0, ..Settings::default() }
 }
 
 async fn open(folder: &Path) -> Embedded {
@@ -123,6 +166,7 @@ impl Pod {
             http: local(""),
             zmq_control: local("tcp://"),
             zmq_info: local("tcp://"),
+            holder: settings.holder.or_else(|| Some("the only one".to_owned())),
             ..settings
         };
         let server = Server::bind(settings).await.unwrap();
@@ -131,7 +175,7 @@ impl Pod {
         let info = format!("tcp://{}", server.zmq_info_addr());
         let shutdown = CancellationToken::new();
         let served = server.serve(client, NAMESPACE.to_owned(), shutdown.clone());
-        let pod = Self {
+        Self {
             url,
             control,
             info,
@@ -139,13 +183,25 @@ impl Pod {
             http: reqwest::Client::new(),
             shutdown,
             server: tokio::spawn(served),
-        };
-        pod.until("the server is ready", async |pod| {
-            let ready = pod.http.get(format!("{}/ready", pod.url)).send().await;
-            ready.is_ok_and(|answer| answer.status().is_success())
-        })
-        .await;
-        pod
+        }
+    }
+
+    async fn is_ready(&self) {
+        self.until("the server is ready", async |pod| pod.ready().await.is_some()).await;
+    }
+
+    /// What a ready server says of itself.
+    pub(crate) async fn ready(&self) -> Option<String> {
+        let answer = self.http.get(format!("{}/ready", self.url)).send().await.ok()?;
+        let answer = answer.error_for_status().ok()?.json::<Value>().await.ok()?;
+        answer["status"].as_str().map(str::to_owned)
+    }
+
+    /// Status code and body of a request that may be refused as a whole.
+    pub(crate) async fn try_get(&self, path: &str) -> (StatusCode, Value) {
+        let answer = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
+        let code = StatusCode::from_u16(answer.status().as_u16()).unwrap();
+        (code, answer.json().await.unwrap_or_default())
     }
 
     /// Ends the server in good order.

@@ -28,9 +28,11 @@ enum Step {
     Apply(i32, Option<String>),
     /// Somebody deletes a queued item.
     DeleteByHand(usize),
-    /// The process dies behind that many writes of the following steps.
-    Fuse(usize),
+    /// The process dies behind that many writes of the following steps; whether the worker outlives it.
+    Fuse(usize, bool),
     Restart,
+    /// Another server takes over; the worker goes on.
+    FailOver,
 }
 
 fn ending() -> impl Strategy<Value = ExitStatus> {
@@ -59,8 +61,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (any::<bool>(), any::<bool>()).prop_map(|(l, i)| Step::Mode(l, i)),
         2 => (-2i32..3, prop::option::of("[a-z]{1,3}")).prop_map(|(p, r)| Step::Apply(p, r)),
         1 => (0usize..8).prop_map(Step::DeleteByHand),
-        2 => (1usize..6).prop_map(Step::Fuse),
+        2 => (1usize..6, any::<bool>()).prop_map(|(n, lives)| Step::Fuse(n, lives)),
         1 => Just(Step::Restart),
+        2 => Just(Step::FailOver),
     ]
 }
 
@@ -69,6 +72,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 struct Belief {
     owned: HashSet<String>,
     applied: u32,
+    worker_lives: bool,
 }
 
 fn take(simulation: &mut Simulation, belief: &mut Belief, step: &Step) {
@@ -132,8 +136,12 @@ fn take(simulation: &mut Simulation, belief: &mut Belief, step: &Step) {
             belief.owned.remove(entry.item.uid());
             simulation.feed(Event::ItemDeleted(Box::new(item)));
         }
-        Step::Fuse(writes) => simulation.fuse = Some(*writes),
+        Step::Fuse(writes, lives) => {
+            simulation.fuse = Some(*writes);
+            belief.worker_lives = *lives;
+        }
         Step::Restart => simulation.restart(),
+        Step::FailOver => simulation.fail_over(),
     }
 }
 
@@ -185,7 +193,7 @@ proptest! {
             let batches = batches(&simulation);
             take(&mut simulation, &mut belief, step);
             if simulation.fuse == Some(0) {
-                simulation.restart();
+                if belief.worker_lives { simulation.fail_over() } else { simulation.restart() }
                 for (uid, (size, present)) in self::batches(&simulation) {
                     let whole = batches.contains_key(&uid) || size == present;
                     prop_assert!(whole, "{} of {} of a batch are queued", present, size);

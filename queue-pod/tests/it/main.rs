@@ -4,8 +4,10 @@
 mod clients;
 mod crashes;
 mod environment;
+mod failover;
 mod fake_worker;
 mod fixture;
+mod locks;
 mod machine;
 mod native;
 mod noise;

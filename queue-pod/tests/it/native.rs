@@ -1,27 +1,38 @@
 //! The real native engine behind the queue, driven by the real Python client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use channels::Fake;
 use crds::PlanWorker;
 use kube::Api;
 use kube::api::ListParams;
+use plan_worker::WorkerError;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::clients::run;
 use crate::fake_worker::token;
-use crate::fixture::{Machine, Pod};
+use crate::fixture::{Machine, PATIENCE};
 
-/// Starts the native engine as soon as it is asked for.
-async fn serve_one(machine: &Machine, pod: &Pod, runs: &TempDir, shutdown: CancellationToken) {
+/// Starts the native engine as soon as it is asked for; ends with it.
+pub(crate) async fn serve_one(
+    machine: &Machine,
+    runs: &TempDir,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
     let workers: Api<PlanWorker> = Api::default_namespaced(machine.client());
-    pod.until("a worker is asked for", async |_| {
-        !workers.list(&ListParams::default()).await.unwrap().items.is_empty()
-    })
-    .await;
-    let worker = workers.list(&ListParams::default()).await.unwrap().items.remove(0);
+    let worker = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let found = workers.list(&ListParams::default()).await.unwrap().items.pop();
+            if let Some(worker) = found {
+                return worker;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let worker = worker.await.expect("nobody asked for a worker");
     let settings = plan_worker::Settings {
         connect_to: worker.spec.connect_to,
         token: token(&machine.client(), &worker.spec.token_secret).await.into(),
@@ -31,9 +42,7 @@ async fn serve_one(machine: &Machine, pod: &Pod, runs: &TempDir, shutdown: Cance
         api_server: None,
         no_simulated_devices: false,
     };
-    plan_worker::run(settings, machine.client(), "default", Arc::new(Fake::new()), shutdown)
-        .await
-        .unwrap();
+    plan_worker::run(settings, machine.client(), "default", Arc::new(Fake::new()), shutdown).await
 }
 
 #[tokio::test]
@@ -42,7 +51,7 @@ async fn a_scan_on_the_native_engine_ends_in_the_history_with_its_run() {
     let pod = machine.serve().await;
     let runs = TempDir::new().unwrap();
     let shutdown = CancellationToken::new();
-    let work = serve_one(&machine, &pod, &runs, shutdown.clone());
+    let work = async { serve_one(&machine, &runs, shutdown.clone()).await.unwrap() };
     let drive = async {
         let done = run("native.py", &[&pod.control, &pod.info]).await;
         if done.is_none() {

@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use plan_worker::protocol::{ExitStatus, Order, PlanOutcome, Report};
 use queue_pod::machine::{
-    Effect, Event, Moment, Request, Setup, Snapshot, State, Stored, WorkerNews, Write, WriteError,
-    step,
+    Awaited, Effect, Event, Moment, Request, Setup, Snapshot, State, Stored, WorkerNews, Write,
+    WriteError, step,
 };
 use queue_pod::manifest;
 use queue_pod::methods::{Method, Reply};
@@ -59,7 +59,8 @@ impl Store {
             (object.uid.is_empty() || object.uid == found.uid)
                 && (object.version.is_empty() || object.version == found.version)
         };
-        item.filter(fits).ok_or_else(|| WriteError { conflict: true, text: "conflict".to_owned() })
+        let conflict = WriteError { conflict: true, locked: false, text: "conflict".to_owned() };
+        item.filter(fits).ok_or(conflict)
     }
 
     fn write(&mut self, write: Write) -> Result<Stored, WriteError> {
@@ -83,6 +84,7 @@ impl Store {
                 self.items.remove(&object.name);
                 Ok(Stored { object, created: 0 })
             }
+            Write::Lock(_) | Write::Unlock(_) => Ok(Stored::default()),
             Write::QueueSpec(patch) => {
                 let mut spec = json!(self.queue.spec);
                 merge(&mut spec, patch);
@@ -100,7 +102,12 @@ impl Store {
     }
 
     fn snapshot(&self) -> Snapshot {
-        Snapshot { items: self.items.values().cloned().collect(), queue: self.queue.clone() }
+        Snapshot {
+            items: self.items.values().cloned().collect(),
+            queue: self.queue.clone(),
+            awaited: None,
+            locked: Vec::new(),
+        }
     }
 }
 
@@ -118,6 +125,8 @@ pub(crate) struct Simulation {
     /// Item uids that the worker was told to run, in order.
     pub(crate) ran: Vec<String>,
     worker: Option<String>,
+    /// The item whose plan the worker runs, and how its last one ended.
+    doing: (Option<String>, Option<PlanOutcome>),
     /// Writes until the process dies; `None` when it lives on.
     pub(crate) fuse: Option<usize>,
     chance: u64,
@@ -131,6 +140,7 @@ impl Simulation {
             store: Store::new(),
             ran: Vec::new(),
             worker: None,
+            doing: (None, None),
             fuse: None,
             chance: 0,
             answer: None,
@@ -143,24 +153,41 @@ impl Simulation {
     /// Begins with nothing but the store.
     pub(crate) fn restart(&mut self) {
         self.state = fresh();
-        self.worker = None;
+        (self.worker, self.doing) = (None, (None, None));
         self.fuse = None;
         self.feed(Event::Loaded(Box::new(self.store.snapshot())));
+    }
+
+    /// Another server takes over; the worker goes on and comes back to it.
+    pub(crate) fn fail_over(&mut self) {
+        let Some(worker) = self.worker.clone() else { return self.restart() };
+        self.state = fresh();
+        self.fuse = None;
+        let mut snapshot = self.store.snapshot();
+        snapshot.awaited = Some(Awaited { worker: worker.clone(), grace_s: 60 });
+        self.feed(Event::Loaded(Box::new(snapshot)));
+        self.feed(Event::Worker(worker.clone(), WorkerNews::Connected));
+        self.say_ready(worker);
+    }
+
+    /// The worker says what it can run, and what it does.
+    fn say_ready(&mut self, worker: String) {
+        let plans = json!({"p": {"name": "p", "parameters": []}});
+        let (running, ended) = self.doing.clone();
+        let ready = Report::Ready { plans, devices: json!({}), running, ended };
+        self.feed(Event::Worker(worker, WorkerNews::Report(ready)));
     }
 
     pub(crate) fn open(&mut self) {
         self.call("environment_open", json!({}));
         let Some(worker) = self.worker.clone() else { return };
-        let plans = json!({"p": {"name": "p", "parameters": []}});
-        let ready = Report::Ready { plans, devices: json!({}) };
         self.feed(Event::Worker(worker.clone(), WorkerNews::Connected));
-        self.feed(Event::Worker(worker, WorkerNews::Report(ready)));
+        self.say_ready(worker);
     }
 
     /// The plan that runs ends so.
     pub(crate) fn finish(&mut self, exit_status: ExitStatus) {
-        let Some(running) = &self.state.running else { return };
-        let item_uid = running.entry.item.uid().to_owned();
+        let Some(item_uid) = self.doing.0.take() else { return };
         let outcome = PlanOutcome {
             item_uid,
             exit_status,
@@ -169,6 +196,7 @@ impl Simulation {
             message: String::new(),
             traceback: String::new(),
         };
+        self.doing.1 = Some(outcome.clone());
         let Some(worker) = self.worker.clone() else { return };
         let idle = Report::ReState { state: "idle".to_owned(), deferred_pause_requested: false };
         self.feed(Event::Worker(worker.clone(), WorkerNews::Report(idle)));
@@ -179,6 +207,7 @@ impl Simulation {
     /// The worker dies.
     pub(crate) fn lose_worker(&mut self) {
         if let Some(worker) = self.worker.take() {
+            self.doing = (None, None);
             self.feed(Event::Worker(worker, WorkerNews::Gone("lost".to_owned())));
         }
     }
@@ -217,8 +246,16 @@ impl Simulation {
                     Effect::Reload => {
                         events.push_back(Event::Loaded(Box::new(self.store.snapshot())));
                     }
-                    Effect::OpenWorker(worker) => self.worker = Some(worker),
-                    Effect::Order(Order::RunPlan { plan }) => self.ran.push(plan.item_uid),
+                    Effect::OpenWorker(worker) => {
+                        (self.worker, self.doing) = (Some(worker), (None, None));
+                    }
+                    Effect::RemoveWorker(worker) if self.worker.as_ref() == Some(&worker) => {
+                        (self.worker, self.doing) = (None, (None, None));
+                    }
+                    Effect::Order(Order::RunPlan { plan }) => {
+                        self.doing.0 = Some(plan.item_uid.clone());
+                        self.ran.push(plan.item_uid);
+                    }
                     _ => {}
                 }
             }
