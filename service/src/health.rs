@@ -40,6 +40,11 @@ impl Readiness {
         self.waiting.write().remove(part);
     }
 
+    /// Every reason why the service is not ready, by part.
+    pub fn pending(&self) -> Vec<String> {
+        self.waiting.read().values().cloned().collect()
+    }
+
     /// The reason why the service is not ready; `None` when it is.
     pub fn reason(&self) -> Option<String> {
         self.waiting.read().values().next().cloned()
