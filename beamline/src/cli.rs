@@ -50,8 +50,8 @@ pub(crate) enum Command {
     Control(Box<ControlArgs>),
     /// Run the queue server, or talk to one: `queue add`, `queue start`, …
     Queue(Box<QueueArgs>),
-    /// Run the operator's reconcilers.
-    Operator(OperatorArgs),
+    /// Run the operator of a cluster.
+    Operator(Box<OperatorArgs>),
     /// Run plans for a queue server. Started by the operator.
     Worker(Box<WorkerArgs>),
     /// Run the simulated beamline IOC.

@@ -47,7 +47,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             Some(command) => remote::queue::run(command).await,
             None => parts::queue(args.server).await,
         },
-        Command::Operator(args) => parts::operator(args).await,
+        Command::Operator(args) => parts::operator(*args).await,
         Command::Worker(args) => parts::worker(*args).await,
         Command::SimIoc(args) => parts::sim_ioc(args).await,
         Command::Crds(args) => files::crds(&args),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::Context;
 use channels::ca::{CaClient, Settings as CaSettings};
 use clap::Args;
-use operator::Program;
 
 use crate::signals;
 
@@ -61,11 +60,14 @@ pub(crate) struct QueueServerArgs {
     settings: queue_pod::Settings,
 }
 
-/// Settings of the operator by itself.
+/// Settings of the operator by itself, on a cluster.
 #[derive(Debug, Args)]
 pub(crate) struct OperatorArgs {
+    /// Address of the Kubernetes API, such as `http://127.0.0.1:8010`; without it, as `kubectl` finds it.
+    #[arg(long, env = "BEAMLINE_API_SERVER")]
+    api_server: Option<http::Uri>,
     #[command(flatten)]
-    api: ApiArgs,
+    settings: operator::ClusterSettings,
 }
 
 /// Settings of a worker.
@@ -125,12 +127,12 @@ pub(crate) async fn queue(args: QueueServerArgs) -> anyhow::Result<()> {
 
 pub(crate) async fn operator(args: OperatorArgs) -> anyhow::Result<()> {
     service::metrics::install()?;
+    let OperatorArgs { api_server, settings } = args;
     let shutdown = signals::shutdown()?;
-    let client = args.api.client().await?;
-    let mut worker = Program::this_executable()?;
-    worker.args.extend(["--namespace".to_owned(), args.api.namespace.clone()]);
-    let settings = operator::Settings::new(worker);
-    Ok(operator::run(settings, client, &args.api.namespace, shutdown).await?)
+    let api = ApiArgs { api_server, namespace: settings.operator_namespace.clone() };
+    let server = operator::Server::bind(settings).await?;
+    let client = api.client().await?;
+    Ok(server.serve(client, shutdown).await?)
 }
 
 pub(crate) async fn worker(args: WorkerArgs) -> anyhow::Result<()> {

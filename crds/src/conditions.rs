@@ -15,6 +15,10 @@ pub mod types {
     pub const RUNNING: &str = "Running";
     /// The item reached its end; the reason says how.
     pub const FINISHED: &str = "Finished";
+    /// What is asked for is on its way (kstatus). Absent when it is there.
+    pub const RECONCILING: &str = "Reconciling";
+    /// It does not get there by itself (kstatus). Absent when it does.
+    pub const STALLED: &str = "Stalled";
 }
 
 /// Fixed CamelCase reasons. `kubectl get` shows them, alerts match them.
@@ -37,6 +41,18 @@ pub mod reasons {
     pub const STOPPED: &str = "Stopped";
     /// The process or pod could not be started, or ended by itself.
     pub const FAILED: &str = "Failed";
+    /// Pods are being made or replaced.
+    pub const PROGRESSING: &str = "Progressing";
+    /// The queue pod is replaced when no plan runs.
+    pub const PENDING_IDLE: &str = "PendingIdle";
+    /// The Kubernetes API refuses something that is needed.
+    pub const APPLY_FAILED: &str = "ApplyFailed";
+    /// The image of a pod cannot be pulled.
+    pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
+    /// No node takes the pod.
+    pub const UNSCHEDULABLE: &str = "Unschedulable";
+    /// A Secret or ConfigMap that the pod names is missing.
+    pub const CONFIG_MISSING: &str = "ConfigMissing";
 }
 
 /// What a condition should say; the time is added by [`set`].

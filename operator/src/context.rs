@@ -1,9 +1,12 @@
 //! What every reconcile has at hand.
 
-use kube::Client;
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::Api;
 use kube::runtime::events::{Recorder, Reporter};
+use kube::{Client, Resource, ResourceExt};
 
 use crate::backoff::Backoff;
+use crate::scope::Scope;
 
 /// Field manager of everything that the operator applies, and reporter of its events.
 pub(crate) const MANAGER: &str = "beamline-operator";
@@ -12,8 +15,8 @@ pub(crate) const MANAGER: &str = "beamline-operator";
 pub(crate) struct Context {
     /// The API.
     pub(crate) client: Client,
-    /// The one namespace that the operator looks after.
-    pub(crate) namespace: String,
+    /// The namespaces that the operator looks after.
+    pub(crate) scope: Scope,
     /// Publishes events.
     pub(crate) recorder: Recorder,
     /// Failures of the controller's objects.
@@ -22,13 +25,22 @@ pub(crate) struct Context {
 
 impl Context {
     /// A context for one controller.
-    pub(crate) fn new(client: &Client, namespace: &str) -> Self {
+    pub(crate) fn new(client: &Client, scope: &Scope) -> Self {
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         Self {
             client: client.clone(),
-            namespace: namespace.to_owned(),
+            scope: scope.clone(),
             recorder: Recorder::new(client.clone(), reporter),
             backoff: Backoff::default(),
         }
+    }
+
+    /// The objects of a kind in the namespace of `object`.
+    pub(crate) fn beside<K>(&self, object: &impl ResourceExt) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
     }
 }

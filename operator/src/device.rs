@@ -10,7 +10,6 @@ mod validate;
 
 use async_trait::async_trait;
 use crds::Device;
-use crds::claims::Owners;
 use crds::device_locks::DeviceLocksSpec;
 use crds::resolve::Catalogue;
 
@@ -18,15 +17,16 @@ use crate::context::Context;
 use crate::controller::Reconcile;
 use crate::error::Error;
 use crate::mirror::Mirrored;
+use crate::mirrors::DeviceIndex;
 
 /// The controller of devices.
 pub(crate) struct Devices {
     /// The API, events and backoff.
     pub(crate) context: Context,
-    /// The device classes of the namespace.
+    /// The device classes.
     pub(crate) catalogue: Mirrored<Catalogue>,
     /// Who owns which device name.
-    pub(crate) owners: Mirrored<Owners>,
+    pub(crate) index: Mirrored<DeviceIndex>,
     /// Which plan holds which device.
     pub(crate) locks: Mirrored<DeviceLocksSpec>,
 }

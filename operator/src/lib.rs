@@ -1,5 +1,5 @@
-//! The reconcilers of a beamline: `Device`, `ProcessVariable` and `PlanWorker` objects are brought
-//! to their declared state.
+//! The reconcilers of a beamline: `Beamline`, `Device`, `ProcessVariable` and `PlanWorker` objects
+//! are brought to their declared state.
 //!
 //! Every controller is the same steps, a file each: *dereference* (what else must be known),
 //! *validate* (what the spec means), *build* (what should be), *apply* (change the world outside),
@@ -7,20 +7,29 @@
 //! controller is absent: devices and PVs are nothing but status, so they have no *apply*.
 
 mod backoff;
+mod beamline;
+mod cluster;
 mod context;
 mod controller;
+mod controllers;
 mod device;
 mod error;
 mod launch;
 mod mirror;
+mod mirrors;
 mod plan_worker;
 mod process_variable;
+mod progress;
 mod report;
 mod run;
+mod scope;
 mod settings;
+mod tasks;
 
-pub use error::RunError;
+pub use cluster::{ClusterSettings, Server};
+pub use error::{Call, RunError};
 pub use launch::process::ProcessLauncher;
-pub use launch::{LaunchError, Launcher, Order, Phase, TOKEN_VARIABLE};
+pub use launch::{LaunchError, Launcher, Nature, Order, Phase, TOKEN_VARIABLE};
 pub use run::{run, run_with};
+pub use scope::Scope;
 pub use settings::{Program, Settings};

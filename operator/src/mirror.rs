@@ -5,75 +5,98 @@
 //! are the controllers woken that depend on it, so what a woken controller reads is never older
 //! than what woke it.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, stream};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, Lookup, Store};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Resource};
+use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::progress::Progress;
 
 /// Watches are renewed after this many seconds; proxies cut longer ones.
 pub(crate) const WATCH_SECONDS: u32 = 180;
 /// Changes folded into one new value.
 const BATCH: usize = 1024;
 
-/// A value that follows the objects of a kind; none until they have been listed once.
-pub(crate) type Mirrored<T> = watch::Receiver<Option<Arc<T>>>;
+/// One value for each namespace.
+pub(crate) type ByNamespace<T> = HashMap<String, Arc<T>>;
+
+/// A value that follows the objects of a kind in each namespace; none until they have been listed
+/// once.
+pub(crate) type Mirrored<T> = watch::Receiver<Option<ByNamespace<T>>>;
 
 /// How every watch of the operator is set up.
 pub(crate) fn watch_config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_SECONDS)
 }
 
-/// Follows all `K` of `namespace` and publishes what `boil_down` makes of them, until `shutdown`.
+/// Follows all `K` of `api` and publishes what `boil_down` makes of those of each namespace, until
+/// `shutdown`. Tells `progress` whether they are known.
 pub(crate) async fn follow<K, T>(
-    client: Client,
-    namespace: &str,
-    publish: &watch::Sender<Option<Arc<T>>>,
+    api: Api<DeserializeGuard<K>>,
+    publish: watch::Sender<Option<ByNamespace<T>>>,
     boil_down: impl Fn(&[Arc<DeserializeGuard<K>>]) -> T,
+    progress: Progress,
     shutdown: CancellationToken,
 ) where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
         + Clone
         + Debug
         + DeserializeOwned
         + Send
         + Sync
         + 'static,
-    K::DynamicType: Default + Eq + Hash + Clone + Debug + Unpin + Send + Sync,
-    DeserializeGuard<K>: Lookup<DynamicType = K::DynamicType>,
+    DeserializeGuard<K>: Lookup<DynamicType = ()>,
     T: PartialEq,
 {
-    let api: Api<DeserializeGuard<K>> = Api::namespaced(client, namespace);
-    let writer = reflector::store::Writer::new(K::DynamicType::default());
+    let writer = reflector::store::Writer::new(());
     let store: Store<DeserializeGuard<K>> = writer.as_reader();
     let events = watcher(api, watch_config())
         .default_backoff()
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
-        .inspect_err(|error| tracing::warn!(%error, "a watch is interrupted"));
+        .inspect(|event| match event {
+            Ok(_) => progress.heard(),
+            Err(error) => progress.failed(error),
+        });
     let mut batches = std::pin::pin!(events.ready_chunks(BATCH).take_until(shutdown.cancelled()));
     while batches.next().await.is_some() {
         // Polling once tells whether the first list is complete; before that the store is empty.
         if futures::future::poll_immediate(store.wait_until_ready()).await.is_none() {
             continue;
         }
-        let value = boil_down(&store.state());
+        let values = by_namespace(&store.state(), &boil_down);
         publish.send_if_modified(|current| {
-            let differs = current.as_deref() != Some(&value);
+            let differs = current.as_ref() != Some(&values);
             if differs {
-                *current = Some(Arc::new(value));
+                *current = Some(values);
             }
             differs
         });
+        progress.known();
     }
+}
+
+fn by_namespace<K: Resource, T>(
+    all: &[Arc<DeserializeGuard<K>>],
+    boil_down: impl Fn(&[Arc<DeserializeGuard<K>>]) -> T,
+) -> ByNamespace<T> {
+    let mut groups: HashMap<String, Vec<_>> = HashMap::new();
+    for object in all {
+        let namespace = object.meta().namespace.clone().unwrap_or_default();
+        groups.entry(namespace).or_default().push(object.clone());
+    }
+    groups.into_iter().map(|(name, objects)| (name, Arc::new(boil_down(&objects)))).collect()
 }
 
 /// Waits until the mirror has its first value; `false` when `shutdown` came first.
@@ -85,7 +108,31 @@ pub(crate) async fn filled<T>(mirror: &Mirrored<T>, shutdown: &CancellationToken
     }
 }
 
-/// The current value of a filled mirror.
-pub(crate) fn current<T: Default>(mirror: &Mirrored<T>) -> Arc<T> {
-    mirror.borrow().clone().unwrap_or_default()
+/// The current value of a filled mirror for the namespace of `object`.
+pub(crate) fn current<T: Default>(mirror: &Mirrored<T>, object: &impl ResourceExt) -> Arc<T> {
+    let namespace = object.namespace().unwrap_or_default();
+    let values = mirror.borrow();
+    values.as_ref().and_then(|values| values.get(&namespace).cloned()).unwrap_or_default()
+}
+
+/// Ticks when the mirror has a new value: at once, and then no sooner than `pause` after the last
+/// tick, because each makes a controller look at all its objects.
+pub(crate) fn on_change<T: Send + Sync + 'static>(
+    mirror: &Mirrored<T>,
+    pause: Duration,
+) -> BoxStream<'static, ()> {
+    ticks(mirror.clone(), pause).boxed()
+}
+
+fn ticks<T: Send + Sync + 'static>(
+    mirror: Mirrored<T>,
+    pause: Duration,
+) -> impl Stream<Item = ()> + Send {
+    stream::unfold((mirror, None), move |(mut mirror, last)| async move {
+        if let Some(last) = last {
+            tokio::time::sleep_until(last + pause).await;
+        }
+        mirror.changed().await.ok()?;
+        Some(((), (mirror, Some(tokio::time::Instant::now()))))
+    })
 }

@@ -50,7 +50,7 @@ impl Reconcile for PlanWorkers {
 
     async fn reconcile(&self, worker: &PlanWorker) -> Result<(), Error> {
         let object = Arc::new(worker.clone());
-        let outcome = finalizer(&self.api(), FINALIZER, object, |event| async {
+        let outcome = finalizer(&self.context.beside(worker), FINALIZER, object, |event| async {
             match event {
                 Event::Apply(worker) => self.bring_up(&worker).await,
                 Event::Cleanup(worker) => apply::take_down(self, &worker).await,
@@ -69,13 +69,9 @@ impl Reconcile for PlanWorkers {
 }
 
 impl PlanWorkers {
-    fn api(&self) -> Api<PlanWorker> {
-        Api::namespaced(self.context.client.clone(), &self.context.namespace)
-    }
-
     async fn bring_up(&self, worker: &PlanWorker) -> Result<(), Error> {
-        let phase = self.launcher.phase(&worker.uid().unwrap_or_default()).await;
-        match validate::validate(worker, &phase) {
+        let phase = self.launcher.phase(worker).await.map_err(Error::Look)?;
+        match validate::validate(worker, &phase, self.launcher.nature()) {
             Verdict::Settled => Ok(()),
             Verdict::Say(saying) => {
                 status::update(&self.context, worker, &build::build(worker, &saying)).await
@@ -90,14 +86,15 @@ impl PlanWorkers {
         };
         let starting = build::build(&found.worker, &validate::starting());
         let marked = status::update_to(&self.context, &found.worker, &starting).await?;
-        let saying = apply::start(self, &marked, found.token).await;
+        let saying = apply::start(self, &marked, found.token).await?;
         status::update(&self.context, &marked, &build::build(&marked, &saying)).await
     }
 
     /// Says how the workers ended when the operator ended them. Failures are logged; nothing waits
     /// for them.
     pub(crate) async fn farewell(&self) {
-        let workers = match call(self.api().list(&ListParams::default())).await {
+        let api: Api<PlanWorker> = self.context.scope.api(&self.context.client);
+        let workers = match call(api.list(&ListParams::default())).await {
             Ok(list) => list.items,
             Err(error) => {
                 tracing::warn!(%error, "failed to list the workers while ending");
@@ -105,10 +102,9 @@ impl PlanWorkers {
             }
         };
         for worker in workers {
-            let phase = self.launcher.phase(&worker.uid().unwrap_or_default()).await;
-            if phase != Phase::Absent
-                && let Err(error) = self.bring_up(&worker).await
-            {
+            let known =
+                self.launcher.phase(&worker).await.is_ok_and(|phase| phase != Phase::Absent);
+            if known && let Err(error) = self.bring_up(&worker).await {
                 tracing::warn!(%error, worker = %worker.name_any(), "failed to say how it ended");
             }
         }

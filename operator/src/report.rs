@@ -1,8 +1,10 @@
 //! How controllers speak: the `Ready` condition, and an event whenever it changes.
 
-use crds::conditions::{self, Verdict, types};
+use crds::conditions::{self, Verdict, reasons, types};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, EventType};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
@@ -14,16 +16,28 @@ use crate::error::{Call, Error, call};
 /// Longest note of an event that the API takes.
 const LONGEST_NOTE: usize = 1024;
 
-/// Our conditions of an object: `Ready` as `verdict` says, and nothing of what others own.
+/// Our conditions of an object: those of `verdicts`, and nothing of what others own.
+pub(crate) fn own_conditions(
+    present: &[Condition],
+    verdicts: &[Verdict],
+    generation: Option<i64>,
+) -> Vec<Condition> {
+    let is_ours = |one: &&Condition| verdicts.iter().any(|verdict| one.type_ == verdict.type_);
+    let mut ours: Vec<_> = present.iter().filter(is_ours).cloned().collect();
+    let now = Time(jiff::Timestamp::now());
+    for verdict in verdicts {
+        conditions::set(&mut ours, verdict, generation, &now);
+    }
+    ours
+}
+
+/// As [`own_conditions`] for a kind of which we say no more than `Ready`.
 pub(crate) fn ready_condition(
     present: &[Condition],
     verdict: &Verdict,
     generation: Option<i64>,
 ) -> Vec<Condition> {
-    let mut ours: Vec<_> =
-        present.iter().filter(|one| one.type_ == types::READY).cloned().collect();
-    conditions::set(&mut ours, verdict, generation, &Time(jiff::Timestamp::now()));
-    ours
+    own_conditions(present, std::slice::from_ref(verdict), generation)
 }
 
 /// Applies `wanted` as our part of the status, and publishes an event when `Ready` changed.
@@ -37,12 +51,12 @@ pub(crate) async fn write<K>(
     verdict: &Verdict,
 ) -> Result<(), Error>
 where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + std::fmt::Debug
         + serde::de::DeserializeOwned,
 {
-    let api: Api<K> = Api::namespaced(context.client.clone(), &context.namespace);
+    let api: Api<K> = context.beside(object);
     let intent = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
@@ -70,9 +84,61 @@ where
 }
 
 fn is_bad(verdict: &Verdict) -> bool {
-    use crds::conditions::reasons::{CONFLICT, FAILED, INVALID_SPEC, UNKNOWN_CLASS};
-    verdict.status == Some(false)
-        && [CONFLICT, FAILED, INVALID_SPEC, UNKNOWN_CLASS].contains(&verdict.reason)
+    use crds::conditions::reasons::{
+        APPLY_FAILED, CONFIG_MISSING, CONFLICT, FAILED, IMAGE_PULL_FAILED, INVALID_SPEC,
+        UNKNOWN_CLASS, UNSCHEDULABLE,
+    };
+    const BAD: [&str; 8] = [
+        APPLY_FAILED,
+        CONFIG_MISSING,
+        CONFLICT,
+        FAILED,
+        IMAGE_PULL_FAILED,
+        INVALID_SPEC,
+        UNKNOWN_CLASS,
+        UNSCHEDULABLE,
+    ];
+    verdict.status == Some(false) && BAD.contains(&verdict.reason)
+}
+
+/// Says on an object that cannot be read as its kind why that is so, once for each generation. That
+/// it could not be said is logged; the event tells it as well.
+pub(crate) async fn write_invalid<K>(context: &Context, object: &DeserializeGuard<K>, why: &str)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    let resource = ApiResource::erase::<K>(&());
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(context.client.clone(), &namespace, &resource);
+    let outcome = async {
+        let Some(live) = call(api.get_opt(&object.name_any())).await? else {
+            return Ok(());
+        };
+        let generation = live.metadata.generation;
+        let present = live.data.pointer("/status/conditions").cloned().unwrap_or_default();
+        let present: Vec<Condition> = serde_json::from_value(present).unwrap_or_default();
+        let said = |one: &Condition| {
+            one.type_ == types::READY && one.message == why && one.observed_generation == generation
+        };
+        if present.iter().any(said) {
+            return Ok(());
+        }
+        let reason = reasons::INVALID_SPEC;
+        let verdict =
+            Verdict { type_: types::READY, status: Some(false), reason, message: why.to_owned() };
+        let intent = json!({
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()),
+            "metadata": {"name": object.name_any(), "uid": object.uid()},
+            "status": {"conditions": ready_condition(&present, &verdict, generation)},
+        });
+        let params = PatchParams::apply(MANAGER).force();
+        call(api.patch_status(&object.name_any(), &params, &Patch::Apply(intent))).await.map(drop)
+    };
+    if let Err(error) = outcome.await {
+        let object = object.name_any();
+        tracing::debug!(%error, object, "failed to say that an object cannot be read");
+    }
 }
 
 /// Whether the object went away, or another took its name, while we were looking at it.

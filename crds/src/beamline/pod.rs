@@ -15,12 +15,13 @@ use super::shapes;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Image {
-    /// Registry and repository, such as `ghcr.io/org/beamline`; without it the whole image is that
-    /// of the operator.
+    /// Registry and repository, such as `ghcr.io/org/beamline`; that of the operator's image when
+    /// absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub repository: Option<String>,
-    /// Tag, or digest when it starts with `sha256:`; `latest` when absent.
+    /// Tag, or digest when it starts with `sha256:`. When absent, `latest`, or with no repository
+    /// either the whole image of the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub tag: Option<String>,

@@ -24,11 +24,11 @@ pub(super) struct References {
 
 /// Reads the mirrors; no call to the API.
 pub(super) fn dereference(devices: &Devices, device: &Device) -> References {
-    let owner = current(&devices.owners).get(&device.spec.name).cloned();
+    let owner = current(&devices.index, device).owners.get(&device.spec.name).cloned();
     References {
-        catalogue: current(&devices.catalogue),
+        catalogue: current(&devices.catalogue, device),
         rival: owner.filter(|owner| Some(&owner.uid) != device.uid().as_ref()),
-        lock: lock_on(&current(&devices.locks), &device.spec.name),
+        lock: lock_on(&current(&devices.locks, device), &device.spec.name),
     }
 }
 

@@ -9,6 +9,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use crds::PlanWorker;
+use kube::ResourceExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use parking_lot::Mutex;
@@ -17,7 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{LaunchError, Launcher, Order, Phase, TOKEN_VARIABLE};
+use super::{LaunchError, Launcher, Nature, Order, Phase, TOKEN_VARIABLE};
 use crate::settings::{Program, Settings};
 
 /// Runs workers as child processes.
@@ -48,12 +50,13 @@ impl ProcessLauncher {
         }
     }
 
-    fn spawn(&self, order: &Order) -> io::Result<Child> {
+    fn spawn(&self, worker: &PlanWorker, token: &str) -> io::Result<Child> {
+        let (address, epoch) = (&worker.spec.connect_to, worker.spec.epoch.to_string());
         Command::new(&self.program.path)
             .args(&self.program.args)
-            .args(["--connect-to", &order.connect_to, "--epoch", &order.epoch.to_string()])
+            .args(["--connect-to", address, "--epoch", &epoch])
             .envs(&self.program.environment)
-            .env(TOKEN_VARIABLE, &order.token)
+            .env(TOKEN_VARIABLE, token)
             .stdin(Stdio::null())
             // In a group of its own, or Ctrl-C on the terminal would end it before we can do so in
             // order.
@@ -65,46 +68,53 @@ impl ProcessLauncher {
 
 #[async_trait]
 impl Launcher for ProcessLauncher {
-    async fn phase(&self, uid: &str) -> Phase {
-        self.workers.lock().get(uid).map_or(Phase::Absent, |worker| worker.phase.borrow().clone())
+    async fn phase(&self, worker: &PlanWorker) -> Result<Phase, LaunchError> {
+        let workers = self.workers.lock();
+        let known = workers.get(&uid(worker));
+        Ok(known.map_or(Phase::Absent, |worker| worker.phase.borrow().clone()))
     }
 
     async fn start(&self, order: Order) -> Result<Phase, LaunchError> {
+        let Order { worker, token } = order;
+        let (uid, name) = (uid(&worker), worker.name_any());
         let mut workers = self.workers.lock();
-        if let Some(worker) = workers.get(&order.uid) {
+        if let Some(worker) = workers.get(&uid) {
             return Ok(worker.phase.borrow().clone());
         }
         if self.tasks.is_closed() {
             return Err(LaunchError::Ending);
         }
-        let child = self.spawn(&order).map_err(|source| LaunchError::Spawn {
+        let token = token.ok_or(LaunchError::NoToken)?;
+        let child = self.spawn(&worker, &token).map_err(|source| LaunchError::Spawn {
             program: self.program.path.display().to_string(),
             source,
         })?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-        tracing::info!(worker = %order.name, pid, "started a worker");
-        let running = Phase::Running { pid };
+        tracing::info!(worker = name, pid, "started a worker");
+        let place = pid.map_or_else(|| "running".to_owned(), |pid| format!("process {pid} runs"));
+        let running = Phase::Running { pid, place };
         let (phase_sender, phase) = watch::channel(running.clone());
         let stop = CancellationToken::new();
-        workers.insert(order.uid, Worker { phase, stop: stop.clone() });
+        workers.insert(uid, Worker { phase, stop: stop.clone() });
         let (grace, ends) = (self.grace, self.ends.clone());
         self.tasks.spawn(async move {
             let ended = own(child, &stop, grace).await;
-            tracing::info!(worker = %order.name, pid, ?ended, "a worker ended");
+            tracing::info!(worker = name, pid, ?ended, "a worker ended");
             phase_sender.send_replace(ended);
             ends.send_modify(|count| *count += 1);
         });
         Ok(running)
     }
 
-    async fn stop(&self, uid: &str) -> Result<(), LaunchError> {
-        let Some(Worker { mut phase, stop }) = self.workers.lock().get(uid).cloned() else {
+    async fn stop(&self, worker: &PlanWorker) -> Result<(), LaunchError> {
+        let uid = uid(worker);
+        let Some(Worker { mut phase, stop }) = self.workers.lock().get(&uid).cloned() else {
             return Ok(());
         };
         stop.cancel();
         // An error means that the owning task is gone, and its child with it.
         let _ = phase.wait_for(|phase| matches!(phase, Phase::Ended { .. })).await;
-        self.workers.lock().remove(uid);
+        self.workers.lock().remove(&uid);
         Ok(())
     }
 
@@ -119,6 +129,18 @@ impl Launcher for ProcessLauncher {
     fn changes(&self) -> watch::Receiver<u64> {
         self.ends.subscribe()
     }
+
+    fn nature(&self) -> Nature {
+        Nature {
+            finds_again: false,
+            needs_token: true,
+            loss: "the operator that started it is gone",
+        }
+    }
+}
+
+fn uid(worker: &PlanWorker) -> String {
+    worker.uid().unwrap_or_default()
 }
 
 /// Waits for the end of `child`; when `stop` comes first, asks it to end, and kills it after

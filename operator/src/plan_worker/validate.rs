@@ -2,9 +2,10 @@
 //! functions.
 
 use crds::PlanWorker;
-use crds::conditions::reasons;
+use crds::conditions::{reasons, types};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::launch::{LaunchError, Phase};
+use crate::launch::{LaunchError, Nature, Phase};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,25 +33,37 @@ pub(super) struct Saying {
     pub(super) exit: Option<String>,
 }
 
-/// Decides what is to be done for `worker`, which is in `phase`.
-pub(super) fn validate(worker: &PlanWorker, phase: &Phase) -> Verdict {
+/// Decides what is to be done for `worker`, which is in `phase` at a launcher of that nature.
+pub(super) fn validate(worker: &PlanWorker, phase: &Phase, nature: Nature) -> Verdict {
     let status = worker.status.as_ref();
     match phase {
-        Phase::Running { .. } | Phase::Ended { .. } => Verdict::Say(saying(phase, worker)),
-        Phase::Absent if status.is_none_or(|status| status.conditions.is_empty()) => Verdict::Start,
+        Phase::Absent if is_to_be_started(worker, nature) => Verdict::Start,
         Phase::Absent if status.is_some_and(|status| status.exit.is_some()) => Verdict::Settled,
-        Phase::Absent => Verdict::Say(lost(worker)),
+        phase => Verdict::Say(saying(phase, worker, nature)),
     }
 }
 
+/// Whether nobody started the worker, or so that a second start would find the first.
+pub(super) fn is_to_be_started(worker: &PlanWorker, nature: Nature) -> bool {
+    let Some(status) = worker.status.as_ref().filter(|status| !status.conditions.is_empty()) else {
+        return true;
+    };
+    let is_starting =
+        |one: &Condition| one.type_ == types::READY && one.reason == reasons::STARTING;
+    nature.finds_again && status.exit.is_none() && status.conditions.iter().any(is_starting)
+}
+
 /// What to say of a worker that the launcher has started.
-pub(super) fn saying(phase: &Phase, worker: &PlanWorker) -> Saying {
+pub(super) fn saying(phase: &Phase, worker: &PlanWorker, nature: Nature) -> Saying {
     let earlier_pid = worker.status.as_ref().and_then(|status| status.pid);
     match phase {
-        Phase::Running { pid } => Saying {
+        Phase::Starting { reason, message } => {
+            Saying { ready: false, reason, message: message.clone(), pid: None, exit: None }
+        }
+        Phase::Running { pid, place } => Saying {
             ready: true,
             reason: reasons::RUNNING,
-            message: pid.map_or_else(|| "running".to_owned(), |pid| format!("process {pid} runs")),
+            message: place.clone(),
             pid: *pid,
             exit: None,
         },
@@ -61,7 +74,7 @@ pub(super) fn saying(phase: &Phase, worker: &PlanWorker) -> Saying {
             pid: earlier_pid,
             exit: Some(exit.clone()),
         },
-        Phase::Absent => lost(worker),
+        Phase::Absent => lost(worker, nature),
     }
 }
 
@@ -87,11 +100,11 @@ pub(super) fn failed_to_start(error: &LaunchError) -> Saying {
     }
 }
 
-fn lost(worker: &PlanWorker) -> Saying {
+fn lost(worker: &PlanWorker, nature: Nature) -> Saying {
     Saying {
         ready: false,
         reason: reasons::FAILED,
-        message: "the operator that started it is gone".to_owned(),
+        message: nature.loss.to_owned(),
         pid: worker.status.as_ref().and_then(|status| status.pid),
         exit: Some("lost".to_owned()),
     }
@@ -112,8 +125,11 @@ mod tests {
     const STARTING: &str = "{conditions: [{type: Ready, status: 'False', reason: Starting, \
         message: m, lastTransitionTime: '2026-01-01T00:00:00Z'}]";
 
+    const PROCESS: Nature = Nature { finds_again: false, needs_token: true, loss: "gone" };
+    const POD: Nature = Nature { finds_again: true, needs_token: false, loss: "gone" };
+
     fn said(status: &str, phase: &Phase) -> Saying {
-        match validate(&worker(status), phase) {
+        match validate(&worker(status), phase, PROCESS) {
             Verdict::Say(saying) => saying,
             other => panic!("{other:?}"),
         }
@@ -121,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_new_worker_is_started() {
-        assert_eq!(validate(&worker("null"), &Phase::Absent), Verdict::Start);
+        assert_eq!(validate(&worker("null"), &Phase::Absent, PROCESS), Verdict::Start);
+        assert_eq!(validate(&worker("null"), &Phase::Absent, POD), Verdict::Start);
     }
 
     #[test]
@@ -132,14 +149,25 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_that_was_about_to_start_is_started_again_because_its_name_admits_only_one() {
+        let starting = worker(&format!("{STARTING}}}"));
+        assert_eq!(validate(&starting, &Phase::Absent, POD), Verdict::Start);
+        let running = STARTING.replace("'False', reason: Starting", "'True', reason: Running");
+        let verdict = validate(&worker(&format!("{running}}}")), &Phase::Absent, POD);
+        assert!(matches!(verdict, Verdict::Say(Saying { reason: "Failed", .. })), "{verdict:?}");
+    }
+
+    #[test]
     fn a_worker_that_has_ended_in_an_earlier_life_stays_as_it_is() {
         let status = format!("{STARTING}, exit: exit code 0}}");
-        assert_eq!(validate(&worker(&status), &Phase::Absent), Verdict::Settled);
+        assert_eq!(validate(&worker(&status), &Phase::Absent, PROCESS), Verdict::Settled);
+        assert_eq!(validate(&worker(&status), &Phase::Absent, POD), Verdict::Settled);
     }
 
     #[test]
     fn a_running_worker_is_ready_and_shows_its_process() {
-        let saying = said(&format!("{STARTING}}}"), &Phase::Running { pid: Some(7) });
+        let running = Phase::Running { pid: Some(7), place: "here".to_owned() };
+        let saying = said(&format!("{STARTING}}}"), &running);
         assert!(saying.ready);
         assert_eq!((saying.pid, saying.exit), (Some(7), None));
     }

@@ -9,6 +9,6 @@ use crate::mirror::current;
 
 /// Another object that owns the PV name of this one. Reads the mirror; no call to the API.
 pub(super) fn dereference(pvs: &ProcessVariables, pv: &ProcessVariable) -> Option<Claim> {
-    let owner = current(&pvs.owners).get(&pv.spec.pv_name).cloned();
+    let owner = current(&pvs.owners, pv).get(&pv.spec.pv_name).cloned();
     owner.filter(|owner| Some(&owner.uid) != pv.uid().as_ref())
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod beamline;
+mod beamlines;
+mod cluster;
 mod devices;
 mod mini_beamline;
 mod process_variables;

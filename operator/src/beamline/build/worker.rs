@@ -1,0 +1,67 @@
+//! The pod of an open worker environment.
+
+use crds::PlanWorker;
+use k8s_openapi::api::core::v1::{
+    EmptyDirVolumeSource, EnvVar, EnvVarSource, PersistentVolumeClaimVolumeSource, Pod,
+    SecretKeySelector, Volume,
+};
+use kube::{Resource, ResourceExt};
+
+use super::names::{Component, WORKER};
+use super::pod;
+use crate::beamline::validate::{RUNS_VOLUME, Valid};
+use crate::launch::{TOKEN_KEY, TOKEN_VARIABLE};
+
+/// Where the worker keeps the documents of its runs.
+const RUNS_PATH: &str = "/runs";
+/// Seconds to abort a plan, stop what moves and close the documents.
+const GRACE: i64 = 60;
+
+/// The pod of `worker`, of the same name, and never started a second time. Its token is named and
+/// not copied.
+pub(crate) fn worker_pod(valid: &Valid, worker: &PlanWorker) -> Pod {
+    let (component, plan) = (Component::Worker, &valid.worker);
+    let mut environment = pod::identity();
+    environment.extend(plan.config.iter().map(|(name, value)| pod::variable(name, value)));
+    environment.push(pod::variable("BEAMLINE_WORKER_CONNECT_TO", &worker.spec.connect_to));
+    environment.push(pod::variable("BEAMLINE_WORKER_EPOCH", &worker.spec.epoch.to_string()));
+    environment.push(pod::variable("BEAMLINE_WORKER_RUNS_DIR", RUNS_PATH));
+    environment.push(EnvVar {
+        name: TOKEN_VARIABLE.to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: worker.spec.token_secret.clone(),
+                key: TOKEN_KEY.to_owned(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
+    });
+    let mut container = pod::container(component, &plan.image, &plan.pod, environment);
+    container.volume_mounts.get_or_insert_default().push(pod::mount(RUNS_VOLUME, RUNS_PATH));
+    let mut spec = pod::spec(valid, component, &plan.image, &plan.pod, container, GRACE);
+    spec.restart_policy = Some("Never".to_owned());
+    spec.volumes.get_or_insert_default().push(runs(plan.runs_claim.as_deref()));
+    let mut metadata = pod::metadata(valid, component, &plan.pod, Default::default());
+    metadata.name = Some(worker.name_any());
+    metadata.namespace = Some(valid.namespace.clone());
+    metadata.owner_references = worker.controller_owner_ref(&()).map(|owner| vec![owner]);
+    let labels = metadata.labels.get_or_insert_default();
+    labels.insert(WORKER.to_owned(), worker.uid().unwrap_or_default());
+    Pod { metadata, spec: Some(spec), status: None }
+}
+
+fn runs(claim: Option<&str>) -> Volume {
+    let mut volume = Volume { name: RUNS_VOLUME.to_owned(), ..Volume::default() };
+    match claim {
+        Some(claim) => {
+            volume.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                claim_name: claim.to_owned(),
+                read_only: None,
+            });
+        }
+        None => volume.empty_dir = Some(EmptyDirVolumeSource::default()),
+    }
+    volume
+}
