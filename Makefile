@@ -83,7 +83,7 @@ generate: $(VENV)/.installed $(CHART_TOOLS) build ## Everything generated that i
 	$(VENV)/bin/python crds/catalogue/generate.py
 	$(BEAMLINE) crds --output helm/beamline-crds/files
 	$(BEAMLINE) import happi examples/mini-beamline/happi_db.json --output examples/mini-beamline/devices.yaml
-	$(VENV)/bin/python helm/generate.py --beamline $(abspath $(BEAMLINE)) --helm-docs $(VENV)/bin/helm-docs
+	$(VENV)/bin/python helm/generate.py --beamline $(abspath $(BEAMLINE)) --helm-docs $(abspath $(VENV)/bin/helm-docs)
 
 images: ## The container image as an archive for ctr, podman or docker, without any of them (PROFILE=dev: at once)
 ifeq ($(PROFILE),dev)
