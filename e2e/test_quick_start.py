@@ -75,7 +75,7 @@ def test_a_scan_runs_from_the_command_line_to_the_history(beamline: Beamline) ->
     )
     uid = added.splitlines()[0].split()[-1]
     beamline.run("queue", "start", "--follow")
-    history = json.loads(beamline.run("history", "--json"))["items"]
+    history = json.loads(beamline.run("history", "--output=json"))["items"]
     item = next(item for item in history if item["item_uid"] == uid)
     assert item["result"]["exit_status"] == "completed"
     (run,) = item["result"]["run_uids"]

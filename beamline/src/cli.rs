@@ -7,12 +7,14 @@ use crate::files::{CrdsArgs, ImportArgs};
 use crate::parts::{
     ControlArgs, OperatorArgs, QueueServerArgs, RegistryArgs, SimIocArgs, WorkerArgs,
 };
-use crate::remote::QueueUrl;
+use crate::remote::devices::DevicesArgs;
 use crate::remote::engine::EngineCommand;
 use crate::remote::environment::EnvironmentCommand;
 use crate::remote::history::HistoryArgs;
-use crate::remote::pv::{GetArgs, SetArgs};
+use crate::remote::monitor::MonitorArgs;
 use crate::remote::queue::QueueCommand;
+use crate::remote::status::StatusArgs;
+use crate::remote::value::{GetArgs, SetArgs, StopArgs};
 use crate::up::UpArgs;
 
 /// Logs of a healthy system are quiet; the libraries below us only speak up when something is wrong.
@@ -60,8 +62,10 @@ pub(crate) enum Command {
     Crds(CrdsArgs),
     /// Turn other descriptions of devices into manifests.
     Import(ImportArgs),
-    /// Show the state of the queue server.
-    Status(QueueUrl),
+    /// Show whether every part answers, and what the queue server does.
+    Status(StatusArgs),
+    /// Show the devices.
+    Devices(DevicesArgs),
     /// Open or close the worker environment.
     #[command(subcommand, visible_alias = "environment")]
     Env(EnvironmentCommand),
@@ -70,10 +74,14 @@ pub(crate) enum Command {
     Re(EngineCommand),
     /// Show finished items.
     History(HistoryArgs),
-    /// Read a PV through direct control.
+    /// Read a device or a PV through direct control.
     Get(GetArgs),
-    /// Write a PV through direct control.
+    /// Set a device or a PV through direct control.
     Set(SetArgs),
+    /// Stop devices, whoever has locked them.
+    Stop(StopArgs),
+    /// Print every change of devices and PVs until Ctrl-C.
+    Monitor(MonitorArgs),
 }
 
 /// The queue server, or one request to it.
@@ -97,6 +105,22 @@ pub(crate) fn command() -> clap::Command {
     })
 }
 
+/// Commands that run a part of a beamline: nothing for a plugin to show.
+const SERVERS: [&str; 6] = ["up", "registry", "control", "operator", "worker", "sim-ioc"];
+
+/// The command as `kubectl beamline`: the same, without what runs servers.
+pub(crate) fn plugin_command() -> clap::Command {
+    let mut command = command().bin_name("kubectl beamline");
+    for server in SERVERS {
+        command = command.mut_subcommand(server, |server| server.hide(true));
+    }
+    command.mut_subcommand("queue", |queue| {
+        queue
+            .about("Talk to the queue server: `queue add`, `queue start`, …")
+            .subcommand_required(true)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +129,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+        plugin_command().debug_assert();
+    }
+
+    #[test]
+    fn the_plugin_talks_to_queue_servers_and_runs_none() {
+        let words = ["kubectl-beamline", "queue", "list", "-n", "bl01", "--beamline", "bl01"];
+        assert!(plugin_command().try_get_matches_from(words).is_ok());
+        let error = plugin_command().try_get_matches_from(&words[..2]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let help = plugin_command().render_help().to_string();
+        assert!(help.contains("kubectl beamline <COMMAND>"), "{help}");
+        assert!(help.contains("monitor") && !help.contains("sim-ioc"), "{help}");
+    }
+
+    #[test]
+    fn an_address_and_a_namespace_at_once_are_refused() {
+        let words = ["beamline", "get", "X", "--url", "http://h:1", "-n", "bl01"];
+        assert_eq!(command().try_get_matches_from(words).unwrap_err().exit_code(), 2);
     }
 
     #[test]

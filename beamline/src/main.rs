@@ -3,6 +3,7 @@
 mod cli;
 mod files;
 mod parts;
+mod plugin;
 mod remote;
 mod signals;
 mod up;
@@ -19,7 +20,8 @@ use service::telemetry;
 const RUNTIME_GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let cli = match Cli::from_arg_matches(&cli::command().get_matches()) {
+    let command = if plugin::is_running() { cli::plugin_command() } else { cli::command() };
+    let cli = match Cli::from_arg_matches(&command.get_matches()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
@@ -52,17 +54,27 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::SimIoc(args) => parts::sim_ioc(args).await,
         Command::Crds(args) => files::crds(&args),
         Command::Import(args) => files::import(&args),
-        Command::Status(args) => remote::queue::status(&args).await,
+        Command::Status(args) => remote::status::run(&args).await,
+        Command::Devices(args) => remote::devices::run(&args).await,
         Command::Env(command) => remote::environment::run(command).await,
         Command::Re(command) => remote::engine::run(command).await,
         Command::History(args) => remote::history::run(&args).await,
-        Command::Get(args) => remote::pv::get(&args).await,
-        Command::Set(args) => remote::pv::set(&args).await,
+        Command::Get(args) => remote::value::get(&args).await,
+        Command::Set(args) => remote::value::set(&args).await,
+        Command::Stop(args) => remote::value::stop(&args).await,
+        Command::Monitor(args) => remote::monitor::run(&args).await,
     }
 }
 
-/// One clear line, with the causes behind it.
+/// Exit code of a command line that cannot be followed, as clap has it.
+const USAGE: u8 = 2;
+
+/// One clear line, with the causes behind it. A reader of ours that has gone is no failure.
 fn fail(error: &anyhow::Error) -> ExitCode {
+    let io = error.downcast_ref::<std::io::Error>();
+    if io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if message.contains(&cause) {
@@ -76,5 +88,5 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     let mark = if std::io::stderr().is_terminal() { "\x1b[31merror:\x1b[0m" } else { "error:" };
     // Nothing is left to do when not even this line can be written.
     let _ = writeln!(std::io::stderr(), "{mark} {message}");
-    ExitCode::FAILURE
+    if error.is::<remote::Usage>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }

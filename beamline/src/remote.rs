@@ -1,36 +1,65 @@
-//! Requests to a running beamline: the queue server and direct control, over HTTP.
+//! Requests to a running beamline: to its registry, direct control and queue server over HTTP, and
+//! to its objects.
 
+mod client;
+mod cluster;
+pub(crate) mod devices;
 pub(crate) mod engine;
 pub(crate) mod environment;
 pub(crate) mod history;
-pub(crate) mod pv;
+pub(crate) mod monitor;
+mod output;
+pub(crate) mod place;
 pub(crate) mod queue;
+mod road;
+pub(crate) mod status;
+mod subject;
+pub(crate) mod value;
 
-use std::time::Duration;
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
-use reqwest::Method;
+use http::Method;
 use serde_json::Value;
 
-/// How long one answer may take. A motor move that is waited for has its own limit on the server.
-const ANSWER: Duration = Duration::from_secs(60);
+use self::client::Client;
+use self::output::Output;
+use self::place::{Part, Place};
 
-/// Where the queue server is.
+/// What was asked for cannot be asked for in this way: exit code 2, as for any wrong command line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// Where the queue server is, and how to print what it answers.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct QueueUrl {
-    /// Address of the queue server.
-    #[arg(long = "url", env = "BEAMLINE_QUEUE_URL", default_value = "http://127.0.0.1:60610")]
-    url: String,
-    /// Print the server's answer as JSON.
-    #[arg(long)]
-    json: bool,
+pub(crate) struct QueueServer {
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    place: Place,
 }
 
-impl QueueUrl {
+impl QueueServer {
+    async fn client(&self) -> anyhow::Result<QueueClient> {
+        Ok(QueueClient { client: self.place.client(Part::Queue).await?, output: self.output })
+    }
+}
+
+/// A client of the queue server.
+struct QueueClient {
+    client: Client,
+    output: Output,
+}
+
+impl QueueClient {
     /// Asks the queue server. An answer with `success: false` is an error in the server's words.
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
-        let answer = ask(&self.url, method, path, body).await?;
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<Value> {
+        let answer = self.client.ask(method, path, body).await?;
         if answer["success"] == Value::Bool(false) {
             bail!("{}", answer["msg"].as_str().unwrap_or("the queue server refused"));
         }
@@ -38,38 +67,9 @@ impl QueueUrl {
     }
 
     /// Prints `answer` as JSON if that was asked for; else what `summary` makes of it.
-    fn show(&self, answer: &Value, summary: impl FnOnce(&Value) -> String) {
-        if self.json {
-            println!("{answer:#}");
-        } else {
-            println!("{}", summary(answer));
-        }
+    fn show(&self, answer: &Value, summary: impl FnOnce(&Value) -> String) -> anyhow::Result<()> {
+        self.output.show(answer, summary)
     }
-}
-
-/// One request; errors of the server come as its `detail`.
-async fn ask(url: &str, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
-    let http = reqwest::Client::builder().timeout(ANSWER).no_proxy().build()?;
-    let address = format!("{}{path}", url.trim_end_matches('/'));
-    let mut request = http.request(method, &address);
-    if let Some(body) = body {
-        request = request.json(&body);
-    }
-    let answer = request
-        .send()
-        .await
-        .with_context(|| format!("nothing answers at {url}: is the beamline up?"))?;
-    let status = answer.status();
-    let text = answer.text().await.context("the answer broke off")?;
-    let value: Value = serde_json::from_str(&text)
-        .with_context(|| format!("{address} answered {status}, not in JSON"))?;
-    if !status.is_success() {
-        match &value["detail"] {
-            Value::String(detail) => bail!("{detail}"),
-            detail => bail!("{address} answered {status}: {detail}"),
-        }
-    }
-    Ok(value)
 }
 
 /// A word of the command line as JSON, or as text where it is none: `5`, `[1, 2]`, `det1`.

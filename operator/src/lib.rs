@@ -26,6 +26,7 @@ mod scope;
 mod settings;
 mod tasks;
 
+pub use beamline::names::Component;
 pub use cluster::{ClusterSettings, Server};
 pub use error::{Call, RunError};
 pub use launch::process::ProcessLauncher;

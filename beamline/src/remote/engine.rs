@@ -1,10 +1,10 @@
 //! `beamline re …`: the running plan.
 
 use clap::{Args, Subcommand};
-use reqwest::Method;
+use http::Method;
 use serde_json::json;
 
-use super::QueueUrl;
+use super::QueueServer;
 
 /// A request to the Run Engine.
 #[derive(Debug, Subcommand)]
@@ -12,13 +12,13 @@ pub(crate) enum EngineCommand {
     /// Pause the running plan at its next checkpoint.
     Pause(PauseArgs),
     /// Continue a paused plan.
-    Resume(QueueUrl),
+    Resume(QueueServer),
     /// End a paused plan as a success.
-    Stop(QueueUrl),
+    Stop(QueueServer),
     /// End a paused plan as a failure, with its clean-up.
-    Abort(QueueUrl),
+    Abort(QueueServer),
     /// End a paused plan at once, without clean-up.
-    Halt(QueueUrl),
+    Halt(QueueServer),
 }
 
 /// Where to pause.
@@ -28,7 +28,7 @@ pub(crate) struct PauseArgs {
     #[arg(long)]
     immediate: bool,
     #[command(flatten)]
-    server: QueueUrl,
+    server: QueueServer,
 }
 
 pub(crate) async fn run(command: EngineCommand) -> anyhow::Result<()> {
@@ -42,7 +42,7 @@ pub(crate) async fn run(command: EngineCommand) -> anyhow::Result<()> {
         EngineCommand::Abort(server) => (server, "abort", None),
         EngineCommand::Halt(server) => (server, "halt", None),
     };
-    let answer = server.ask(Method::POST, &format!("/api/re/{verb}"), body).await?;
-    server.show(&answer, |_| "accepted".to_owned());
-    Ok(())
+    let mut queue = server.client().await?;
+    let answer = queue.ask(Method::POST, &format!("/api/re/{verb}"), body).await?;
+    queue.show(&answer, |_| "accepted".to_owned())
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use reqwest::Method;
+use http::Method;
 use tokio::time::{Instant, sleep};
 
-use super::QueueUrl;
+use super::QueueServer;
+use super::output::say;
 
 /// Pause between two looks at the status.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -30,7 +31,7 @@ pub(crate) struct WaitArgs {
     #[arg(long, default_value_t = 60)]
     wait: u64,
     #[command(flatten)]
-    server: QueueUrl,
+    server: QueueServer,
 }
 
 pub(crate) async fn run(command: EnvironmentCommand) -> anyhow::Result<()> {
@@ -43,20 +44,21 @@ pub(crate) async fn run(command: EnvironmentCommand) -> anyhow::Result<()> {
 
 async fn change(args: &WaitArgs, verb: &str, exists: bool) -> anyhow::Result<()> {
     let path = format!("/api/environment/{verb}");
-    args.server.ask(Method::POST, &path, None).await?;
+    let mut queue = args.server.client().await?;
+    queue.ask(Method::POST, &path, None).await?;
     if args.wait == 0 {
-        println!("accepted");
-        return Ok(());
+        return say("accepted");
     }
     let deadline = Instant::now() + Duration::from_secs(args.wait);
     loop {
-        let status = args.server.ask(Method::GET, "/api/status", None).await?;
+        let status = queue.ask(Method::GET, "/api/status", None).await?;
         if status["manager_state"] == "idle" {
             if status["worker_environment_exists"] != exists {
                 bail!("the environment did not {verb}: see the console of the queue server");
             }
-            println!("the environment is {}", if exists { "open" } else { "closed" });
-            return Ok(());
+            return queue.show(&status, |_| {
+                format!("the environment is {}", if exists { "open" } else { "closed" })
+            });
         }
         if Instant::now() > deadline {
             bail!("the manager is still {} after {} s", status["manager_state"], args.wait);

@@ -1,33 +1,33 @@
 //! `beamline history`: what has been executed.
 
 use clap::Args;
-use reqwest::Method;
+use http::Method;
 use serde_json::Value;
 
-use super::QueueUrl;
+use super::QueueServer;
 use super::queue::line;
 
 /// What to show.
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
     /// Show only the newest items.
-    #[arg(long, short = 'n', default_value_t = 20)]
+    #[arg(long, default_value_t = 20)]
     limit: usize,
     #[command(flatten)]
-    server: QueueUrl,
+    server: QueueServer,
 }
 
 pub(crate) async fn run(args: &HistoryArgs) -> anyhow::Result<()> {
-    let answer = args.server.ask(Method::GET, "/api/history/get", None).await?;
-    args.server.show(&answer, |answer| {
+    let mut queue = args.server.client().await?;
+    let answer = queue.ask(Method::GET, "/api/history/get", None).await?;
+    queue.show(&answer, |answer| {
         let items = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
         let newest = &items[items.len().saturating_sub(args.limit)..];
         if newest.is_empty() {
             return "nothing has been executed".to_owned();
         }
         newest.iter().map(entry).collect::<Vec<_>>().join("\n")
-    });
-    Ok(())
+    })
 }
 
 /// An item, how it ended, and its runs or the reason.

@@ -1,11 +1,10 @@
-//! `beamline queue …` and `beamline status`.
+//! `beamline queue …`.
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
-use reqwest::Method;
+use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{QueueUrl, json_or_text};
+use super::{QueueServer, Usage, json_or_text};
 
 /// A request about the queue.
 #[derive(Debug, Subcommand)]
@@ -13,24 +12,24 @@ pub(crate) enum QueueCommand {
     /// Add a plan: `queue add scan '["det"]' motor -1 1 num=11`.
     Add(AddArgs),
     /// Show the queue and the running item.
-    List(QueueUrl),
+    List(QueueServer),
     /// Start the queue.
     Start(StartArgs),
     /// Stop the queue after the running item.
-    Stop(QueueUrl),
+    Stop(QueueServer),
     /// Take back a stop that has not been reached.
-    StopCancel(QueueUrl),
+    StopCancel(QueueServer),
     /// Remove one item.
     Remove {
         /// `item_uid` of the item.
         uid: String,
         #[command(flatten)]
-        server: QueueUrl,
+        server: QueueServer,
     },
     /// Remove all items.
-    Clear(QueueUrl),
+    Clear(QueueServer),
     /// Follow the queue until it is idle.
-    Follow(QueueUrl),
+    Follow(QueueServer),
 }
 
 /// What to add.
@@ -45,7 +44,7 @@ pub(crate) struct AddArgs {
     #[arg(long)]
     front: bool,
     #[command(flatten)]
-    server: QueueUrl,
+    server: QueueServer,
 }
 
 /// How to start.
@@ -55,7 +54,7 @@ pub(crate) struct StartArgs {
     #[arg(long)]
     follow: bool,
     #[command(flatten)]
-    server: QueueUrl,
+    server: QueueServer,
 }
 
 pub(crate) async fn run(command: QueueCommand) -> anyhow::Result<()> {
@@ -65,43 +64,23 @@ pub(crate) async fn run(command: QueueCommand) -> anyhow::Result<()> {
         QueueCommand::Start(args) => start(&args).await,
         QueueCommand::Stop(server) => order(&server, "/api/queue/stop").await,
         QueueCommand::StopCancel(server) => order(&server, "/api/queue/stop/cancel").await,
-        QueueCommand::Remove { uid, server } => {
-            let body = Some(json!({ "uid": uid }));
-            let answer = server.ask(Method::POST, "/api/queue/item/remove", body).await?;
-            server.show(&answer, |answer| format!("removed {}", line(&answer["item"])));
-            Ok(())
-        }
+        QueueCommand::Remove { uid, server } => remove(&uid, &server).await,
         QueueCommand::Clear(server) => order(&server, "/api/queue/clear").await,
-        QueueCommand::Follow(server) => follow::until_idle(&server).await,
+        QueueCommand::Follow(server) => follow::until_idle(&mut server.client().await?).await,
     }
 }
 
-pub(crate) async fn status(server: &QueueUrl) -> anyhow::Result<()> {
-    let answer = server.ask(Method::GET, "/api/status", None).await?;
-    server.show(&answer, |status| {
-        let word = |key: &str| match &status[key] {
-            Value::String(text) => text.clone(),
-            Value::Null => "none".to_owned(),
-            other => other.to_string(),
-        };
-        [
-            ("manager", "manager_state"),
-            ("environment", "worker_environment_state"),
-            ("Run Engine", "re_state"),
-            ("queued", "items_in_queue"),
-            ("history", "items_in_history"),
-            ("running item", "running_item_uid"),
-        ]
-        .map(|(label, key)| format!("{label:<13} {}", word(key)))
-        .join("\n")
-    });
-    Ok(())
+async fn order(server: &QueueServer, path: &str) -> anyhow::Result<()> {
+    let mut queue = server.client().await?;
+    let answer = queue.ask(Method::POST, path, None).await?;
+    queue.show(&answer, |_| "done".to_owned())
 }
 
-async fn order(server: &QueueUrl, path: &str) -> anyhow::Result<()> {
-    let answer = server.ask(Method::POST, path, None).await?;
-    server.show(&answer, |_| "done".to_owned());
-    Ok(())
+async fn remove(uid: &str, server: &QueueServer) -> anyhow::Result<()> {
+    let mut queue = server.client().await?;
+    let body = Some(json!({ "uid": uid }));
+    let answer = queue.ask(Method::POST, "/api/queue/item/remove", body).await?;
+    queue.show(&answer, |answer| format!("removed {}", line(&answer["item"])))
 }
 
 async fn add(args: &AddArgs) -> anyhow::Result<()> {
@@ -111,11 +90,11 @@ async fn add(args: &AddArgs) -> anyhow::Result<()> {
     });
     let pos = if args.front { "front" } else { "back" };
     let body = Some(json!({ "item": item, "pos": pos }));
-    let answer = args.server.ask(Method::POST, "/api/queue/item/add", body).await?;
-    args.server.show(&answer, |answer| {
+    let mut queue = args.server.client().await?;
+    let answer = queue.ask(Method::POST, "/api/queue/item/add", body).await?;
+    queue.show(&answer, |answer| {
         format!("added {}\n{} in the queue", line(&answer["item"]), answer["qsize"])
-    });
-    Ok(())
+    })
 }
 
 /// Splits `["det"] motor -1 1 num=11` into positional and keyword arguments.
@@ -125,7 +104,7 @@ fn arguments(words: &[String]) -> anyhow::Result<(Vec<Value>, Map<String, Value>
         match word.split_once('=') {
             Some((name, value)) if is_identifier(name) => {
                 if keywords.insert(name.to_owned(), json_or_text(value)).is_some() {
-                    bail!("the keyword argument {name} is given twice");
+                    return Err(Usage(format!("the keyword argument {name} is given twice")).into());
                 }
             }
             _ => positional.push(json_or_text(word)),
@@ -140,9 +119,10 @@ fn is_identifier(word: &str) -> bool {
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }
 
-async fn list(server: &QueueUrl) -> anyhow::Result<()> {
-    let answer = server.ask(Method::GET, "/api/queue/get", None).await?;
-    server.show(&answer, |answer| {
+async fn list(server: &QueueServer) -> anyhow::Result<()> {
+    let mut queue = server.client().await?;
+    let answer = queue.ask(Method::GET, "/api/queue/get", None).await?;
+    queue.show(&answer, |answer| {
         let mut lines = Vec::new();
         if answer["running_item"].get("name").is_some() {
             lines.push(format!("running  {}", line(&answer["running_item"])));
@@ -152,8 +132,7 @@ async fn list(server: &QueueUrl) -> anyhow::Result<()> {
             lines.push(format!("{position:>7}  {}", line(item)));
         }
         if lines.is_empty() { "the queue is empty".to_owned() } else { lines.join("\n") }
-    });
-    Ok(())
+    })
 }
 
 /// An item in one line: `scan(["det"], "motor", -1, 1, num=11)  1a2b…`.
@@ -168,7 +147,7 @@ pub(super) fn line(item: &Value) -> String {
 
 async fn start(args: &StartArgs) -> anyhow::Result<()> {
     order(&args.server, "/api/queue/start").await?;
-    if args.follow { follow::until_idle(&args.server).await } else { Ok(()) }
+    if args.follow { follow::until_idle(&mut args.server.client().await?).await } else { Ok(()) }
 }
 
 mod follow {
@@ -176,30 +155,32 @@ mod follow {
 
     use std::time::Duration;
 
-    use reqwest::Method;
+    use http::Method;
     use serde_json::Value;
     use tokio::time::sleep;
 
-    use super::{QueueUrl, line};
+    use super::super::QueueClient;
+    use super::line;
+    use crate::remote::output::say;
 
     /// Pause between two looks at the status.
     const PAUSE: Duration = Duration::from_millis(200);
 
-    pub(super) async fn until_idle(server: &QueueUrl) -> anyhow::Result<()> {
+    pub(super) async fn until_idle(queue: &mut QueueClient) -> anyhow::Result<()> {
         let mut shown = Value::Null;
         let mut running = Value::Null;
         loop {
-            let status = server.ask(Method::GET, "/api/status", None).await?;
+            let status = queue.ask(Method::GET, "/api/status", None).await?;
             if status["running_item_uid"] != running {
                 running = status["running_item_uid"].clone();
                 if !running.is_null() {
-                    let queue = server.ask(Method::GET, "/api/queue/get", None).await?;
-                    println!("running  {}", line(&queue["running_item"]));
+                    let items = queue.ask(Method::GET, "/api/queue/get", None).await?;
+                    say(&format!("running  {}", line(&items["running_item"])))?;
                 }
             }
             if status["manager_state"] != shown {
                 shown = status["manager_state"].clone();
-                println!("manager  {}", shown.as_str().unwrap_or("?"));
+                say(&format!("manager  {}", shown.as_str().unwrap_or("?")))?;
             }
             if shown == "idle" || shown == "paused" {
                 return Ok(());

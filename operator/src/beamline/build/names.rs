@@ -15,15 +15,15 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// What [`NAME`] says.
 const APPLICATION: &str = "beamline";
 /// Label that the leader among the queue pods puts on itself.
-pub(crate) const ROLE: &str = "beamline.dev/role";
+const ROLE: &str = "beamline.dev/role";
 /// What [`ROLE`] says.
-pub(crate) const LEADER: &str = "leader";
+const LEADER: &str = "leader";
 /// Label of a worker pod: the `PlanWorker` that it is.
 pub(crate) const WORKER: &str = "beamline.dev/worker";
 
 /// A part of a beamline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Component {
+pub enum Component {
     /// The configuration API.
     Registry,
     /// Direct control.
@@ -58,7 +58,7 @@ impl Component {
     }
 
     /// Its first port: HTTP, or Channel Access.
-    pub(crate) fn port(self) -> i32 {
+    pub fn port(self) -> i32 {
         match self {
             Self::Registry => 8004,
             Self::Control => 8003,
@@ -82,7 +82,7 @@ impl Component {
     }
 
     /// Name of its objects for that beamline.
-    pub(crate) fn object_name(self, beamline: &str) -> String {
+    pub fn object_name(self, beamline: &str) -> String {
         format!("{beamline}-{}", self.as_str())
     }
 
@@ -91,6 +91,15 @@ impl Component {
         [(NAME, APPLICATION), (INSTANCE, beamline), (COMPONENT, self.as_str())]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into()
+    }
+
+    /// What selects those of its pods that answer: of the queue servers the one that leads.
+    pub fn serving(self, beamline: &str) -> BTreeMap<String, String> {
+        let mut selector = self.selector(beamline);
+        if self == Self::Queue {
+            selector.insert(ROLE.to_owned(), LEADER.to_owned());
+        }
+        selector
     }
 
     /// Labels of its objects.

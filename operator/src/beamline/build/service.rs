@@ -4,16 +4,11 @@ use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::metadata;
-use super::names::{Component, LEADER, ROLE};
 use crate::beamline::validate::{Valid, ValidPart};
 
 /// The service of a part. That of the queue leads to the pod that leads.
 pub(super) fn service(valid: &Valid, part: &ValidPart) -> Service {
     let component = part.component;
-    let mut selector = component.selector(&valid.name);
-    if component == Component::Queue {
-        selector.insert(ROLE.to_owned(), LEADER.to_owned());
-    }
     let ports = component.ports().iter().map(|(name, port, protocol)| ServicePort {
         name: Some((*name).to_owned()),
         port: *port,
@@ -30,7 +25,7 @@ pub(super) fn service(valid: &Valid, part: &ValidPart) -> Service {
         metadata,
         spec: Some(ServiceSpec {
             type_: Some(settings.type_.as_str().to_owned()),
-            selector: Some(selector),
+            selector: Some(component.serving(&valid.name)),
             ports: Some(ports.collect()),
             ..ServiceSpec::default()
         }),
