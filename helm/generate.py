@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from beamline_values import BeamlineValues
 from dashboards import BEAMLINE, OPERATOR, dashboard
-from reference import kinds_page, settings_page
+from reference import kinds_page, metrics_page, rights_page, settings_page
 from values_schema import schema_of_values, whole
 
 HELM = Path(__file__).resolve().parent
@@ -45,7 +45,19 @@ def generated(beamline: str) -> dict[Path, str]:
     files |= {path: as_json(board) for path, board in boards().items()}
     files[REFERENCE / "kinds.md"] = kinds_page(list(definitions.values()))
     files[REFERENCE / "settings.md"] = settings_page(beamline)
+    files[REFERENCE / "metrics.md"] = metrics_page(beamline)
+    files[REFERENCE / "rights.md"] = rights_page(roles())
     return files
+
+
+def roles() -> list[dict]:
+    """The roles of the operator and of the parts of a beamline, as their tests hold them."""
+    rendered = (
+        HELM / "tests" / "golden" / "operator-default.yaml",
+        HELM.parent / "operator" / "tests" / "golden" / "default.yaml",
+    )
+    every = [one for path in rendered for one in yaml.safe_load_all(path.read_text()) if one]
+    return [one for one in every if one["kind"] in ("ClusterRole", "Role")]
 
 
 def boards() -> dict[Path, dict]:

@@ -1,11 +1,28 @@
-"""The reference pages of the book: every kind and every setting, as the code has them."""
+"""The reference pages of the book: kinds, settings, metrics and rights, as the code has them."""
 
 from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
 
 from beamline_values import Variable, all_variables_of
 from values_schema import Schema, structural_schema
 
 WRITTEN_BY_MACHINE = "<!-- Written by `make generate`. -->\n\n"
+PARTS_OF_METRICS = {
+    "http": "Every service",
+    "lease": "Whatever has several processes of which one works",
+    "channels": "Direct control, towards IOCs",
+    "control": "Direct control, towards clients",
+    "registry": "The registry",
+    "queue": "The queue server",
+    "operator": "The operator",
+}
+FIELD = ("field", "type", "default", "what")
+VARIABLE = ("variable", "default", "what")
+METRIC = ("metric", "kind", "unit", "what")
+RIGHT = ("resources", "group", "verbs")
 COMMANDS = {
     "operator": "The operator",
     "registry": "The registry",
@@ -40,7 +57,7 @@ def _kind(definition: Schema) -> str:
     for part in ("spec", "status"):
         if part in version["schema"]["openAPIV3Schema"]["properties"]:
             rows = list(_rows(structural_schema(definition, part), part))
-            lines += [f"### {part} of {names['kind']}", "", *_table(rows), ""]
+            lines += [f"### {part} of {names['kind']}", "", *_table(FIELD, rows), ""]
     return "\n".join(lines)
 
 
@@ -95,7 +112,7 @@ def settings_page(beamline: str) -> str:
     ]
     for command, title in COMMANDS.items():
         rows = [_setting(one) for one in all_variables_of(beamline, command)]
-        lines += [f"## {title}", "", f"`beamline {command}`", "", *_table(rows), ""]
+        lines += [f"## {title}", "", f"`beamline {command}`", "", *_table(VARIABLE, rows), ""]
     return WRITTEN_BY_MACHINE + "\n".join(lines)
 
 
@@ -104,11 +121,65 @@ def _setting(one: Variable) -> tuple[str, ...]:
     return (f"`{one.name}`", f"`{one.default}`" if one.default else "", one.words + secret)
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    heads = {4: ("field", "type", "default", "what"), 3: ("variable", "default", "what")}
+def metrics_page(beamline: str) -> str:
+    """Every metric of every part."""
+    lines = [
+        "# Metrics",
+        "",
+        "What `/metrics` of each service shows, in the Prometheus text format. A word in `code` "
+        "is a label. A metric appears when it has happened once; durations are histograms with "
+        "`_bucket`, `_sum` and `_count`. Workers and the simulated IOC have none.",
+        "",
+    ]
+    described = metrics_of(beamline)
+    for prefix, title in PARTS_OF_METRICS.items():
+        rows = [_metric(one) for one in described if one["name"].startswith(f"{prefix}_")]
+        lines += [f"## {title}", "", *_table(METRIC, rows), ""]
+    return WRITTEN_BY_MACHINE + "\n".join(lines)
+
+
+def metrics_of(beamline: str) -> list[dict[str, str]]:
+    """Every metric: name, kind, unit, words."""
+    command = [beamline, "reference", "metrics"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return json.loads(done.stdout)
+
+
+def _metric(one: dict[str, str]) -> tuple[str, ...]:
+    unit = "" if one["unit"] in (None, "count") else one["unit"]
+    return (f"`{one['name']}`", one["kind"], unit, one["words"])
+
+
+def rights_page(roles: Iterable[dict]) -> str:
+    """What each account may do at the Kubernetes API."""
+    lines = [
+        "# Rights",
+        "",
+        "What the account of each part may do at the Kubernetes API: the operator's in all "
+        "namespaces that it looks after, the others' in the namespace of their beamline. The "
+        "simulated IOC has no rights. [Security](../security.md) says why.",
+        "",
+    ]
+    for role in roles:
+        rows = [_right(rule) for rule in role["rules"]]
+        lines += [f"## {_whose(role['metadata'])}", "", *_table(RIGHT, rows), ""]
+    return WRITTEN_BY_MACHINE + "\n".join(lines)
+
+
+def _whose(role: dict) -> str:
+    if role["name"].endswith("-leader"):
+        return "The lease of the operators"
+    return COMMANDS[role["labels"].get("app.kubernetes.io/component", "operator")]
+
+
+def _right(rule: dict) -> tuple[str, ...]:
+    groups = ", ".join(f"`{group}`" if group else "core" for group in rule["apiGroups"])
+    return (", ".join(f"`{one}`" for one in rule["resources"]), groups, ", ".join(rule["verbs"]))
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     if not rows:
         return ["Nothing."]
-    head = heads[len(rows[0])]
     return [_line(head), _line(tuple("---" for _ in head)), *map(_line, rows)]
 
 

@@ -24,6 +24,9 @@ use crate::up::UpArgs;
 const DEFAULT_LOG: &str = "info,epics_base_rs=warn,epics_ca_rs=warn,ca_rs=warn,kube=warn,\
     kube_runtime=error,tower_http=off,zeromq=error";
 
+/// Behind the options of every command, however many commands there are.
+const LAST: usize = 1000;
+
 /// EPICS devices, direct control and a plan queue as Kubernetes resources, on a cluster or on one machine.
 #[derive(Debug, Parser)]
 #[command(name = "beamline", version, propagate_version = true)]
@@ -33,11 +36,11 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 
     /// What is logged: a level, or a list such as `info,queue_pod=debug`.
-    #[arg(long, env = "BEAMLINE_LOG", global = true, default_value = DEFAULT_LOG, hide_default_value = true)]
+    #[arg(long, env = "BEAMLINE_LOG", global = true, default_value = DEFAULT_LOG, hide_default_value = true, display_order = LAST)]
     pub(crate) log: String,
 
     /// How log lines look: `human` or `json`.
-    #[arg(long, env = "BEAMLINE_LOG_FORMAT", global = true, default_value = "human")]
+    #[arg(long, env = "BEAMLINE_LOG_FORMAT", global = true, default_value = "human", display_order = LAST)]
     pub(crate) log_format: LogFormat,
 }
 
@@ -62,6 +65,9 @@ pub(crate) enum Command {
     Crds(CrdsArgs),
     /// Turn other descriptions of devices into manifests.
     Import(ImportArgs),
+    /// Print what the pages of the book are made of.
+    #[command(subcommand, hide = true)]
+    Reference(Reference),
     /// Show whether every part answers, and what the queue server does.
     Status(StatusArgs),
     /// Show the devices.
@@ -82,6 +88,13 @@ pub(crate) enum Command {
     Stop(StopArgs),
     /// Print every change of devices and PVs until Ctrl-C.
     Monitor(MonitorArgs),
+}
+
+/// What the pages of the book are made of.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Reference {
+    /// Every metric, as JSON.
+    Metrics,
 }
 
 /// The queue server, or one request to it.

@@ -2,6 +2,7 @@
 
 mod cli;
 mod files;
+mod measured;
 mod parts;
 mod plugin;
 mod remote;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::FromArgMatches;
-use cli::{Cli, Command};
+use cli::{Cli, Command, Reference};
 use service::telemetry;
 
 /// How long blocking work may hold up the end of the process.
@@ -54,6 +55,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::SimIoc(args) => parts::sim_ioc(args).await,
         Command::Crds(args) => files::crds(&args),
         Command::Import(args) => files::import(&args),
+        Command::Reference(Reference::Metrics) => measured::print(),
         Command::Status(args) => remote::status::run(&args).await,
         Command::Devices(args) => remote::devices::run(&args).await,
         Command::Env(command) => remote::environment::run(command).await,

@@ -7,7 +7,7 @@ use anyhow::Context;
 use channels::ca::{CaClient, Settings as CaSettings};
 use clap::Args;
 
-use crate::signals;
+use crate::{measured, signals};
 
 /// Where the Kubernetes API is, and which namespace is the beamline.
 #[derive(Clone, Debug, Args)]
@@ -98,7 +98,7 @@ pub(crate) struct SimIocArgs {
 }
 
 pub(crate) async fn registry(args: RegistryArgs) -> anyhow::Result<()> {
-    service::metrics::install()?;
+    measured::install()?;
     let shutdown = signals::shutdown()?;
     let server = registry_pod::Server::bind(args.settings).await?;
     let client = args.api.client().await?;
@@ -106,7 +106,7 @@ pub(crate) async fn registry(args: RegistryArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn control(args: ControlArgs) -> anyhow::Result<()> {
-    service::metrics::install()?;
+    measured::install()?;
     let shutdown = signals::shutdown()?;
     let server = control_pod::Server::bind(args.settings).await?;
     let client = args.api.client().await?;
@@ -118,7 +118,7 @@ pub(crate) async fn control(args: ControlArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn queue(args: QueueServerArgs) -> anyhow::Result<()> {
-    service::metrics::install()?;
+    measured::install()?;
     let shutdown = signals::shutdown()?;
     let server = queue_pod::Server::bind(args.settings).await?;
     let client = args.api.client().await?;
@@ -126,7 +126,7 @@ pub(crate) async fn queue(args: QueueServerArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn operator(args: OperatorArgs) -> anyhow::Result<()> {
-    service::metrics::install()?;
+    measured::install()?;
     let OperatorArgs { api_server, settings } = args;
     let shutdown = signals::shutdown()?;
     let api = ApiArgs { api_server, namespace: settings.operator_namespace.clone() };

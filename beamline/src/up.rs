@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
 use self::ports::Ports;
-use crate::signals;
+use crate::{measured, signals};
 
 /// Namespace of the beamline on one machine: the one that `kubectl` uses when none is named.
 const NAMESPACE: &str = "default";
@@ -65,7 +65,7 @@ pub(crate) struct UpArgs {
 /// Runs until Ctrl-C, SIGTERM, or until a part ends by itself.
 pub(crate) async fn run(args: UpArgs) -> anyhow::Result<()> {
     let shutdown = signals::shutdown()?;
-    service::metrics::install()?;
+    measured::install()?;
     let wanted = manifests::load(&args.manifests)?;
     let ports = Ports::bind(&args).await?;
     let api = open(&args).await?;

@@ -8,6 +8,7 @@ mod convert;
 pub mod error;
 pub mod fake;
 mod feed;
+pub mod metrics;
 pub mod motion;
 pub mod sample;
 pub mod value;

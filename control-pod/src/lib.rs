@@ -13,6 +13,7 @@ mod gate;
 mod gateway;
 mod http;
 mod limits;
+pub mod metrics;
 mod monitors;
 mod put;
 mod read;

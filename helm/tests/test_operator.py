@@ -1,10 +1,8 @@
 """The chart of the operator."""
 
-import re
-
 import pytest
 from cases import HA
-from conftest import HELM, objects, only, template
+from conftest import objects, only, template
 
 CHART = "beamline-operator"
 CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding"}
@@ -79,19 +77,3 @@ def test_two_releases_in_a_namespace_do_not_meet() -> None:
         for release in ("beamline-operator", "second")
     ]
     assert not names[0] & names[1]
-
-
-@pytest.mark.parametrize("chart", ["beamline-operator", "beamline"])
-def test_dashboards_and_alerts_name_metrics_that_exist(chart: str) -> None:
-    source = "\n".join(path.read_text() for path in HELM.parent.glob("*/src/**/*.rs"))
-    known = set(re.findall(r'(?:counter|gauge|histogram)!\(\s*"(\w+)"', source))
-    texts = [
-        path.read_text()
-        for name in ("templates/prometheusrule.yaml", "files/dashboard.json")
-        if (path := HELM / chart / name).exists()
-    ]
-    named = set(
-        re.findall(r"\b(?:operator|queue|control|channels|registry|http)_\w+", " ".join(texts))
-    )
-    assert named, "nothing is observed"
-    assert {name.removesuffix("_bucket") for name in named} <= known

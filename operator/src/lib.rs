@@ -15,6 +15,7 @@ mod controllers;
 mod device;
 mod error;
 mod launch;
+pub mod metrics;
 mod mirror;
 mod mirrors;
 mod plan_worker;

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod machine;
 pub mod manifest;
 pub mod methods;
+pub mod metrics;
 pub mod plans;
 pub mod python;
 pub mod queue;

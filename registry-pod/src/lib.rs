@@ -14,6 +14,7 @@ mod history;
 mod http;
 mod index;
 mod locks;
+pub mod metrics;
 mod pv_health;
 mod registry;
 mod server;

@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -49,6 +50,30 @@ pub fn install() -> Result<(), MetricsError> {
 fn handle() -> &'static OnceLock<PrometheusHandle> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     &HANDLE
+}
+
+/// Tells the recorder of this process what this crate measures, in words.
+pub fn describe() {
+    describe_counter!(
+        "http_requests_total",
+        Unit::Count,
+        "HTTP requests, by `service`, `method`, `route` (its template; `none` for no route) and `status`."
+    );
+    describe_histogram!(
+        "http_request_duration_seconds",
+        Unit::Seconds,
+        "How long the answers to HTTP requests took, by `service`, `method` and `route`."
+    );
+    describe_gauge!("lease_held", "1 while this process holds the `lease`, else 0.");
+    describe_gauge!(
+        "lease_epoch",
+        "Number of the term in which this process got the `lease` last: higher each time that it changes hands."
+    );
+    describe_counter!(
+        "lease_acquired_total",
+        Unit::Count,
+        "How often this process got the `lease`."
+    );
 }
 
 /// Everything measured so far, in the Prometheus text format.

@@ -29,6 +29,8 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn run(client: Weak<Inner>, pv: Arc<Pv>, stop: CancellationToken) {
     let Some(delay) = client.upgrade().map(|client| client.settings.release_delay) else { return };
     metrics::gauge!("channels_pvs").increment(1.0);
+    // There from the first PV on, so that an alert on the difference sees an IOC that never answered.
+    metrics::gauge!("channels_pvs_connected").increment(0.0);
     let mut driver = Driver::new(client.clone(), pv.clone());
     // The channel may have connected before this task listened.
     driver.connected().await;
