@@ -28,7 +28,7 @@ VERSION = $(shell sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\
 IMAGE_TAG ?= localhost/beamline:$(if $(filter dev,$(PROFILE)),dev,$(VERSION))
 IMAGE_ARCHIVE ?= $(TARGET)/images/beamline-$(PROFILE).tar
 
-.PHONY: help run build test lint unit conformance cluster node-packages e2e charts bench generate images clean-state
+.PHONY: help run build test lint unit conformance cluster scenarios node-packages e2e charts bench generate images clean-state
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,15 @@ endif
 
 cluster: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns) node-packages ## A Kubernetes with a node, for tests and for trying things (needs root)
 	$< up --folder=$(CLUSTER)/default
+
+# Root, because a node needs it. BEAMLINE_E2E_CLUSTER=1 and a KUBECONFIG take another cluster: see e2e/on_cluster.
+scenarios: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns) node-packages $(VENV)/.installed $(CHART_TOOLS) ## What users do on a cluster, and what may go wrong there (needs root)
+	$(MAKE) images PROFILE=dev
+	trap '$< down --folder=$(CLUSTER)/scenarios' EXIT; \
+	kubeconfig=$$($< up --folder=$(CLUSTER)/scenarios); \
+	$< load --folder=$(CLUSTER)/scenarios $(TARGET)/images/beamline-dev.tar; \
+	KUBECONFIG=$$kubeconfig BEAMLINE_E2E_CLUSTER=1 E2E_CLUSTER_FOLDER=$(abspath $(CLUSTER))/scenarios \
+		$(VENV)/bin/python -m pytest e2e/on_cluster -q $(SCENARIOS)
 
 e2e: $(VENV)/.installed build ## The executable as a user runs it, with real clients
 	BEAMLINE=$(abspath $(BEAMLINE)) $(VENV)/bin/python -m pytest e2e -q

@@ -1,0 +1,118 @@
+"""A beamline as a user installs it: one Helm release in a namespace of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import httpx
+import yaml
+from cluster import IMAGE, ROOT, Cluster, Refused, wait_for
+
+PORTS = {"registry": 8004, "control": 8003, "queue": 60610}
+VALUES = {
+    "image": IMAGE,
+    "simIoc": {"enabled": True},
+    "control": {"readOnly": False},
+    "test": {"image": f"{IMAGE['repository']}:{IMAGE['tag']}"},
+}
+
+
+@dataclass
+class Release:
+    """One release of the chart `beamline`."""
+
+    cluster: Cluster
+    name: str
+    namespace: str
+
+    def install(self, **values: object) -> Release:
+        self.upgrade(**values)
+        ready = (f"beamline/{self.name}", "--for=condition=Ready", "--timeout=180s")
+        self.kubectl("wait", *ready, limit=200)
+        return self
+
+    def upgrade(self, **values: object) -> None:
+        chart = str(ROOT / "helm" / "beamline")
+        place = (f"--namespace={self.namespace}", "--create-namespace")
+        self.cluster.helm("upgrade", "--install", self.name, chart, *place, values=VALUES | values)
+
+    def remove(self) -> None:
+        """The release and its namespace; it may be gone already."""
+        with suppress(Refused):
+            self.cluster.helm("uninstall", self.name, f"--namespace={self.namespace}", "--wait")
+        self.cluster.kubectl(
+            "delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s"
+        )
+
+    def kubectl(self, *words: str, stdin: str | None = None, limit: float = 120.0) -> str:
+        return self.cluster.kubectl("--namespace", self.namespace, *words, stdin=stdin, limit=limit)
+
+    def get(self, *words: str) -> dict[str, object]:
+        return self.cluster.get("--namespace", self.namespace, *words)
+
+    def find(self, *words: str) -> list[dict[str, object]]:
+        return self.cluster.find("--namespace", self.namespace, *words)
+
+    def apply(self, *objects: dict[str, object]) -> str:
+        return self.cluster.apply(self.namespace, *objects)
+
+    def pods(self, component: str) -> list[dict[str, object]]:
+        return self.find("pods", "--selector", f"app.kubernetes.io/component={component}")
+
+    def lives(self) -> set[tuple[str, int]]:
+        """Every pod with how often it was restarted: equal, when nothing was."""
+        return {
+            (pod["metadata"]["uid"], status["restartCount"])  # type: ignore[index]
+            for pod in self.find("pods", "--selector", "app.kubernetes.io/name=beamline")
+            for status in pod["status"]["containerStatuses"]  # type: ignore[index]
+        }
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[httpx.Client]:
+        """A client of a part of the beamline, through its Service."""
+        service = f"service/{self.name}-{name}"
+        with (
+            self.cluster.forward(self.namespace, service, PORTS[name]) as url,
+            httpx.Client(base_url=url, timeout=30) as client,
+        ):
+            yield client
+
+    def plan(self, name: str, *args: object, **kwargs: object) -> str:
+        """A plan as a QueueItem of kubectl; the name of the object."""
+        item = {
+            "apiVersion": "beamline.dev/v1alpha1",
+            "kind": "QueueItem",
+            "metadata": {"generateName": "scenario-"},
+            "spec": {"name": name, "args": list(args), "kwargs": kwargs},
+        }
+        made = self.kubectl("create", "--filename=-", "--output=name", stdin=yaml.safe_dump(item))
+        return made.strip()
+
+    def finished(self, item: str, limit: float = 60.0) -> dict[str, object]:
+        """The item once it has ended."""
+        self.kubectl(
+            "wait", item, "--for=condition=Finished", f"--timeout={limit}s", limit=limit + 10
+        )
+        return self.get(item)
+
+
+def device(name: str, prefix: str, device_class: str = "ophyd.EpicsMotor") -> dict[str, object]:
+    return {
+        "apiVersion": "beamline.dev/v1alpha1",
+        "kind": "Device",
+        "metadata": {"name": name},
+        "spec": {"name": name, "deviceClass": device_class, "prefix": prefix},
+    }
+
+
+def open_environment(queue: httpx.Client) -> None:
+    """Opens the worker environment and waits until it takes plans."""
+    answer = queue.post("/api/environment/open").json()
+    assert answer["success"], answer
+    wait_for(
+        "the environment is open",
+        lambda: queue.get("/api/status").json()["worker_environment_exists"],
+        90,
+    )
