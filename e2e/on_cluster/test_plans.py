@@ -24,8 +24,10 @@ def queue(bl01: Release) -> Iterator[httpx.Client]:
 
 
 def test_plans_of_kubectl_and_of_http_run_alike(bl01: Release, queue: httpx.Client) -> None:
-    (worker,) = bl01.pods("worker")
-    assert worker["status"]["phase"] == "Running"  # type: ignore[index]
+    wait_for(
+        "the worker's pod is up",
+        lambda: [pod["status"]["phase"] for pod in bl01.pods("worker")] == ["Running"],  # type: ignore[index]
+    )
     by_kubectl = bl01.plan("scan", ["random_walk"], "motor1", 0, 1, num=3)
     plan = {"item_type": "plan", "name": "count", "args": [["random_walk"]], "kwargs": {"num": 2}}
     added = queue.post("/api/queue/item/add", json={"item": plan}).json()
