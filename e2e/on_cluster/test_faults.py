@@ -85,7 +85,7 @@ def test_a_queue_pod_killed_while_a_plan_runs_loses_nothing(
     bl01.kubectl("delete", "pods", "--selector", selector, "--grace-period=0", "--force")
     # The plan goes on in its worker; the next queue server follows it to its end.
     first = bl01.finished(items[0], 120)
-    assert first["status"]["result"]["exitStatus"] in ("completed", "unknown"), first  # type: ignore[index]
+    assert first["status"]["result"]["exit_status"] in ("completed", "unknown"), first  # type: ignore[index]
     left = {item["metadata"]["name"] for item in bl01.find("queueitems")}  # type: ignore[index]
     assert {item.split("/")[1] for item in items} <= left
 
@@ -106,7 +106,7 @@ def test_a_plan_goes_on_while_the_api_server_is_down(bl01: Release, queue: httpx
     with api_server_down(Path(folder)):
         time.sleep(30)
     done = wait_for("the API server answers", lambda: bl01.finished(item), 120)
-    assert done["status"]["result"]["exitStatus"] == "completed"  # type: ignore[index]
+    assert done["status"]["result"]["exit_status"] == "completed"  # type: ignore[index]
     assert bl01.lives() == lives, "no pod gives up because the API is away"
 
 

@@ -38,7 +38,7 @@ def test_plans_of_kubectl_and_of_http_run_alike(bl01: Release, queue: httpx.Clie
     )
     assert queue.post("/api/queue/start").json()["success"]
     item = bl01.finished(by_kubectl)
-    assert item["status"]["result"]["exitStatus"] == "completed", item  # type: ignore[index]
+    assert item["status"]["result"]["exit_status"] == "completed", item  # type: ignore[index]
     uid = added["item"]["item_uid"]
     wait_for("the other has run", lambda: ends(queue).get(uid) == "completed")
 

@@ -108,6 +108,7 @@ pub fn object(resource: &QueueItem) -> Object {
         name: resource.name_any(),
         uid: resource.uid().unwrap_or_default(),
         version: resource.resource_version().unwrap_or_default(),
+        generation: resource.metadata.generation,
     }
 }
 

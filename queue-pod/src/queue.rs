@@ -19,6 +19,8 @@ pub struct Object {
     pub uid: String,
     /// `metadata.resourceVersion`.
     pub version: String,
+    /// `metadata.generation`: which spec a status that is written now speaks of.
+    pub generation: Option<i64>,
 }
 
 /// One item of the queue with its place.

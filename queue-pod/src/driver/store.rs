@@ -187,7 +187,8 @@ impl Store {
                 let patch = Patch::Json::<()>(spec_patch(&object, spec));
                 Ok(stored(&self.items.patch(&object.name, &PatchParams::default(), &patch).await?))
             }
-            Write::Status(object, status) => {
+            Write::Status(object, mut status) => {
+                status.observed_generation = object.generation;
                 let patch = Patch::Merge(json!({
                     "metadata": preconditions(&object),
                     "status": status,

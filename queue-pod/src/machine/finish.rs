@@ -159,13 +159,13 @@ fn final_status(result: &ItemResult, number: i64, immediate: bool, now: f64) -> 
         _ => ItemState::Failed,
     };
     QueueItemStatus {
-        observed_generation: None,
         state,
         conditions: conditions(state, &result.msg, now),
         time_start: Some(result.time_start),
         immediate,
         history_number: Some(number),
         result: Some(result.clone()),
+        ..QueueItemStatus::default()
     }
 }
 

@@ -343,7 +343,6 @@ pub(super) fn take_up(state: &mut State, resource: QueueItem) {
     }
     if let Err(reason) = acceptable(state, &resource, &item) {
         let status = QueueItemStatus {
-            observed_generation: resource.metadata.generation,
             state: ItemState::Rejected,
             conditions: finish::conditions(ItemState::Rejected, &reason, state.now),
             ..QueueItemStatus::default()
@@ -365,7 +364,6 @@ pub(super) fn take_up(state: &mut State, resource: QueueItem) {
     let mut entry = manifest::unplaced(&resource, &place);
     entry.item = item;
     let status = QueueItemStatus {
-        observed_generation: resource.metadata.generation,
         conditions: finish::conditions(ItemState::Queued, "", state.now),
         ..QueueItemStatus::default()
     };

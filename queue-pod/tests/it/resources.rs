@@ -32,6 +32,9 @@ async fn an_applied_item_is_taken_up_at_the_back_and_runs() {
         item.status.is_some_and(|status| status.state == ItemState::Completed)
     })
     .await;
+    let item = machine.items().get("mine").await.unwrap();
+    let observed = item.status.and_then(|status| status.observed_generation);
+    assert_eq!(observed, item.metadata.generation, "kubectl wait waits for as long as they differ");
     pod.stop().await;
 }
 

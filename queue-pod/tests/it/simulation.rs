@@ -69,6 +69,7 @@ impl Store {
             Write::Spec(object, spec) => {
                 let mut item = self.find(&object)?;
                 item.spec = *spec;
+                item.metadata.generation = item.metadata.generation.map(|last| last + 1);
                 let stored = self.touch(&mut item);
                 self.items.insert(object.name, item);
                 Ok(stored)
@@ -76,6 +77,9 @@ impl Store {
             Write::Status(object, status) => {
                 let mut item = self.find(&object)?;
                 item.status = Some(*status);
+                if let Some(status) = &mut item.status {
+                    status.observed_generation = item.metadata.generation;
+                }
                 let stored = self.touch(&mut item);
                 self.items.insert(object.name, item);
                 Ok(stored)
