@@ -14,6 +14,16 @@ def test_every_page_is_in_the_summary_once() -> None:
     assert sorted(listed) == sorted(pages)
 
 
+def test_the_book_links_to_nothing_outside_of_it() -> None:
+    outside = [
+        f"{page.relative_to(ROOT)}: {link}"
+        for page in DOCS.rglob("*.md")
+        for link in LINK.findall(page.read_text())
+        if not (page.parent / link).resolve().is_relative_to(DOCS)
+    ]
+    assert outside == []
+
+
 def test_links_of_pages_lead_somewhere() -> None:
     pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("helm/*/README.md")]
     pages += ROOT.glob("examples/**/*.md")

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from beamline_values import BeamlineValues
 from dashboards import BEAMLINE, OPERATOR, dashboard
-from reference import kinds_page, metrics_page, rights_page, settings_page
+from reference import kinds_page, metrics_page, rights_page, settings_page, values_page
 from values_schema import schema_of_values, whole
 
 HELM = Path(__file__).resolve().parent
@@ -82,8 +82,10 @@ def as_json(value: object) -> str:
 
 
 def readmes(helm_docs: str) -> dict[Path, str]:
-    """The READMEs of the charts as they are."""
-    return {HELM / chart / "README.md": readme(helm_docs, HELM / chart) for chart in CHARTS}
+    """The READMEs of the charts as they are, and the page of the book with the values in them."""
+    texts = {chart: readme(helm_docs, HELM / chart) for chart in CHARTS}
+    files = {HELM / chart / "README.md": text for chart, text in texts.items()}
+    return files | {REFERENCE / "values.md": values_page(texts)}
 
 
 def readme(helm_docs: str, folder: Path) -> str:

@@ -121,6 +121,15 @@ def _setting(one: Variable) -> tuple[str, ...]:
     return (f"`{one.name}`", f"`{one.default}`" if one.default else "", one.words + secret)
 
 
+def values_page(readmes: dict[str, str]) -> str:
+    """Every value of every chart, as the READMEs of the charts have them."""
+    lines = ["# Values", "", "Of the three charts; `helm show values` has the same words.", ""]
+    for chart, text in readmes.items():
+        table = text.split("\n## Values\n")[1].strip()
+        lines += [f"## {chart}", "", table, ""]
+    return WRITTEN_BY_MACHINE + "\n".join(lines)
+
+
 def metrics_page(beamline: str) -> str:
     """Every metric of every part."""
     lines = [

@@ -1,7 +1,8 @@
 //! Changes that come past the registry: what kubectl, Argo CD or another replica write.
 
-use crds::Device;
+use crds::{Device, ProcessVariable};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use registry_pod::Settings;
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, mock, new_device, settings, spec};
@@ -113,6 +114,36 @@ async fn what_git_owns_is_changed_in_git_but_can_be_switched_off() {
     let stored = devices.get("g1").await.unwrap();
     assert!(stored.spec.active, "git's own field is untouched");
     assert!(!stored.is_active());
+}
+
+#[tokio::test]
+async fn a_standalone_pv_of_git_names_the_application_to_edit() {
+    let lab = Lab::new(settings()).await;
+    let tracking = "bl01-devices:beamline.dev/ProcessVariable:bl01/ring";
+    let pv = json!({
+        "metadata": { "name": "ring", "annotations": { "argocd.argoproj.io/tracking-id": tracking } },
+        "spec": { "pvName": "SR:C" },
+    });
+    let pv: ProcessVariable = serde_json::from_value(pv).unwrap();
+    lab.objects::<ProcessVariable>().create(&PostParams::default(), &pv).await.unwrap();
+    lab.until(async || lab.get("/api/v1/pvs/SR:C").await.status == 200).await;
+    let detail = r#"{"detail":"Standalone PV 'SR:C' is synced from git by Argo CD application 'bl01-devices'; change it there"}"#;
+    let change = json!({ "description": "x" });
+    lab.put("/api/v1/pvs/standalone/SR:C", change).await.is(409, detail);
+    lab.delete("/api/v1/pvs/standalone/SR:C").await.is(409, detail);
+}
+
+#[tokio::test]
+async fn what_git_owns_is_changed_when_the_beamline_allows_it() {
+    let lab = Lab::new(Settings { runtime_edits: true, ..settings() }).await;
+    let mut device = plain("g1", "G:1");
+    let label = ("argocd.argoproj.io/instance".to_owned(), "lab".to_owned());
+    device.metadata.labels = Some([label].into());
+    lab.objects::<Device>().create(&PostParams::default(), &device).await.unwrap();
+    lab.until(async || lab.get("/api/v1/devices/g1").await.status == 200).await;
+    let change = json!({ "metadata": { "documentation": "x" } });
+    lab.put("/api/v1/devices/g1", change).await.of(200);
+    lab.delete("/api/v1/devices/g1").await.of(200);
 }
 
 #[tokio::test]
