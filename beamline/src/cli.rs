@@ -10,12 +10,14 @@ use crate::parts::{
 use crate::remote::devices::DevicesArgs;
 use crate::remote::engine::EngineCommand;
 use crate::remote::environment::EnvironmentCommand;
+use crate::remote::export::ExportArgs;
 use crate::remote::history::HistoryArgs;
 use crate::remote::monitor::MonitorArgs;
 use crate::remote::queue::QueueCommand;
 use crate::remote::status::StatusArgs;
 use crate::remote::value::{GetArgs, SetArgs, StopArgs};
 use crate::up::UpArgs;
+use crate::validate::ValidateArgs;
 
 /// Logs of a healthy system are quiet; the libraries below us only speak up when something is wrong.
 ///
@@ -68,6 +70,10 @@ pub(crate) enum Command {
     /// Print what the pages of the book are made of.
     #[command(subcommand, hide = true)]
     Reference(Reference),
+    /// Write what was made at run time as manifests: devices, PVs and device classes.
+    Export(ExportArgs),
+    /// Say what is wrong with manifests, without a beamline.
+    Validate(ValidateArgs),
     /// Show whether every part answers, and what the queue server does.
     Status(StatusArgs),
     /// Show the devices.
@@ -152,8 +158,8 @@ mod tests {
         let error = plugin_command().try_get_matches_from(&words[..2]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let help = plugin_command().render_help().to_string();
-        assert!(help.contains("kubectl beamline <COMMAND>"), "{help}");
-        assert!(help.contains("monitor") && !help.contains("sim-ioc"), "{help}");
+        assert!(help.contains("Usage: kubectl beamline "), "{help}");
+        assert!(help.contains("  monitor ") && !help.contains("  sim-ioc "), "{help}");
     }
 
     #[test]

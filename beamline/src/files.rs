@@ -53,9 +53,14 @@ pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<()> {
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let manifests = crds::happi::manifests(&text)
         .with_context(|| format!("cannot import {}", file.display()))?;
-    match output {
-        Some(path) => write(path, &manifests),
-        None => print(&manifests),
+    put(output.as_deref(), &manifests)
+}
+
+/// Writes `text` into a file, or to standard output.
+pub(crate) fn put(file: Option<&Path>, text: &str) -> anyhow::Result<()> {
+    match file {
+        Some(path) => write(path, text),
+        None => print(text),
     }
 }
 

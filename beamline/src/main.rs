@@ -2,12 +2,14 @@
 
 mod cli;
 mod files;
+mod manifests;
 mod measured;
 mod parts;
 mod plugin;
 mod remote;
 mod signals;
 mod up;
+mod validate;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -56,6 +58,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Crds(args) => files::crds(&args),
         Command::Import(args) => files::import(&args),
         Command::Reference(Reference::Metrics) => measured::print(),
+        Command::Export(args) => remote::export::run(&args).await,
+        Command::Validate(args) => validate::run(&args),
         Command::Status(args) => remote::status::run(&args).await,
         Command::Devices(args) => remote::devices::run(&args).await,
         Command::Env(command) => remote::environment::run(command).await,

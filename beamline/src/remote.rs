@@ -6,8 +6,10 @@ mod cluster;
 pub(crate) mod devices;
 pub(crate) mod engine;
 pub(crate) mod environment;
+pub(crate) mod export;
 pub(crate) mod history;
 pub(crate) mod monitor;
+mod objects;
 mod output;
 pub(crate) mod place;
 pub(crate) mod queue;
@@ -16,13 +18,14 @@ pub(crate) mod status;
 mod subject;
 pub(crate) mod value;
 
+pub(crate) use self::output::{Format, Output, say};
+
 use anyhow::bail;
 use clap::Args;
 use http::Method;
 use serde_json::Value;
 
 use self::client::Client;
-use self::output::Output;
 use self::place::{Part, Place};
 
 /// What was asked for cannot be asked for in this way: exit code 2, as for any wrong command line.

@@ -4,11 +4,12 @@
 //! opened first. Whatever ends by itself later takes the rest with it, in order.
 
 mod apply;
-mod manifests;
 mod overview;
 mod parts;
 mod ports;
 mod ready;
+
+pub(crate) use apply::MANAGER;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
 use self::ports::Ports;
-use crate::{measured, signals};
+use crate::{manifests, measured, signals};
 
 /// Namespace of the beamline on one machine: the one that `kubectl` uses when none is named.
 const NAMESPACE: &str = "default";

@@ -17,6 +17,7 @@ pub mod device_locks;
 mod explain;
 pub mod happi;
 pub mod locking;
+pub mod managed;
 pub mod names;
 pub mod plan_worker;
 pub mod process_variable;

@@ -1,6 +1,7 @@
 //! The verbs of the Kubernetes API over the store, free of HTTP.
 
 pub(crate) mod admit;
+pub(crate) mod check;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod events;

@@ -37,6 +37,7 @@ use store::index::Key;
 use store::log::Row;
 use store::object::Draft;
 
+pub use api::check::{Checker, Fault};
 pub use store::log::OpenError;
 
 /// How long a listener that shuts down waits for requests that are under way.
@@ -153,18 +154,29 @@ impl Drop for Embedded {
     }
 }
 
+/// The built-in kinds, and those of `crds` after them.
+fn kinds(crds: &[CustomResourceDefinition]) -> Result<Vec<Kind>, OpenError> {
+    let mut kinds =
+        kinds::builtin::kinds().map_err(|reason| definition("built-in kinds", reason))?;
+    for crd in crds {
+        let name = crd.metadata.name.as_deref().unwrap_or_default();
+        kinds.push(kinds::custom::kind(crd).map_err(|reason| definition(name, reason))?);
+    }
+    Ok(kinds)
+}
+
+fn definition(name: &str, reason: String) -> OpenError {
+    OpenError::Definition { name: name.to_owned(), reason }
+}
+
 fn open_store(
     path: &std::path::Path,
     crds: &[CustomResourceDefinition],
 ) -> Result<(Store, Catalogue), OpenError> {
-    let definition =
-        |name: &str, reason: String| OpenError::Definition { name: name.to_owned(), reason };
-    let mut kinds =
-        kinds::builtin::kinds().map_err(|reason| definition("built-in kinds", reason))?;
+    let kinds = kinds(crds)?;
     let mut fixed = Vec::new();
     for crd in crds {
         let name = crd.metadata.name.clone().unwrap_or_default();
-        kinds.push(kinds::custom::kind(crd).map_err(|reason| definition(&name, reason))?);
         let draft = kinds::custom::object(crd)
             .and_then(|object| Draft::new(&object, vec![]))
             .map_err(|error| definition(&name, error.to_string()))?;

@@ -8,8 +8,12 @@ mod dereference;
 mod status;
 mod validate;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use crds::Device;
+use crds::claims::Claim;
+use crds::conditions::Verdict;
 use crds::device_locks::DeviceLocksSpec;
 use crds::resolve::Catalogue;
 
@@ -18,6 +22,17 @@ use crate::controller::Reconcile;
 use crate::error::Error;
 use crate::mirror::Mirrored;
 use crate::mirrors::DeviceIndex;
+use dereference::References;
+
+/// What the `Ready` condition of `device` says, with these classes and beside that rival.
+pub(crate) fn verdict(
+    device: &Device,
+    catalogue: &Arc<Catalogue>,
+    rival: Option<Claim>,
+) -> Verdict {
+    let catalogue = Arc::clone(catalogue);
+    validate::validate(device, &References { catalogue, rival, lock: None }).verdict
+}
 
 /// The controller of devices.
 pub(crate) struct Devices {

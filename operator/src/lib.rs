@@ -14,6 +14,7 @@ mod controller;
 mod controllers;
 mod device;
 mod error;
+pub mod judge;
 mod launch;
 pub mod metrics;
 mod mirror;

@@ -7,6 +7,8 @@ mod dereference;
 mod status;
 mod validate;
 
+pub(crate) use validate::validate;
+
 use async_trait::async_trait;
 use crds::ProcessVariable;
 use crds::claims::Owners;
@@ -35,7 +37,7 @@ impl Reconcile for ProcessVariables {
 
     async fn reconcile(&self, pv: &ProcessVariable) -> Result<(), Error> {
         let rival = dereference::dereference(self, pv);
-        let verdict = validate::validate(pv, rival.as_ref());
+        let verdict = validate(pv, rival.as_ref());
         let wanted = build::build(pv, &verdict);
         status::update(&self.context, pv, &wanted, &verdict).await
     }

@@ -4,7 +4,6 @@
 //! of four lines answers like a full happi entry.
 
 pub(crate) mod create;
-pub(crate) mod managed;
 pub(crate) mod update;
 
 use crds::device::{DeviceLabel, Framework};

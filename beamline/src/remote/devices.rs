@@ -1,18 +1,12 @@
 //! `beamline devices`: the devices of a beamline, with their names in ophyd first.
 
-use anyhow::Context;
 use clap::Args;
 use crds::Device;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Api;
-use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use super::output::{Output, plain, table};
-use super::place::{Objects, Place};
-
-/// Objects that are asked for at once.
-pub(super) const PAGE: u32 = 500;
+use super::place::Place;
 
 /// Which devices.
 #[derive(Debug, Args)]
@@ -30,7 +24,7 @@ pub(crate) struct DevicesArgs {
 
 pub(crate) async fn run(args: &DevicesArgs) -> anyhow::Result<()> {
     let objects = args.place.objects().await?;
-    let mut devices: Vec<Value> = list(&objects).await?.iter().map(row).collect();
+    let mut devices: Vec<Value> = objects.all::<Device>("devices").await?.iter().map(row).collect();
     devices.retain(|device| fits(device, args.name.as_deref(), args.label.as_deref()));
     devices.sort_by(|a, b| a["device"].as_str().cmp(&b["device"].as_str()));
     args.output.show(&Value::Array(devices), |devices| {
@@ -43,21 +37,6 @@ pub(crate) async fn run(args: &DevicesArgs) -> anyhow::Result<()> {
             &rows,
         )
     })
-}
-
-/// All devices of the namespace, page by page.
-async fn list(objects: &Objects) -> anyhow::Result<Vec<Device>> {
-    let api: Api<Device> = Api::namespaced(objects.client.clone(), &objects.namespace);
-    let mut found = Vec::new();
-    let mut page = ListParams::default().limit(PAGE);
-    loop {
-        let list = api.list(&page).await.context("the devices cannot be listed")?;
-        found.extend(list.items);
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
 }
 
 fn row(device: &Device) -> Value {

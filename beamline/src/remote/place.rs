@@ -8,6 +8,7 @@ use operator::Component;
 
 use super::client::Client;
 use super::cluster::Cluster;
+use super::objects::Objects;
 use super::road::Road;
 use crate::plugin;
 
@@ -94,14 +95,6 @@ pub(crate) struct Place {
 enum Whereabouts {
     Address(String),
     Cluster,
-}
-
-/// The Kubernetes API of a beamline and the namespace of its objects.
-pub(crate) struct Objects {
-    /// The API.
-    pub(crate) client: kube::Client,
-    /// The namespace.
-    pub(crate) namespace: String,
 }
 
 impl Place {

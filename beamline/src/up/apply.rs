@@ -14,10 +14,10 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::manifests::Manifest;
+use crate::manifests::Manifest;
 
 /// Field manager of everything applied here.
-const MANAGER: &str = "beamline-up";
+pub(crate) const MANAGER: &str = "beamline-up";
 /// ConfigMap that records what was applied.
 const RECORD: &str = "beamline-applied-manifests";
 /// Applies under way at once; the API commits them together.

@@ -5,7 +5,7 @@ use crds::claims::Claim;
 use crds::conditions::{Verdict, reasons, types};
 
 /// Judges `pv`, whose name `rival` owns.
-pub(super) fn validate(pv: &ProcessVariable, rival: Option<&Claim>) -> Verdict {
+pub(crate) fn validate(pv: &ProcessVariable, rival: Option<&Claim>) -> Verdict {
     let (ready, reason, message) = match rival {
         None => (true, reasons::ACCEPTED, "registered".to_owned()),
         Some(rival) => {

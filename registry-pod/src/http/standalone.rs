@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use crds::managed;
 use crds::process_variable::{AccessMode, Protocol};
 use crds::{ProcessVariable, ProcessVariableSpec};
 use kube::ResourceExt;
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::errors::{PV_REGISTRATION, check_writable};
-use crate::device::{is_pv_name, managed};
+use crate::device::is_pv_name;
 use crate::registry::Registry;
 use crate::store::write::UPDATED_AT;
 

@@ -12,7 +12,7 @@ const LABELS: [(&str, &str); 3] = [
 const ARGO_TRACKING: &str = "argocd.argoproj.io/tracking-id";
 
 /// Who syncs the object from git, such as `Argo CD application 'devices'`; `None` when nobody does.
-pub(crate) fn by_git(metadata: &ObjectMeta) -> Option<String> {
+pub fn by_git(metadata: &ObjectMeta) -> Option<String> {
     let tracking = metadata.annotations.as_ref().and_then(|all| all.get(ARGO_TRACKING));
     if let Some(tracking) = tracking {
         let application = tracking.split(':').next().unwrap_or_default();
@@ -22,6 +22,11 @@ pub(crate) fn by_git(metadata: &ObjectMeta) -> Option<String> {
     LABELS
         .iter()
         .find_map(|(label, what)| labels.get(*label).map(|name| format!("{what} '{name}'")))
+}
+
+/// Whether a label or annotation of that key is such a mark, which means nothing on another object.
+pub fn is_mark(key: &str) -> bool {
+    key == ARGO_TRACKING || LABELS.iter().any(|(label, _)| *label == key)
 }
 
 #[cfg(test)]
