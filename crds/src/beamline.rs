@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::schema::conditions;
 
 /// Annotation on a `Beamline`: with the value `"true"` the queue pod is replaced at once when its
-/// settings change, even while a plan runs. The plan is then aborted.
+/// settings change, even while a plan runs. The plan goes on in its worker.
 pub const FORCE_ROLLOUT_ANNOTATION: &str = "beamline.dev/force-rollout";
 
 /// What to run for a beamline: its pods and how they reach EPICS.

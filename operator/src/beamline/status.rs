@@ -55,8 +55,8 @@ pub(super) fn verdicts(applied: &Applied, held: Option<String>) -> Vec<Verdict> 
     }
     if let Some(name) = held {
         let message = format!(
-            "the pods of {name} are replaced when no plan runs; to abort the plan and replace them \
-             now, annotate the Beamline with {FORCE_ROLLOUT_ANNOTATION}=true"
+            "the pods of {name} are replaced when no plan runs; to replace them under the plan, \
+             annotate the Beamline with {FORCE_ROLLOUT_ANNOTATION}=true"
         );
         return under_way(reasons::PENDING_IDLE, message);
     }
