@@ -73,6 +73,7 @@ scenarios: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns) node-pack
 	kubeconfig=$$($< up --folder=$(CLUSTER)/scenarios); \
 	$< load --folder=$(CLUSTER)/scenarios $(TARGET)/images/beamline-dev.tar; \
 	KUBECONFIG=$$kubeconfig BEAMLINE_E2E_CLUSTER=1 E2E_CLUSTER_FOLDER=$(abspath $(CLUSTER))/scenarios \
+		BEAMLINE=$(abspath $(BEAMLINE)) \
 		$(VENV)/bin/python -m pytest e2e/on_cluster -q $(SCENARIOS)
 
 e2e: $(VENV)/.installed build ## The executable as a user runs it, with real clients
