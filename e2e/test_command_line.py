@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from local_beamline import ROOT, Beamline, environment, executable, free_ports, wait_for
 
 MOTORS = str(ROOT / "examples" / "sim-devices" / "motors.yaml")
@@ -173,3 +174,55 @@ def test_kubectl_finds_the_plugin(beamline: Beamline, tmp_path: Path) -> None:
     away = plugin("queue", "list")
     assert away.returncode == 1 and "kubeconfig" in away.stderr, away.stderr
     assert plugin("queue").returncode == 2
+
+
+def test_the_doctor_finds_a_healthy_device_well(motors: Beamline) -> None:
+    text = motors.run("doctor", "motor1")
+    assert text.startswith("motor1: reachable\n") and "problem" not in text, text
+    assert re.search(r"^sim:mtr1.RBV +connected +r", text, re.MULTILINE), text
+    diagnosis = json.loads(motors.run("doctor", "motor1.velocity", "-o", "json"))
+    assert diagnosis["pv_name"] == "sim:mtr1.VELO"
+    place = f"127.0.0.1:{motors.ports['ca']}"
+    assert diagnosis["epics"]["addresses"][0] == place
+    probe = next(probe for probe in diagnosis["probes"] if probe["place"] == place)
+    assert (probe["outcome"], probe["server"]) == ("serves", place)
+
+
+def test_the_doctor_explains_what_is_not_reachable(beamline: Beamline) -> None:
+    done = beamline.call("doctor", "no:such:pv")
+    assert done.returncode == 1 and "no Device and no ProcessVariable" in done.stderr
+    assert "says that it has no such PV" in done.stdout, done.stdout
+    assert "→ apply a Device that has it" in done.stdout
+
+    manifest = {
+        "apiVersion": "beamline.dev/v1alpha1",
+        "kind": "Device",
+        "metadata": {"name": "lost"},
+        "spec": {"name": "lost", "deviceClass": "ophyd.EpicsSignal", "prefix": "lost:pv"},
+    }
+    beamline.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
+    try:
+        wait_for(
+            "direct control has it",
+            lambda: "lost:pv" in beamline.get("control", "/api/v1/diagnostics/device/lost").text,
+        )
+        done = beamline.call("doctor", "lost")
+        assert done.returncode == 1 and "1 of 1 PVs are not connected: lost:pv" in done.stderr
+        assert "device lost: known, switched on, not locked" in done.stdout, done.stdout
+        beamline.kubectl("annotate", "device", "lost", "beamline.dev/active=false")
+        wait_for("it is off", lambda: "switched off" in beamline.call("doctor", "lost").stdout)
+    finally:
+        beamline.kubectl("delete", "device", "lost")
+
+
+def test_the_doctor_asks_name_servers_by_tcp(own_beamline: Beamline) -> None:
+    server = f"127.0.0.1:{own_beamline.ports['ca']}"
+    own_beamline.variables["EPICS_CA_NAME_SERVERS"] = server
+    own_beamline.start()
+    diagnosis = json.loads(own_beamline.run("doctor", "mini:current", "-o", "json"))
+    assert diagnosis["epics"]["name_servers"] == [server]
+    probe = next(one for one in diagnosis["probes"] if one["kind"] == "name_server")
+    assert (probe["outcome"], probe["server"]) == ("serves", server), probe
+    missing = json.loads(own_beamline.call("doctor", "no:such:pv", "-o", "json").stdout)
+    probe = next(one for one in missing["probes"] if one["kind"] == "name_server")
+    assert probe["outcome"] == "no_such_pv", probe

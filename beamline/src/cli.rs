@@ -8,6 +8,7 @@ use crate::parts::{
     ControlArgs, OperatorArgs, QueueServerArgs, RegistryArgs, SimIocArgs, WorkerArgs,
 };
 use crate::remote::devices::DevicesArgs;
+use crate::remote::doctor::DoctorArgs;
 use crate::remote::engine::EngineCommand;
 use crate::remote::environment::EnvironmentCommand;
 use crate::remote::export::ExportArgs;
@@ -92,6 +93,8 @@ pub(crate) enum Command {
     Set(SetArgs),
     /// Stop devices, whoever has locked them.
     Stop(StopArgs),
+    /// Explain why a device or a PV is reachable or not, as direct control sees it.
+    Doctor(DoctorArgs),
     /// Print every change of devices and PVs until Ctrl-C.
     Monitor(MonitorArgs),
 }

@@ -68,6 +68,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Get(args) => remote::value::get(&args).await,
         Command::Set(args) => remote::value::set(&args).await,
         Command::Stop(args) => remote::value::stop(&args).await,
+        Command::Doctor(args) => remote::doctor::run(&args).await,
         Command::Monitor(args) => remote::monitor::run(&args).await,
     }
 }

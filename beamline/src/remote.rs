@@ -4,6 +4,7 @@
 mod client;
 mod cluster;
 pub(crate) mod devices;
+pub(crate) mod doctor;
 pub(crate) mod engine;
 pub(crate) mod environment;
 pub(crate) mod export;

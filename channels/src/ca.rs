@@ -4,6 +4,7 @@
 //! ([`driver`]). The task ends, and with it the channel, when nobody has used the PV for [`Settings::release_delay`].
 
 mod driver;
+mod probe;
 mod pv;
 mod settings;
 mod wire;
@@ -21,6 +22,7 @@ use tracing::debug;
 
 use self::pv::{Pv, SharedPv};
 pub use self::settings::{Settings, SettingsError};
+use crate::diagnosis::{Diagnosis, Search};
 use crate::{PvChannel, PvClient};
 
 /// Channel Access client of the whole process. Clones share everything; the last one that goes closes all channels.
@@ -96,6 +98,24 @@ impl PvClient for CaClient {
         let task = driver::run(Arc::downgrade(&self.inner), pv, self.inner.stop.child_token());
         self.inner.tasks.spawn_on(task, &self.inner.runtime);
         shared
+    }
+
+    async fn diagnose(&self, name: &str) -> Diagnosis {
+        let settings = &self.inner.settings;
+        let channel = self.channel(name);
+        // The channel searches for as long as the places are asked.
+        let probes = probe::all(settings, name).await;
+        Diagnosis {
+            search: Search {
+                name_servers: settings.name_servers.clone(),
+                addresses: settings.addresses.clone(),
+                auto_addresses: settings.auto_addresses,
+                server_port: settings.server_port,
+            },
+            connection: channel.connection().borrow().clone(),
+            turns: channel.turns(),
+            probes,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 
 use crate::convert::{Target, convert};
+use crate::diagnosis::{Diagnosis, Turns};
 use crate::feed::Feed;
 use crate::{
     Alarm, ConnectedInfo, Connection, Metadata, NativeType, PutMode, PvChannel, PvClient, PvError,
@@ -138,9 +139,17 @@ impl Fake {
     }
 }
 
+#[async_trait]
 impl PvClient for Fake {
     fn channel(&self, name: &str) -> Arc<dyn PvChannel> {
         self.pv(name)
+    }
+
+    /// There is no place to ask.
+    async fn diagnose(&self, name: &str) -> Diagnosis {
+        let pv = self.pv(name);
+        let connection = pv.feed.connection().borrow().clone();
+        Diagnosis { connection, turns: pv.feed.turns(), ..Diagnosis::default() }
     }
 }
 
@@ -204,6 +213,10 @@ impl FakePv {
 impl PvChannel for FakePv {
     fn name(&self) -> &str {
         self.feed.name()
+    }
+
+    fn turns(&self) -> Turns {
+        self.feed.turns()
     }
 
     fn connection(&self) -> watch::Receiver<Connection> {

@@ -6,8 +6,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 
+use crate::diagnosis::Turns;
 use crate::{Alarm, ConnectedInfo, Connection, Metadata, PvError, PvValue, Sample};
 
 /// Samples that a reader of [`Feed::updates`] may fall behind: 6 s of a 10 Hz PV, or 64 MB of 1 Mpixel frames.
@@ -21,6 +23,7 @@ pub(crate) struct Feed {
     metadata: watch::Sender<Option<Arc<Metadata>>>,
     latest: watch::Sender<Option<Arc<Sample>>>,
     updates: broadcast::Sender<Arc<Sample>>,
+    turns: Mutex<Turns>,
 }
 
 impl Feed {
@@ -31,11 +34,16 @@ impl Feed {
             metadata: watch::Sender::new(None),
             latest: watch::Sender::new(None),
             updates: broadcast::Sender::new(UPDATES),
+            turns: Mutex::default(),
         }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn turns(&self) -> Turns {
+        *self.turns.lock()
     }
 
     pub(crate) fn connection(&self) -> watch::Receiver<Connection> {
@@ -93,6 +101,7 @@ impl Feed {
     /// The IOC is there. After a loss the last value is repeated as connected until the IOC sends a newer one.
     pub(crate) fn connected(&self, info: ConnectedInfo) {
         let (read_access, write_access) = (info.read_access, info.write_access);
+        self.turns.lock().connected = Some(SystemTime::now());
         self.connection.send_replace(Connection::Connected(info));
         self.repeat(|sample| {
             sample.connected = true;
@@ -112,6 +121,7 @@ impl Feed {
             was_connected
         });
         if was_connected {
+            self.turns.lock().lost = Some(SystemTime::now());
             self.repeat(|sample| {
                 sample.connected = false;
                 sample.time = SystemTime::now();

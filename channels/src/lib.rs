@@ -5,6 +5,7 @@
 
 pub mod ca;
 mod convert;
+pub mod diagnosis;
 pub mod error;
 pub mod fake;
 mod feed;
@@ -19,18 +20,25 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use diagnosis::Turns;
+
 pub use ca::CaClient;
+pub use diagnosis::Diagnosis;
 pub use error::PvError;
 pub use fake::Fake;
 pub use sample::{Alarm, Metadata, Sample, Severity};
 pub use value::PvValue;
 
 /// Hands out the one shared channel of each PV.
+#[async_trait]
 pub trait PvClient: Send + Sync + 'static {
     /// The channel of the PV `name`. Never blocks; the search goes on in the background for as long as the channel is held.
     ///
     /// The wire channel is released some time after its last user has dropped it.
     fn channel(&self, name: &str) -> Arc<dyn PvChannel>;
+
+    /// Asks every place where the PV `name` is searched, and says what came back. Takes some seconds when places are silent.
+    async fn diagnose(&self, name: &str) -> Diagnosis;
 }
 
 /// One PV.
@@ -38,6 +46,9 @@ pub trait PvClient: Send + Sync + 'static {
 pub trait PvChannel: Send + Sync {
     /// EPICS name.
     fn name(&self) -> &str;
+
+    /// When the connection came and went.
+    fn turns(&self) -> Turns;
 
     /// The connection, and every change of it.
     fn connection(&self) -> watch::Receiver<Connection>;

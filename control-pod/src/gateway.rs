@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use channels::PvClient;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use crate::device::Used;
 use crate::gate::{self, Refusal};
@@ -28,7 +29,12 @@ pub(crate) struct Gateway {
     pub(crate) used: Used,
     /// The PVs.
     pub(crate) pvs: Pvs,
+    /// Room for diagnoses, each of which asks every place where PVs are searched.
+    pub(crate) diagnoses: Semaphore,
 }
+
+/// Diagnoses at a time.
+const DIAGNOSES: usize = 4;
 
 /// The PVs, with a `Debug` that says nothing.
 #[derive(Clone)]
@@ -56,6 +62,7 @@ impl Gateway {
             sockets: Sockets::new(settings.ws_max_connections),
             used: Used::default(),
             pvs: Pvs(pvs),
+            diagnoses: Semaphore::new(DIAGNOSES),
             registry,
             settings,
         }

@@ -1,6 +1,7 @@
-//! The REST interface (contract §2.1 to §2.6).
+//! The REST interface (contract §2.1 to §2.6), and diagnostics beside it.
 
 pub(crate) mod devices;
+pub(crate) mod diagnostics;
 pub(crate) mod errors;
 pub(crate) mod fields;
 pub(crate) mod guard;
@@ -42,6 +43,8 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/api/v1/device/{device_path}/stop", post(devices::stop_device))
         .route("/api/v1/device/{device_path}/value", get(devices::get_nested_device_value))
         .route("/api/v1/devices/resolve", post(resolve::resolve_device_paths))
+        .route("/api/v1/diagnostics/pv/{pv_name}", get(diagnostics::diagnose_pv))
+        .route("/api/v1/diagnostics/device/{device_name}", get(diagnostics::diagnose_device))
         .route("/api/v1/pv-socket", any(accept::pv_socket))
         .route("/api/v1/device-socket", any(accept::device_socket))
         .with_state(gateway);

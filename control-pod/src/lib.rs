@@ -9,6 +9,7 @@
 
 mod clock;
 mod device;
+mod diagnostics;
 mod gate;
 mod gateway;
 mod http;

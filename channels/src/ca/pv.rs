@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::wire;
 use crate::convert::{Target, convert};
+use crate::diagnosis::Turns;
 use crate::feed::Feed;
 use crate::{
     ConnectedInfo, Connection, Metadata, NativeType, PutMode, PvChannel, PvError, PvValue, Sample,
@@ -149,6 +150,10 @@ impl Drop for SharedPv {
 impl PvChannel for SharedPv {
     fn name(&self) -> &str {
         self.pv.name()
+    }
+
+    fn turns(&self) -> Turns {
+        self.pv.feed.turns()
     }
 
     fn connection(&self) -> watch::Receiver<Connection> {

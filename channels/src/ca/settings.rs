@@ -213,7 +213,8 @@ async fn look_up(host: &str, port: u16) -> Option<SocketAddr> {
     }
 }
 
-fn split(address: &str, default_port: u16) -> Result<(String, u16), SettingsError> {
+/// Host and port of an address that may name none.
+pub(super) fn split(address: &str, default_port: u16) -> Result<(String, u16), SettingsError> {
     let bad =
         || SettingsError::Address { variable: "EPICS_CA_ADDR_LIST", address: address.to_owned() };
     let (host, port) = match address.rsplit_once(':') {

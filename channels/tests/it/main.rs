@@ -4,6 +4,7 @@
 
 mod caproto;
 mod checks;
+mod diagnosis;
 mod environment;
 mod fake;
 mod ioc;

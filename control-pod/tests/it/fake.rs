@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use channels::diagnosis::{Diagnosis, Turns};
 use channels::{
     Alarm, ConnectedInfo, Connection, Metadata, NativeType, PutMode, PvChannel, PvClient, PvError,
     PvValue, Sample, Want,
@@ -101,6 +102,10 @@ impl PvChannel for FakePv {
         &self.name
     }
 
+    fn turns(&self) -> Turns {
+        Turns::default()
+    }
+
     fn connection(&self) -> watch::Receiver<Connection> {
         self.connection.subscribe()
     }
@@ -184,8 +189,14 @@ impl FakePvs {
     }
 }
 
+#[async_trait]
 impl PvClient for FakePvs {
     fn channel(&self, name: &str) -> Arc<dyn PvChannel> {
         self.of(name)
+    }
+
+    async fn diagnose(&self, name: &str) -> Diagnosis {
+        let connection = self.of(name).connection.borrow().clone();
+        Diagnosis { connection, ..Diagnosis::default() }
     }
 }

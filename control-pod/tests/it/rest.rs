@@ -2,6 +2,7 @@
 
 mod coordination;
 mod devices;
+mod diagnostics;
 mod pv_set;
 mod pv_value;
 mod service;

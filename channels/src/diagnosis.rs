@@ -1,0 +1,107 @@
+//! What can be said about one PV beyond its value: where it is searched, what each of these places
+//! answers, and when it was there. Plain data.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use crate::Connection;
+
+/// Everything known about one PV at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diagnosis {
+    /// Where it is searched.
+    pub search: Search,
+    /// Its channel.
+    pub connection: Connection,
+    /// When that last changed.
+    pub turns: Turns,
+    /// What each place answered just now.
+    pub probes: Vec<Probe>,
+}
+
+/// The settings of the search as they are in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Servers that are asked by TCP (`EPICS_CA_NAME_SERVERS`).
+    pub name_servers: Vec<String>,
+    /// Addresses that are asked by UDP (`EPICS_CA_ADDR_LIST`).
+    pub addresses: Vec<String>,
+    /// Whether the broadcast addresses of all interfaces are asked too (`EPICS_CA_AUTO_ADDR_LIST`).
+    pub auto_addresses: bool,
+    /// Port of those that name none (`EPICS_CA_SERVER_PORT`).
+    pub server_port: u16,
+}
+
+/// When a channel came and went, as far as this process has seen it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// When it last connected.
+    pub connected: Option<SystemTime>,
+    /// When it was last lost.
+    pub lost: Option<SystemTime>,
+}
+
+/// One place that was asked for the PV.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// How the place is asked.
+    pub kind: PlaceKind,
+    /// The place as it was configured.
+    pub place: String,
+    /// What came back.
+    pub outcome: Outcome,
+}
+
+/// How a place is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceKind {
+    /// By TCP.
+    NameServer,
+    /// By UDP.
+    Address,
+    /// By UDP, with whoever hears it.
+    Broadcast,
+}
+
+/// What came back from one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The name of the place leads to no address.
+    Unresolved(String),
+    /// Nothing can be reached there; the reason is of the system.
+    Unreachable {
+        /// What the system said.
+        reason: String,
+        /// Whether a PV Access server listens on the same host.
+        pv_access: bool,
+    },
+    /// Something listens there and does not speak Channel Access.
+    Stranger {
+        /// Whether a PV Access server listens on the same host.
+        pv_access: bool,
+    },
+    /// A Channel Access server is there, and says that it has no such PV.
+    NoSuchPv {
+        /// Its minor protocol version.
+        version: u16,
+    },
+    /// Nobody answered.
+    Silent,
+    /// A server answered the search, and then could not be reached by TCP.
+    Advertised {
+        /// Where it says that it is.
+        by: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
+    /// The PV is there.
+    Serves {
+        /// The server.
+        by: SocketAddr,
+        /// Its minor protocol version.
+        version: u16,
+        /// Whether it answered the search in the way in which this place is asked. An IOC that was
+        /// asked directly by TCP, because it did not, is found by nobody else.
+        found_by_search: bool,
+    },
+}
