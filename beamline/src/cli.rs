@@ -27,6 +27,9 @@ use crate::validate::ValidateArgs;
 const DEFAULT_LOG: &str = "info,epics_base_rs=warn,epics_ca_rs=warn,ca_rs=warn,kube=warn,\
     kube_runtime=error,tower_http=off,zeromq=error";
 
+/// A command that asks a beamline says in its last line what went wrong; the libraries add nothing.
+const CLIENT_LOG: &str = "warn,kube=off";
+
 /// Behind the options of every command, however many commands there are.
 const LAST: usize = 1000;
 
@@ -39,12 +42,36 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 
     /// What is logged: a level, or a list such as `info,queue_pod=debug`.
-    #[arg(long, env = "BEAMLINE_LOG", global = true, default_value = DEFAULT_LOG, hide_default_value = true, display_order = LAST)]
-    pub(crate) log: String,
+    #[arg(long, env = "BEAMLINE_LOG", global = true, display_order = LAST)]
+    log: Option<String>,
 
     /// How log lines look: `human` or `json`.
     #[arg(long, env = "BEAMLINE_LOG_FORMAT", global = true, default_value = "human", display_order = LAST)]
     pub(crate) log_format: LogFormat,
+}
+
+impl Cli {
+    /// What is logged: as asked for, or as is usual for the command.
+    pub(crate) fn log(&self) -> &str {
+        let usual = if self.command.serves() { DEFAULT_LOG } else { CLIENT_LOG };
+        self.log.as_deref().unwrap_or(usual)
+    }
+}
+
+impl Command {
+    /// Whether it runs a part of a beamline.
+    fn serves(&self) -> bool {
+        match self {
+            Self::Up(_)
+            | Self::Registry(_)
+            | Self::Control(_)
+            | Self::Operator(_)
+            | Self::Worker(_)
+            | Self::SimIoc(_) => true,
+            Self::Queue(args) => args.command.is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// The commands.
@@ -163,6 +190,17 @@ mod tests {
         let help = plugin_command().render_help().to_string();
         assert!(help.contains("Usage: kubectl beamline "), "{help}");
         assert!(help.contains("  monitor ") && !help.contains("  sim-ioc "), "{help}");
+    }
+
+    #[test]
+    fn only_what_serves_logs_by_itself() {
+        let log = |words: &[&str]| {
+            let matches = command().get_matches_from([&["beamline"], words].concat());
+            Cli::from_arg_matches(&matches).unwrap().log().to_owned()
+        };
+        assert_eq!(log(&["queue"]), DEFAULT_LOG);
+        assert_eq!(log(&["queue", "list"]), CLIENT_LOG);
+        assert_eq!(log(&["queue", "list", "--log", "debug"]), "debug");
     }
 
     #[test]

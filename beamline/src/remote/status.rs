@@ -37,7 +37,12 @@ pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
         let key = part.name().trim_start_matches("the ").replace(' ', "_");
         answer[key] = state.unwrap_or_else(|error| {
             let reason = format!("{error:#}");
-            failures.push(format!("{}: {reason}", part.name()));
+            let named = reason.contains(part.name());
+            failures.push(if named {
+                reason.clone()
+            } else {
+                format!("{}: {reason}", part.name())
+            });
             json!({ "ready": false, "reason": reason })
         });
     }

@@ -143,8 +143,12 @@ fn channel(connection: &Connection, turns: Turns) -> Finding {
                 (false, true) => "may be written, not read",
                 (false, false) => "may be neither read nor written",
             };
+            let size = match max_count {
+                1 => "one value".to_owned(),
+                count => format!("up to {count} values"),
+            };
             let result = format!(
-                "connected to {host} since {}: {native:?}, {max_count} elements, {access}",
+                "connected to {host} since {}: {native:?}, {size}, {access}",
                 when(turns.connected)
             );
             let level = if *read_access { Level::Ok } else { Level::Problem };
