@@ -1,7 +1,8 @@
 //! PVs over Channel Access: the one place that names the protocol library `epics-ca-rs`.
 //!
 //! Each PV has one channel on the wire, one monitor for its values and one for its properties, owned by one task
-//! ([`driver`]). The task ends, and with it the channel, when nobody has used the PV for [`Settings::release_delay`].
+//! ([`driver`]). The monitors end when nobody has read the PV for [`Settings::release_delay`]; the task ends, and with it the
+//! channel, when nobody has held the PV for that long.
 
 mod driver;
 mod probe;
@@ -20,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use self::pv::{Pv, SharedPv};
+use self::pv::{Hold, Pv, SharedPv};
 pub use self::settings::{Settings, SettingsError};
 use crate::diagnosis::{Diagnosis, Search};
-use crate::{PvChannel, PvClient};
+use crate::{Presence, PvChannel, PvClient};
 
 /// Channel Access client of the whole process. Clones share everything; the last one that goes closes all channels.
 #[derive(Clone, Debug)]
@@ -86,18 +87,11 @@ impl CaClient {
 #[async_trait]
 impl PvClient for CaClient {
     fn channel(&self, name: &str) -> Arc<dyn PvChannel> {
-        let mut pvs = self.inner.pvs.lock();
-        if let Some(pv) = pvs.get(name) {
-            return Arc::new(SharedPv::new(pv.clone()));
-        }
-        let name: Arc<str> = name.into();
-        let pv = Arc::new(Pv::new(name.clone(), self.inner.library.create_channel(&name)));
-        pvs.insert(name, pv.clone());
-        // Counted as used before its task can look.
-        let shared = Arc::new(SharedPv::new(pv.clone()));
-        let task = driver::run(Arc::downgrade(&self.inner), pv, self.inner.stop.child_token());
-        self.inner.tasks.spawn_on(task, &self.inner.runtime);
-        shared
+        self.inner.of(name, |pv| Arc::new(SharedPv::new(pv)))
+    }
+
+    fn presence(&self, name: &str) -> Presence {
+        self.inner.of(name, |pv| Presence::new(pv.feed.connection(), Hold::new(pv)))
     }
 
     async fn diagnose(&self, name: &str) -> Diagnosis {
@@ -120,6 +114,22 @@ impl PvClient for CaClient {
 }
 
 impl Inner {
+    /// What `hold` makes of the PV of that name, whose task is started if there is none yet.
+    fn of<T>(self: &Arc<Self>, name: &str, hold: impl FnOnce(Arc<Pv>) -> T) -> T {
+        let mut pvs = self.pvs.lock();
+        if let Some(pv) = pvs.get(name) {
+            return hold(pv.clone());
+        }
+        let name: Arc<str> = name.into();
+        let pv = Arc::new(Pv::new(name.clone(), self.library.create_channel(&name)));
+        pvs.insert(name, pv.clone());
+        // Counted as used before its task can look.
+        let held = hold(pv.clone());
+        let task = driver::run(Arc::downgrade(self), pv, self.stop.child_token());
+        self.tasks.spawn_on(task, &self.runtime);
+        held
+    }
+
     /// Forgets a PV that nobody uses. False when somebody has come back to it.
     fn release(&self, pv: &Pv) -> bool {
         let mut pvs = self.pvs.lock();

@@ -149,6 +149,12 @@ impl Feed {
         }
     }
 
+    /// Nobody follows the values any more: whoever comes back waits for a new one, not for what was true long ago.
+    pub(crate) fn forget(&self) {
+        self.metadata.send_replace(None);
+        self.latest.send_replace(None);
+    }
+
     /// Units, limits or labels are known, or are others than before.
     pub(crate) fn describe(&self, metadata: Metadata) {
         if self.metadata.borrow().as_deref() == Some(&metadata) {

@@ -11,6 +11,7 @@ pub mod fake;
 mod feed;
 pub mod metrics;
 pub mod motion;
+mod presence;
 pub mod sample;
 pub mod value;
 
@@ -26,6 +27,7 @@ pub use ca::CaClient;
 pub use diagnosis::Diagnosis;
 pub use error::PvError;
 pub use fake::Fake;
+pub use presence::Presence;
 pub use sample::{Alarm, Metadata, Sample, Severity};
 pub use value::PvValue;
 
@@ -36,6 +38,13 @@ pub trait PvClient: Send + Sync + 'static {
     ///
     /// The wire channel is released some time after its last user has dropped it.
     fn channel(&self, name: &str) -> Arc<dyn PvChannel>;
+
+    /// Whether an IOC serves the PV `name`, and nothing else of it: over the same shared channel, but no value is asked for, so
+    /// that thousands of PVs cost their IOCs a connection and no traffic.
+    fn presence(&self, name: &str) -> Presence {
+        let channel = self.channel(name);
+        Presence::new(channel.connection(), channel)
+    }
 
     /// Asks every place where the PV `name` is searched, and says what came back. Takes some seconds when places are silent.
     async fn diagnose(&self, name: &str) -> Diagnosis;

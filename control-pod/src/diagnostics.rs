@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use channels::diagnosis::{Outcome, PlaceKind, Probe, Search, Turns};
 use channels::{ConnectedInfo, Connection};
+use crds::conditions::types;
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -200,7 +201,7 @@ pub(crate) async fn device(gateway: &Gateway, name: &str) -> Result<DeviceDiagno
         .map(|channel| channel.pv_name.as_str())
         .collect();
     let looked_into = join_all(silent.iter().take(LOOKED_INTO).map(|name| pv(gateway, name))).await;
-    let mut findings = explain::device(&device_facts(&snapshot, &known));
+    let mut findings = explain::device(&device_facts(gateway, &snapshot, &known));
     findings.push(explain::connections(pvs.len(), &silent));
     let reachable = silent.is_empty() && !pvs.is_empty();
     let summary = explain::summary(&findings, reachable);
@@ -222,14 +223,15 @@ fn registry_facts(gateway: &Gateway, pv: &str) -> RegistryFacts {
         available: true,
         outage,
         known: snapshot.knows_pv(pv),
-        devices: devices.iter().map(|device| device_facts(&snapshot, device)).collect(),
+        devices: devices.iter().map(|device| device_facts(gateway, &snapshot, device)).collect(),
         read_only,
     }
 }
 
-fn device_facts(snapshot: &Snapshot, device: &KnownDevice) -> DeviceFacts {
+fn device_facts(gateway: &Gateway, snapshot: &Snapshot, device: &KnownDevice) -> DeviceFacts {
     let lock = crds::locking::holder(snapshot.locks(), &device.name, Timestamp::now());
-    let ready = device.ready.as_ref();
+    let ready = gateway.objects.condition(&device.subject, types::READY);
+    let ready = ready.as_ref();
     DeviceFacts {
         name: device.name.clone(),
         enabled: device.enabled,

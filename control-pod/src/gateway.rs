@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::device::Used;
 use crate::gate::{self, Refusal};
 use crate::monitors::Monitors;
+use crate::registry::objects::Objects;
 use crate::registry::view::Trust;
 use crate::registry::{KnownDevice, Snapshot, View};
 use crate::settings::Settings;
@@ -21,6 +22,8 @@ pub(crate) struct Gateway {
     pub(crate) settings: Settings,
     /// The registry as known now.
     pub(crate) registry: View,
+    /// The objects behind it as last seen.
+    pub(crate) objects: Objects,
     /// The shared monitors.
     pub(crate) monitors: Monitors,
     /// The open sockets.
@@ -40,6 +43,13 @@ const DIAGNOSES: usize = 4;
 #[derive(Clone)]
 pub(crate) struct Pvs(Arc<dyn PvClient>);
 
+impl Pvs {
+    /// The PVs of `client`.
+    pub(crate) fn new(client: Arc<dyn PvClient>) -> Self {
+        Self(client)
+    }
+}
+
 impl std::fmt::Debug for Pvs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Pvs")
@@ -56,13 +66,19 @@ impl std::ops::Deref for Pvs {
 
 impl Gateway {
     /// A gateway that knows nothing of the registry yet.
-    pub(crate) fn new(settings: Settings, registry: View, pvs: Arc<dyn PvClient>) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        registry: View,
+        objects: Objects,
+        pvs: Arc<dyn PvClient>,
+    ) -> Self {
         Self {
             monitors: Monitors::new(Arc::clone(&pvs), settings.response_bytesize_limit),
             sockets: Sockets::new(settings.ws_max_connections),
             used: Used::default(),
-            pvs: Pvs(pvs),
+            pvs: Pvs::new(pvs),
             diagnoses: Semaphore::new(DIAGNOSES),
+            objects,
             registry,
             settings,
         }

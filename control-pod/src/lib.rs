@@ -3,11 +3,13 @@
 //! Data flows one way: IOC → [`channels`] → one shared monitor per PV → each client's outbox. A
 //! write is checked against the registry as known in memory ([`gate`]) and against the PV's limits
 //! ([`limits`]) before anything is sent. There is no HTTP between our pods: devices, classes, PVs
-//! and locks come from watches.
+//! and locks come from watches. Besides, one of its replicas tells of every device whether IOCs answer for it
+//! ([`connections`]).
 //!
 //! Wire contract: `registry-and-direct-control` §2.
 
 mod clock;
+mod connections;
 mod device;
 mod diagnostics;
 mod gate;

@@ -15,4 +15,29 @@ pub fn describe() {
         Unit::Count,
         "Values that came faster than this process could pass them on; the newest is never one of them."
     );
+    describe_gauge!(
+        "control_connections_watched",
+        Unit::Count,
+        "PVs whose connection is followed to tell whether devices are connected; only at the replica that tells it."
+    );
+    describe_gauge!(
+        "control_objects_connected",
+        Unit::Count,
+        "Devices and standalone PVs for which IOCs answer; only at the replica that tells it."
+    );
+    describe_gauge!(
+        "control_objects_disconnected",
+        Unit::Count,
+        "Devices and standalone PVs for which an IOC does not answer; only at the replica that tells it."
+    );
+    describe_counter!(
+        "control_status_writes_total",
+        Unit::Count,
+        "Changes of `Connected` that were written, by `status`. However often a PV flaps, a few a minute at most."
+    );
+    describe_counter!(
+        "control_status_write_failures_total",
+        Unit::Count,
+        "Changes of `Connected` that could not be written; each is tried again."
+    );
 }

@@ -4,7 +4,9 @@
 //! Nobody asks another pod on the path of a request: [`View::snapshot`] is one atomic load.
 
 pub(crate) mod known;
+pub(crate) mod objects;
 pub(crate) mod snapshot;
+pub(crate) mod subject;
 pub(crate) mod view;
 pub(crate) mod watch;
 

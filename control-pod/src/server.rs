@@ -7,14 +7,17 @@ use channels::PvClient;
 use crds::DeviceClassSpec;
 use kube::Client;
 use service::http::{BindError, Listener, ServeError};
+use service::lease;
 use thiserror::Error;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::gateway::Gateway;
+use crate::connections::Connections;
+use crate::gateway::{Gateway, Pvs};
 use crate::http;
-use crate::registry::{View, watch};
+use crate::registry::View;
+use crate::registry::watch::Watches;
 use crate::settings::Settings;
 
 /// How long sessions and monitors may take to end.
@@ -79,10 +82,23 @@ impl Server {
             );
         }
         let registry = View::default();
-        let gateway = Arc::new(Gateway::new(settings, registry.clone(), pvs));
+        let watches = Watches::new(&client, &namespace);
+        let connections = Connections {
+            registry: registry.clone(),
+            objects: watches.objects(),
+            pvs: Pvs::new(Arc::clone(&pvs)),
+            rate: settings.connection_rate,
+            holder: lease::identity(settings.pod_name.as_deref()),
+            client,
+            namespace,
+        };
+        let gateway = Arc::new(Gateway::new(settings, registry.clone(), watches.objects(), pvs));
         let tasks = TaskTracker::new();
         let stop = shutdown.child_token();
-        tasks.spawn(watch::follow(client, namespace, shipped, registry, stop.clone()));
+        tasks.spawn(watches.follow(shipped, registry, stop.clone()));
+        if connections.rate > 0 {
+            tasks.spawn(connections.run(stop.clone()));
+        }
         tasks.spawn(sweep(Arc::clone(&gateway), stop.clone()));
         tasks.spawn(close_sockets(Arc::clone(&gateway), stop.clone()));
         tasks.close();

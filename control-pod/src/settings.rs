@@ -86,6 +86,12 @@ pub struct Settings {
         value_name = "N"
     )]
     pub max_subscriptions_per_client: usize,
+    /// PVs a second that are newly searched for, to show whether devices are connected; 0 shows nothing
+    #[arg(long, env = "DIRECT_CONTROL_CONNECTION_RATE", default_value = "200", value_name = "N")]
+    pub connection_rate: u32,
+    /// Name of the pod that this is, on a cluster
+    #[arg(id = "control_pod_name", long = "control-pod-name", env = "BEAMLINE_POD_NAME")]
+    pub pod_name: Option<String>,
     /// Seconds that a PV which nobody follows stays monitored
     #[arg(long, env = "DIRECT_CONTROL_PV_MONITOR_IDLE_TTL", default_value = "300",
         value_name = "SECONDS", value_parser = seconds)]
@@ -129,6 +135,8 @@ impl Default for Settings {
             ws_heartbeat_interval: Duration::from_secs(30),
             ws_send_timeout: Duration::from_secs(5),
             max_subscriptions_per_client: 1000,
+            connection_rate: 200,
+            pod_name: None,
             pv_monitor_idle_ttl: Duration::from_secs(300),
             pv_monitor_sweep_interval: Duration::from_secs(60),
             response_bytesize_limit: 100_000_000,

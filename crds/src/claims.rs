@@ -33,6 +33,18 @@ impl PartialEq for Claim {
 impl Eq for Claim {}
 
 impl Claim {
+    /// The claim of a device on its name.
+    pub fn of_device(device: &Device) -> Self {
+        let conditions = device.status.as_ref().map(|status| status.conditions.as_slice());
+        Self::new(device, conditions)
+    }
+
+    /// The claim of a standalone PV on its name.
+    pub fn of_pv(pv: &ProcessVariable) -> Self {
+        let conditions = pv.status.as_ref().map(|status| status.conditions.as_slice());
+        Self::new(pv, conditions)
+    }
+
     fn new(object: &impl ResourceExt, conditions: Option<&[Condition]>) -> Self {
         Self {
             object: object.name_any(),
@@ -53,18 +65,17 @@ pub type Owners = HashMap<String, Claim>;
 
 /// Who owns each device name.
 pub fn device_owners<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Owners {
-    owners(devices.into_iter().map(|device| {
-        let conditions = device.status.as_ref().map(|status| status.conditions.as_slice());
-        (device.spec.name.as_str(), Claim::new(device, conditions))
-    }))
+    owners(devices.into_iter().map(|device| (device.spec.name.as_str(), Claim::of_device(device))))
 }
 
 /// Who owns each name of a standalone PV.
 pub fn pv_owners<'a>(pvs: impl IntoIterator<Item = &'a ProcessVariable>) -> Owners {
-    owners(pvs.into_iter().map(|pv| {
-        let conditions = pv.status.as_ref().map(|status| status.conditions.as_slice());
-        (pv.spec.pv_name.as_str(), Claim::new(pv, conditions))
-    }))
+    owners(pvs.into_iter().map(|pv| (pv.spec.pv_name.as_str(), Claim::of_pv(pv))))
+}
+
+/// Which of several claims on one name owns it.
+pub fn owner(claims: &[Claim]) -> Option<&Claim> {
+    claims.iter().min_by(|one, other| one.rank().cmp(&other.rank()))
 }
 
 fn owners<'a>(claims: impl Iterator<Item = (&'a str, Claim)>) -> Owners {

@@ -33,6 +33,16 @@ pub mod reasons {
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// Switched off by the user.
     pub const INACTIVE: &str = "Inactive";
+    /// IOCs answer for the PVs that are watched.
+    pub const CONNECTED: &str = "Connected";
+    /// No IOC answers for a PV.
+    pub const DISCONNECTED: &str = "Disconnected";
+    /// The connection of a PV comes and goes.
+    pub const UNSTEADY: &str = "Unsteady";
+    /// No PV tells whether the device is connected.
+    pub const NO_SIGNALS: &str = "NoSignals";
+    /// A device that is required is not connected.
+    pub const DEVICE_DISCONNECTED: &str = "DeviceDisconnected";
     /// A process or pod is being started.
     pub const STARTING: &str = "Starting";
     /// The process or pod is up and has reported in.
@@ -51,6 +61,8 @@ pub mod reasons {
     pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
     /// No node takes the pod.
     pub const UNSCHEDULABLE: &str = "Unschedulable";
+    /// The container of a pod ends again and again.
+    pub const CRASHING: &str = "Crashing";
     /// A Secret or ConfigMap that the pod names is missing.
     pub const CONFIG_MISSING: &str = "ConfigMissing";
 }
@@ -106,6 +118,11 @@ pub fn set(
 /// Whether the condition of that type is `True`.
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     conditions.iter().any(|c| c.type_ == type_ && c.status == "True")
+}
+
+/// Whether the condition of that type is `False`; one that is absent is not.
+pub fn is_false(conditions: &[Condition], type_: &str) -> bool {
+    conditions.iter().any(|c| c.type_ == type_ && c.status == "False")
 }
 
 #[cfg(test)]

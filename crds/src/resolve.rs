@@ -3,7 +3,7 @@
 //! The operator, the registry, direct control and the native engine all ask here, so they cannot
 //! disagree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -32,6 +32,12 @@ impl Catalogue {
             by_path.insert(class.class_path.clone(), class);
         }
         Self { by_path }
+    }
+
+    /// The import paths and aliases that mean something else in `other`, or nothing in one of the two.
+    pub fn differing(&self, other: &Self) -> HashSet<String> {
+        let paths = self.by_path.keys().chain(other.by_path.keys());
+        paths.filter(|path| self.by_path.get(*path) != other.by_path.get(*path)).cloned().collect()
     }
 
     /// The class of that import path or alias.

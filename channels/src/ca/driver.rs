@@ -2,7 +2,8 @@
 //!
 //! Everything that belongs to one connection is a [`Session`] and goes with it, so nothing of an old connection can
 //! be taken for news of the next one. Within a session the order is: metadata, then the monitor, whose first event is
-//! the first sample; so every sample has its metadata.
+//! the first sample; so every sample has its metadata. Both are asked for only while the PV has readers: who merely looks
+//! whether an IOC is there costs it no traffic.
 
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -31,7 +32,7 @@ pub(super) async fn run(client: Weak<Inner>, pv: Arc<Pv>, stop: CancellationToke
     metrics::gauge!("channels_pvs").increment(1.0);
     // There from the first PV on, so that an alert on the difference sees an IOC that never answered.
     metrics::gauge!("channels_pvs_connected").increment(0.0);
-    let mut driver = Driver::new(client.clone(), pv.clone());
+    let mut driver = Driver::new(client.clone(), pv.clone(), delay);
     // The channel may have connected before this task listened.
     driver.connected().await;
     let mut unused = pin!(pv.unused_for(delay));
@@ -56,6 +57,12 @@ struct Driver {
     wire: WireChannel,
     events: broadcast::Receiver<ConnectionEvent>,
     session: Option<Session>,
+    /// Whether values are followed.
+    reading: bool,
+    /// How long values are followed after the last reader went.
+    delay: Duration,
+    /// Done when [`Driver::reading`] has to change.
+    turn: BoxFuture<'static, ()>,
     /// The library is gone, and no event will come any more.
     orphaned: bool,
 }
@@ -78,6 +85,8 @@ struct Properties {
 
 /// What the driver waits for.
 enum Event {
+    /// The first reader came, or the last one went some time ago.
+    Turn,
     Connection(Result<ConnectionEvent, RecvError>),
     Metadata(CaResult<Metadata>),
     Properties(Option<CaResult<Snapshot>>),
@@ -85,14 +94,17 @@ enum Event {
 }
 
 impl Driver {
-    fn new(client: Weak<Inner>, pv: Arc<Pv>) -> Self {
+    fn new(client: Weak<Inner>, pv: Arc<Pv>, delay: Duration) -> Self {
         let wire = pv.wire();
         let events = wire.connection_events();
-        Self { client, pv, wire, events, session: None, orphaned: false }
+        let reading = pv.is_read();
+        let turn = next_turn(pv.clone(), reading, delay);
+        Self { client, pv, wire, events, session: None, reading, delay, turn, orphaned: false }
     }
 
     async fn handle(&mut self, event: Event) {
         match event {
+            Event::Turn => self.turn_reading(),
             Event::Connection(Ok(ConnectionEvent::Connected)) => self.connected().await,
             Event::Connection(Ok(ConnectionEvent::Disconnected)) => self.disconnected().await,
             Event::Connection(Ok(ConnectionEvent::AccessRightsChanged { read, write })) => {
@@ -120,12 +132,16 @@ impl Driver {
             return std::future::pending().await;
         }
         let Some(session) = &mut self.session else {
-            return Event::Connection(self.events.recv().await);
+            return tokio::select! {
+                event = self.events.recv() => Event::Connection(event),
+                () = &mut self.turn => Event::Turn,
+            };
         };
         // Connection events first: the library announces a connection before it delivers anything of it.
         tokio::select! {
             biased;
             event = self.events.recv() => Event::Connection(event),
+            () = &mut self.turn => Event::Turn,
             metadata = arrival(&mut session.metadata) => Event::Metadata(metadata),
             event = property_event(&mut session.properties) => Event::Properties(event),
             event = value_event(&mut session.values) => Event::Value(event),
@@ -141,8 +157,24 @@ impl Driver {
         let info = wire::connected_info(&info);
         self.pv.feed.connected(info.clone());
         metrics::gauge!("channels_pvs_connected").increment(1.0);
-        let metadata = info.read_access.then(|| read_metadata(self.pv.clone(), &info));
+        let may_read = self.reading && info.read_access;
+        let metadata = may_read.then(|| read_metadata(self.pv.clone(), &info));
         self.session = Some(Session { info, metadata, values: None, properties: None });
+    }
+
+    /// Begins or ends to follow values.
+    fn turn_reading(&mut self) {
+        self.reading = !self.reading;
+        self.turn = next_turn(self.pv.clone(), self.reading, self.delay);
+        if !self.reading {
+            self.pv.feed.forget();
+        }
+        let Some(session) = &mut self.session else { return };
+        if !self.reading {
+            (session.metadata, session.values, session.properties) = (None, None, None);
+        } else if session.info.read_access {
+            session.metadata = Some(read_metadata(self.pv.clone(), &session.info));
+        }
     }
 
     async fn disconnected(&mut self) {
@@ -174,7 +206,8 @@ impl Driver {
         self.pv.feed.access(read, write);
         let may_read_now = read && !session.info.read_access;
         (session.info.read_access, session.info.write_access) = (read, write);
-        if may_read_now && session.values.is_none() && session.metadata.is_none() {
+        let follows = session.values.is_some() || session.metadata.is_some();
+        if may_read_now && self.reading && !follows {
             session.metadata = Some(read_metadata(self.pv.clone(), &session.info));
         }
     }
@@ -254,6 +287,18 @@ async fn monitor(wire: &WireChannel, mask: u16, count: Option<u32>) -> CaResult<
     const NO_DEADBAND: f64 = 0.0;
     wire.subscribe_with_mask_readback_count(NO_DEADBAND, mask, EnumReadback::Native, false, count)
         .await
+}
+
+/// Waits until values have to be followed, or need not be any more.
+fn next_turn(pv: Arc<Pv>, reading: bool, delay: Duration) -> BoxFuture<'static, ()> {
+    async move {
+        if reading {
+            pv.unread_for(delay).await;
+        } else {
+            pv.is_to_be_read().await;
+        }
+    }
+    .boxed()
 }
 
 async fn arrival(

@@ -24,12 +24,20 @@ pub(super) struct Pv {
     pub(super) feed: Feed,
     /// Replaced by the task when the library's channel cannot recover.
     wire: Mutex<WireChannel>,
+    /// Those who hold the channel, the readers among them.
     users: watch::Sender<usize>,
+    /// Those who may ask for values.
+    readers: watch::Sender<usize>,
 }
 
 impl Pv {
     pub(super) fn new(name: Arc<str>, wire: WireChannel) -> Self {
-        Self { feed: Feed::new(name), wire: Mutex::new(wire), users: watch::Sender::new(0) }
+        Self {
+            feed: Feed::new(name),
+            wire: Mutex::new(wire),
+            users: watch::Sender::new(0),
+            readers: watch::Sender::new(0),
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -50,15 +58,23 @@ impl Pv {
 
     /// Returns when nobody has used the PV for `delay`.
     pub(super) async fn unused_for(&self, delay: Duration) {
-        let mut users = self.users.subscribe();
-        loop {
-            // The sender lives as long as `self`, so waiting cannot fail.
-            let _ = users.wait_for(|count| *count == 0).await;
-            let used_again = users.wait_for(|count| *count > 0);
-            if tokio::time::timeout(delay, used_again).await.is_err() {
-                return;
-            }
-        }
+        nobody_for(&self.users, delay).await;
+    }
+
+    /// Whether anybody may ask for values.
+    pub(super) fn is_read(&self) -> bool {
+        *self.readers.borrow() > 0
+    }
+
+    /// Returns when somebody may ask for values.
+    pub(super) async fn is_to_be_read(&self) {
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = self.readers.subscribe().wait_for(|count| *count > 0).await;
+    }
+
+    /// Returns when nobody has been a reader for `delay`.
+    pub(super) async fn unread_for(&self, delay: Duration) {
+        nobody_for(&self.readers, delay).await;
     }
 
     /// Reads units, limits and labels alone: one element is enough for them.
@@ -128,21 +144,51 @@ impl Pv {
     }
 }
 
-/// One user's hold on a PV.
+/// Returns when `count` has been zero for `delay`.
+async fn nobody_for(count: &watch::Sender<usize>, delay: Duration) {
+    let mut count = count.subscribe();
+    loop {
+        // The sender outlives this wait, so waiting cannot fail.
+        let _ = count.wait_for(|count| *count == 0).await;
+        let back = count.wait_for(|count| *count > 0);
+        if tokio::time::timeout(delay, back).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// One user's hold on the channel of a PV.
+pub(super) struct Hold(Arc<Pv>);
+
+impl Hold {
+    pub(super) fn new(pv: Arc<Pv>) -> Self {
+        pv.users.send_modify(|count| *count += 1);
+        Self(pv)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.users.send_modify(|count| *count -= 1);
+    }
+}
+
+/// One reader's hold on a PV.
 pub(super) struct SharedPv {
     pv: Arc<Pv>,
+    _hold: Hold,
 }
 
 impl SharedPv {
     pub(super) fn new(pv: Arc<Pv>) -> Self {
-        pv.users.send_modify(|count| *count += 1);
-        Self { pv }
+        pv.readers.send_modify(|count| *count += 1);
+        Self { _hold: Hold::new(pv.clone()), pv }
     }
 }
 
 impl Drop for SharedPv {
     fn drop(&mut self) {
-        self.pv.users.send_modify(|count| *count -= 1);
+        self.pv.readers.send_modify(|count| *count -= 1);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use channels::ca::Settings;
-use channels::{CaClient, PutMode, PvClient, PvError, PvValue};
+use channels::{CaClient, Connection, PutMode, PvClient, PvError, PvValue};
 use futures::future::join_all;
 
 use crate::checks::{self, SOON, until};
@@ -114,4 +114,24 @@ async fn a_client_that_shuts_down_disconnects_its_pvs() {
     until(&mut pv.monitor(), |sample| sample.connected).await;
     tokio::time::timeout(SOON, client.shutdown()).await.unwrap();
     assert!(pv.monitor().borrow().as_ref().is_some_and(|sample| !sample.connected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_the_connection_follows_no_values_until_a_reader_comes_and_again_when_he_is_gone()
+{
+    let settings = Settings { release_delay: Duration::ZERO, ..shared().settings() };
+    let client = CaClient::new(settings).await.unwrap();
+    let presence = client.presence("T:text");
+    let mut connection = presence.connection();
+    let connected = connection.wait_for(|state| matches!(state, Connection::Connected(_)));
+    tokio::time::timeout(SOON, connected).await.unwrap().unwrap();
+    let reader = client.channel("T:text");
+    let mut monitor = reader.monitor();
+    assert!(monitor.borrow().is_none(), "a value was followed for nobody");
+    until(&mut monitor, |sample| sample.connected && sample.metadata.is_some()).await;
+    drop(reader);
+    let forgotten = tokio::time::timeout(SOON, monitor.wait_for(Option::is_none)).await;
+    assert!(forgotten.unwrap().is_ok(), "the channel went, though somebody looks at it");
+    until(&mut client.channel("T:text").monitor(), |sample| sample.connected).await;
+    assert_eq!(client.channel_count(), 1);
 }

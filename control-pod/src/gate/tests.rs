@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crds::device_class::{Behaviour, DeviceClassSpec};
@@ -49,7 +48,7 @@ fn registry(locked: &[&str]) -> Snapshot {
     ]);
     Snapshot::default()
         .with_devices(devices)
-        .with_standalone(HashSet::from(["alone".to_owned()]))
+        .with_standalone([("alone".to_owned(), None)])
         .with_locks(DeviceLocksSpec {
             locks: locked.iter().map(|name| ((*name).to_owned(), lock("count"))).collect(),
             ..DeviceLocksSpec::default()

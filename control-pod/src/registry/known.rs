@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use crds::conditions::types;
 use crds::device::Framework;
 use crds::device_class::DeviceClassSpec;
 use crds::resolve::{Catalogue, ResolvedDevice, gives_pvs, resolve};
 use crds::{Device, DeviceSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::registry::subject::Subject;
 
 /// A registered device.
 #[derive(Clone, Debug)]
@@ -19,8 +19,6 @@ pub(crate) struct KnownDevice {
     pub(crate) class_path: String,
     /// Whether it may be used.
     pub(crate) enabled: bool,
-    /// What its `Ready` condition says, once it has one.
-    pub(crate) ready: Option<Condition>,
     /// What the registry lists: the PVs by which clients may address it.
     pub(crate) listed: ResolvedDevice,
     /// What the class is made of, for operating it. The same as `listed` unless the spec names only
@@ -30,6 +28,8 @@ pub(crate) struct KnownDevice {
     pub(crate) class: Option<Arc<DeviceClassSpec>>,
     /// Framework whose conventions its results follow.
     pub(crate) framework: Framework,
+    /// What tells whether it is connected.
+    pub(crate) subject: Arc<Subject>,
 }
 
 impl KnownDevice {
@@ -51,7 +51,7 @@ impl KnownDevice {
             name: spec.name.clone(),
             class_path: spec.device_class.clone(),
             enabled: device.is_active(),
-            ready: ready(device),
+            subject: Arc::new(Subject::of_device(device, &listed)),
             listed,
             operable,
             class,
@@ -66,12 +66,6 @@ impl KnownDevice {
             std::iter::once(signal.pv.as_str()).chain(readback)
         })
     }
-}
-
-fn ready(device: &Device) -> Option<Condition> {
-    let conditions = device.status.as_ref().map(|status| status.conditions.as_slice());
-    let is_ready = |condition: &&Condition| condition.type_ == types::READY;
-    conditions.unwrap_or_default().iter().find(is_ready).cloned()
 }
 
 /// A spec that lists some PVs still makes an object with every component of its class; the listed

@@ -1,20 +1,21 @@
 //! The registry at one moment, indexed by device and by PV. Plain data.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crds::DeviceLocksSpec;
 use crds::device_class::Behaviour;
 
 use crate::registry::KnownDevice;
+use crate::registry::subject::Subject;
 
 /// The registry at one moment. Cheap to clone: the parts are shared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     /// The devices by name.
     devices: Arc<DeviceIndex>,
-    /// Names of the standalone PVs.
-    standalone: Arc<HashSet<String>>,
+    /// The standalone PVs by name, with what tells whether they are connected.
+    standalone: Arc<HashMap<String, Option<Arc<Subject>>>>,
     /// The lock table.
     locks: Arc<DeviceLocksSpec>,
 }
@@ -67,7 +68,13 @@ impl Snapshot {
 
     /// Whether the registry knows the PV, as part of a device or alone.
     pub(crate) fn knows_pv(&self, pv: &str) -> bool {
-        self.devices.by_pv.contains_key(pv) || self.standalone.contains(pv)
+        self.devices.by_pv.contains_key(pv) || self.standalone.contains_key(pv)
+    }
+
+    /// What tells of each device and each standalone PV whether it is connected.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &Arc<Subject>> {
+        let devices = self.devices.by_name.values().map(|device| &device.subject);
+        devices.chain(self.standalone.values().flatten())
     }
 
     /// The lock table.
@@ -82,8 +89,11 @@ impl Snapshot {
     }
 
     /// The same with other standalone PVs.
-    pub(crate) fn with_standalone(mut self, names: HashSet<String>) -> Self {
-        self.standalone = Arc::new(names);
+    pub(crate) fn with_standalone(
+        mut self,
+        pvs: impl IntoIterator<Item = (String, Option<Arc<Subject>>)>,
+    ) -> Self {
+        self.standalone = Arc::new(pvs.into_iter().collect());
         self
     }
 

@@ -1,7 +1,8 @@
 //! Keeps the [`View`] equal to the resources: one watch each on devices, classes, standalone PVs
 //! and the lock table.
 //!
-//! State is rebuilt from the stores, never from single events, and once for a whole burst of them.
+//! State is rebuilt from the stores, never from single events, and once for a whole burst of them. What others write into the
+//! status of ten thousand devices changes nothing here, and costs no more than looking.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::registry::objects::Objects;
 use crate::registry::snapshot::DeviceIndex;
+use crate::registry::subject::Subject;
 use crate::registry::{KnownDevice, View};
 
 /// Most events that are taken together before the snapshot is rebuilt: a whole beamline's worth of
@@ -57,31 +60,55 @@ struct Stores {
     locks: Store<DeserializeGuard<DeviceLocks>>,
 }
 
-/// Follows the resources of `namespace` until `shutdown`, with the `shipped` classes beneath its
-/// own. Never fails: an API that does not answer is asked again, with backoff.
-pub(crate) async fn follow(
-    client: Client,
+/// The watches on one namespace.
+pub(crate) struct Watches {
     namespace: String,
-    shipped: Vec<DeviceClassSpec>,
-    view: View,
-    shutdown: CancellationToken,
-) {
-    let (devices, device_news) = watched(&client, &namespace, Kind::Devices);
-    let (classes, class_news) = watched(&client, &namespace, Kind::Classes);
-    let (standalone, standalone_news) = watched(&client, &namespace, Kind::Standalone);
-    let (locks, lock_news) = watched(&client, &namespace, Kind::Locks);
-    let stores = Stores { devices, classes, standalone, locks };
-    let mut news =
-        select_all([device_news, class_news, standalone_news, lock_news]).ready_chunks(BURST);
-    let mut state = State { shipped, ..State::default() };
-    loop {
-        let burst = tokio::select! {
-            () = shutdown.cancelled() => return,
-            burst = news.next() => burst,
-            () = tokio::time::sleep(IDLE) => continue,
-        };
-        let Some(burst) = burst else { return };
-        state.absorb(&burst, &stores, &view);
+    stores: Stores,
+    news: BoxStream<'static, News>,
+}
+
+impl Watches {
+    /// Watches on `namespace`. Nothing is asked before they are followed.
+    pub(crate) fn new(client: &Client, namespace: &str) -> Self {
+        let (devices, device_news) = watched(client, namespace, Kind::Devices);
+        let (classes, class_news) = watched(client, namespace, Kind::Classes);
+        let (standalone, standalone_news) = watched(client, namespace, Kind::Standalone);
+        let (locks, lock_news) = watched(client, namespace, Kind::Locks);
+        let stores = Stores { devices, classes, standalone, locks };
+        let news = select_all([device_news, class_news, standalone_news, lock_news]).boxed();
+        Self { namespace: namespace.to_owned(), stores, news }
+    }
+
+    /// The objects as they were last seen.
+    pub(crate) fn objects(&self) -> Objects {
+        Objects {
+            namespace: self.namespace.clone(),
+            devices: self.stores.devices.clone(),
+            standalone: self.stores.standalone.clone(),
+        }
+    }
+
+    /// Keeps `view` equal to the resources until `shutdown`, with the `shipped` classes beneath
+    /// those of the namespace. Never fails: an API that does not answer is asked again, with
+    /// backoff.
+    pub(crate) async fn follow(
+        self,
+        shipped: Vec<DeviceClassSpec>,
+        view: View,
+        shutdown: CancellationToken,
+    ) {
+        let Self { stores, news, .. } = self;
+        let mut news = news.ready_chunks(BURST);
+        let mut state = State { shipped, ..State::default() };
+        loop {
+            let burst = tokio::select! {
+                () = shutdown.cancelled() => return,
+                burst = news.next() => burst,
+                () = tokio::time::sleep(IDLE) => continue,
+            };
+            let Some(burst) = burst else { return };
+            state.absorb(&burst, &stores, &view);
+        }
     }
 }
 
@@ -125,9 +152,13 @@ struct State {
     listed: HashSet<Kind>,
     failing: HashSet<Kind>,
     catalogue: Catalogue,
-    /// Resolved devices by uid and resourceVersion, so that only what changed is resolved again.
-    resolved: HashMap<(String, String), Arc<KnownDevice>>,
+    /// Resolved devices, so that only what changed is resolved again.
+    resolved: HashMap<Version, Arc<KnownDevice>>,
 }
+
+/// A device, and everything of its object that changes what it is: its uid, its generation, and
+/// whether it is switched on.
+type Version = (String, Option<i64>, bool);
 
 impl State {
     fn absorb(&mut self, burst: &[News], stores: &Stores, view: &View) {
@@ -152,21 +183,24 @@ impl State {
         }
         let mut snapshot = (*view.snapshot()).clone();
         if changed.contains(&Kind::Classes) {
-            let own = valid(&stores.classes).map(|class| class.spec);
+            let objects = stores.classes.state();
+            let own = valid(&objects).map(|class| class.spec.clone());
             self.catalogue = Catalogue::new(self.shipped.iter().cloned().chain(own));
             self.resolved.clear();
         }
-        if changed.contains(&Kind::Classes) || changed.contains(&Kind::Devices) {
-            snapshot = snapshot.with_devices(self.index(&stores.devices));
+        if (changed.contains(&Kind::Classes) || changed.contains(&Kind::Devices))
+            && let Some(index) = self.index(&stores.devices.state())
+        {
+            snapshot = snapshot.with_devices(index);
         }
         if changed.contains(&Kind::Standalone) {
-            let names = valid(&stores.standalone).map(|pv| pv.spec.pv_name).collect();
-            snapshot = snapshot.with_standalone(names);
+            snapshot = snapshot.with_standalone(standalone(&stores.standalone.state()));
         }
         if changed.contains(&Kind::Locks) {
-            let table = valid(&stores.locks)
+            let objects = stores.locks.state();
+            let table = valid(&objects)
                 .find(|locks| locks.name_any() == device_locks::OBJECT_NAME)
-                .map(|locks| locks.spec)
+                .map(|locks| locks.spec.clone())
                 .unwrap_or_default();
             snapshot = snapshot.with_locks(table);
         }
@@ -176,38 +210,45 @@ impl State {
         }
     }
 
-    fn index(&mut self, store: &Store<DeserializeGuard<Device>>) -> DeviceIndex {
-        let mut devices: Vec<Device> = valid(store).collect();
+    /// The devices; none when they are the same as before.
+    fn index(&mut self, objects: &[Arc<DeserializeGuard<Device>>]) -> Option<DeviceIndex> {
         // Of several objects with one name only its owner is the device.
-        let owners = claims::device_owners(&devices);
-        devices.retain(|device| {
-            let owner = owners.get(&device.spec.name);
-            owner.is_some_and(|owner| Some(&owner.uid) == device.metadata.uid.as_ref())
-        });
-        let resolved: HashMap<_, _> = devices
-            .iter()
-            .map(|device| {
-                let key = (
-                    device.uid().unwrap_or_default(),
-                    device.resource_version().unwrap_or_default(),
-                );
-                let known = self
-                    .resolved
-                    .remove(&key)
-                    .unwrap_or_else(|| Arc::new(KnownDevice::new(device, &self.catalogue)));
-                (key, known)
-            })
-            .collect();
-        self.resolved = resolved;
-        DeviceIndex::new(self.resolved.values().cloned())
+        let owners = claims::device_owners(valid(objects));
+        let mut changed = false;
+        let mut before = std::mem::take(&mut self.resolved);
+        for device in valid(objects) {
+            let uid = device.uid().unwrap_or_default();
+            if owners.get(&device.spec.name).is_none_or(|owner| owner.uid != uid) {
+                continue;
+            }
+            let version = (uid, device.metadata.generation, device.is_active());
+            let known = before.remove(&version).unwrap_or_else(|| {
+                changed = true;
+                Arc::new(KnownDevice::new(device, &self.catalogue))
+            });
+            self.resolved.insert(version, known);
+        }
+        let differs = changed || !before.is_empty();
+        differs.then(|| DeviceIndex::new(self.resolved.values().cloned()))
     }
+}
+
+/// The standalone PVs by name. Of several objects with one name only its owner counts.
+fn standalone(
+    objects: &[Arc<DeserializeGuard<ProcessVariable>>],
+) -> Vec<(String, Option<Arc<Subject>>)> {
+    let owners = claims::pv_owners(valid(objects));
+    let is_owner = |pv: &&ProcessVariable| {
+        owners.get(&pv.spec.pv_name).is_some_and(|owner| Some(&owner.uid) == pv.uid().as_ref())
+    };
+    valid(objects)
+        .filter(is_owner)
+        .map(|pv| (pv.spec.pv_name.clone(), Subject::of_pv(pv).map(Arc::new)))
+        .collect()
 }
 
 /// The objects that can be read. One that cannot be read is reported by the operator; it must not
 /// hide the others.
-fn valid<K>(store: &Store<DeserializeGuard<K>>) -> impl Iterator<Item = K> + use<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    store.state().into_iter().filter_map(|object| object.0.as_ref().ok().cloned())
+fn valid<K>(objects: &[Arc<DeserializeGuard<K>>]) -> impl Iterator<Item = &K> {
+    objects.iter().filter_map(|object| object.0.as_ref().ok())
 }

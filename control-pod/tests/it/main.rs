@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod beamline;
+mod connections;
 mod device_socket;
 mod fake;
 mod ioc;

@@ -2,8 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::extract::State;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use channels::PvClient;
 use control_pod::{Server, Settings};
 use crds::{Device, DeviceLocks, ProcessVariable, names};
@@ -39,7 +43,20 @@ pub(crate) struct Control {
     shutdown: CancellationToken,
     served: Option<JoinHandle<()>>,
     embedded: Option<Embedded>,
+    status_writes: Arc<AtomicUsize>,
     _dir: tempfile::TempDir,
+}
+
+/// Counts what is written into the status of any object.
+async fn count(
+    State(writes): State<Arc<AtomicUsize>>,
+    request: axum::extract::Request,
+    next: Next,
+) -> Response {
+    if request.method() != axum::http::Method::GET && request.uri().path().ends_with("/status") {
+        writes.fetch_add(1, Ordering::SeqCst);
+    }
+    next.run(request).await
 }
 
 impl Control {
@@ -57,7 +74,9 @@ impl Control {
         let dir = tempfile::tempdir().unwrap();
         let state = embedded::Settings { path: dir.path().join("state.db"), crds: crds::all() };
         let embedded = Embedded::open(state).await.unwrap();
-        let client = embedded.client("default");
+        let status_writes = Arc::new(AtomicUsize::new(0));
+        let counted = middleware::from_fn_with_state(Arc::clone(&status_writes), count);
+        let client = kube::Client::new(embedded.router().layer(counted), "default");
         let server = Server::bind(settings).await.unwrap();
         let addr = server.addr();
         let shutdown = CancellationToken::new();
@@ -75,10 +94,16 @@ impl Control {
             shutdown,
             served: Some(served),
             embedded: Some(embedded),
+            status_writes,
             _dir: dir,
         };
         control.until("/ready", |status, _| status == 200).await;
         control
+    }
+
+    /// How often the status of any object was written.
+    pub(crate) fn status_writes(&self) -> usize {
+        self.status_writes.load(Ordering::SeqCst)
     }
 
     /// Takes the Kubernetes API away.

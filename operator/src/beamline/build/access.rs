@@ -72,6 +72,7 @@ fn rules(component: Component) -> Vec<PolicyRule> {
         Component::Control => vec![
             rule(OURS, &["devices", "processvariables", "deviceclasses", "devicelocks"], &READ),
             rule(OURS, &["devices/status", "processvariables/status"], &STATUS),
+            rule("coordination.k8s.io", &["leases"], &["get", "list", "watch", "create", "update"]),
         ],
         Component::Queue => vec![
             rule(OURS, &["queueitems", "queues", "planworkers"], &WRITE),
