@@ -1,8 +1,9 @@
 //! `Beamline`: from settings to the pods of a beamline and everything around them.
 //!
 //! On one machine there are no pods to make: the same parts run in one process, and the object only
-//! says so. Woken by its own objects, by everything that it made, by queues that begin or end a
-//! plan, and by the number of devices.
+//! says so. Woken by its own objects, by everything that it made, by pods that do not come up, by
+//! queues that begin or end a plan, by the number of devices, and by one that is required and is not
+//! connected.
 
 mod apply;
 mod build;
@@ -25,15 +26,18 @@ use crds::Beamline;
 use crate::context::Context;
 use crate::controller::Reconcile;
 use crate::error::Error;
+use crate::index::Index;
 use crate::mirror::Mirrored;
-use crate::mirrors::DeviceIndex;
+use crate::mirrors::Troubles;
 
 /// The controller of beamlines.
 pub(crate) struct Beamlines {
     /// The API, events and backoff.
     pub(crate) context: Context,
-    /// The devices, to be counted.
-    pub(crate) devices: Mirrored<DeviceIndex>,
+    /// The devices: how many there are, and which are required and not connected.
+    pub(crate) devices: Arc<Index>,
+    /// Why pods do not come up; none on one machine.
+    pub(crate) troubles: Option<Mirrored<Troubles>>,
     /// How pods are made; none on one machine.
     pub(crate) cluster: Option<Cluster>,
 }
@@ -61,11 +65,12 @@ impl Reconcile for Beamlines {
             return Ok(());
         }
         let Some(cluster) = &self.cluster else {
-            let devices = dereference::count(&self.devices, beamline);
-            return status::update(&self.context, beamline, &status::in_process(), devices).await;
+            let devices = dereference::devices(self, beamline);
+            let verdicts = status::in_process(&devices);
+            return status::update(&self.context, beamline, &verdicts, &devices).await;
         };
         let found = dereference::dereference(self, beamline).await?;
-        let devices = found.devices;
+        let devices = &found.devices;
         let valid = match validate(beamline, cluster.image.as_deref(), found.rival.as_deref()) {
             Ok(valid) => valid,
             Err(invalid) => {
@@ -77,11 +82,11 @@ impl Reconcile for Beamlines {
         let held = wanted.held.clone();
         let applied = async {
             classes::bring(&self.context, beamline, &cluster.shipped).await?;
-            apply::apply(&self.context, beamline, wanted, found.live).await
+            apply::apply(&self.context, beamline, wanted, found.live.clone()).await
         };
         match applied.await {
             Ok(applied) => {
-                let verdicts = status::verdicts(&applied, held);
+                let verdicts = status::verdicts(&applied, held, &found.troubles, devices);
                 status::update(&self.context, beamline, &verdicts, devices).await
             }
             Err(error) => {

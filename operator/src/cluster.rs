@@ -83,7 +83,7 @@ impl Server {
         let mut ground = Tasks::new(CancellationToken::new());
         let state = http::State::new(board.clone());
         ground.own("health server", http::serve(listener, state.clone(), ground.stop()));
-        let mirrors = Mirrors::start(&mut ground, &client, &scope, &board);
+        let mirrors = Mirrors::start(&mut ground, &client, &scope, &board, true);
         let led = async {
             let holder = lease::identity(settings.pod_name.as_deref());
             let lease =

@@ -1,18 +1,20 @@
 //! What all controllers share: the queue of objects, backoff, metrics, and that one bad object
-//! never stops the others.
+//! never stops the others. An object is looked at when it changed or when something woke that very
+//! object: what a change costs does not depend on how many objects there are.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt;
+use futures::stream::{self, BoxStream, select_all};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::Api;
-use kube::core::DeserializeGuard;
-use kube::runtime::Controller;
-use kube::runtime::controller::{Action, Config};
-use kube::runtime::reflector::Lookup;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::controller::{Action, Config, applier};
+use kube::runtime::reflector::{self, Lookup, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use service::error::with_sources;
@@ -33,8 +35,57 @@ const RESYNC: Duration = Duration::from_secs(600);
 /// Pause before another look at something that takes its time and is no failure.
 const SOON: Duration = Duration::from_secs(5);
 
-/// The queue of one kind, to which a caller adds what else wakes its objects.
-pub(crate) type Queue<K> = Controller<DeserializeGuard<K>>;
+/// A reference to an object that is to be looked at.
+pub(crate) type Reference<K> = ObjectRef<DeserializeGuard<K>>;
+
+type Wakes<K> = BoxStream<'static, Result<Reference<K>, watcher::Error>>;
+
+/// What wakes the objects of one kind: their own changes, and what a caller adds.
+pub(crate) struct Queue<K: Resource<DynamicType = ()> + Clone + 'static>
+where
+    DeserializeGuard<K>: Lookup<DynamicType = ()>,
+{
+    store: Store<DeserializeGuard<K>>,
+    wakes: Vec<Wakes<K>>,
+}
+
+impl<K> Queue<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Send + Sync + 'static,
+    DeserializeGuard<K>: Lookup<DynamicType = ()>,
+{
+    /// The objects as they were last seen.
+    pub(crate) fn store(&self) -> Store<DeserializeGuard<K>> {
+        self.store.clone()
+    }
+
+    /// Looks at those that `wakes` names.
+    pub(crate) fn woken_by(
+        mut self,
+        wakes: impl Stream<Item = Reference<K>> + Send + 'static,
+    ) -> Self {
+        self.wakes.push(wakes.map(Ok).boxed());
+        self
+    }
+
+    /// Looks at an object when a `C` of `api` that it owns has changed.
+    pub(crate) fn owns<C>(mut self, api: Api<PartialObjectMeta<C>>, config: watcher::Config) -> Self
+    where
+        C: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        let changes = watcher(api, config).default_backoff().touched_objects();
+        let owners = changes.map_ok(|child| {
+            let namespace = child.metadata.namespace.clone().unwrap_or_default();
+            let owner = child.owner_references().iter().find(|owner| {
+                owner.kind == K::kind(&()) && owner.api_version == K::api_version(&())
+            });
+            let name = owner.map(|owner| owner.name.clone());
+            stream::iter(name.map(|name| Ok(ObjectRef::new(&name).within(&namespace))))
+        });
+        self.wakes.push(owners.try_flatten().boxed());
+        self
+    }
+}
 
 /// A controller: how one object is brought to its declared state.
 #[async_trait]
@@ -74,16 +125,29 @@ pub(crate) async fn run<R: Reconcile>(
 {
     let context = reconciler.context();
     let api: Api<DeserializeGuard<R::Object>> = context.scope.api(&context.client);
-    wake(Controller::new(api, watch_config()))
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(one::<R>, retry::<R>, Arc::new(Running { reconciler, board }))
-        .for_each(|outcome| async move {
-            if let Err(kube::runtime::controller::Error::QueueError(error)) = outcome {
-                tracing::warn!(controller = R::NAME, %error, "a watch is interrupted");
-            }
-        })
-        .await;
+    let (store, writer) = reflector::store();
+    let own = watcher(api, watch_config())
+        .default_backoff()
+        .modify(|object| object.meta_mut().managed_fields = None)
+        .reflect(writer)
+        .applied_objects()
+        .map_ok(|object| ObjectRef::from_obj(&object));
+    let Queue { store, wakes } = wake(Queue { store, wakes: vec![own.boxed()] });
+    applier(
+        |object, running| one::<R>(object, running).boxed(),
+        retry::<R>,
+        Arc::new(Running { reconciler, board }),
+        store,
+        // What is under way is finished; nothing is begun any more.
+        select_all(wakes).take_until(shutdown.cancelled_owned()),
+        Config::default().concurrency(CONCURRENCY),
+    )
+    .for_each(|outcome| async move {
+        if let Err(kube::runtime::controller::Error::QueueError(error)) = outcome {
+            tracing::warn!(controller = R::NAME, %error, "a watch is interrupted");
+        }
+    })
+    .await;
 }
 
 async fn one<R: Reconcile>(

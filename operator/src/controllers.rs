@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::Beamline;
-use futures::StreamExt;
-use futures::stream::select_all;
+use crds::{Beamline, Device, PlanWorker};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
@@ -20,10 +22,12 @@ use tokio_stream::wrappers::WatchStream;
 use crate::beamline::names::MANAGED_BY;
 use crate::beamline::{Beamlines, Cluster};
 use crate::context::{Context, MANAGER};
-use crate::controller::{self, Queue};
+use crate::controller::{self, Queue, Reference};
 use crate::device::Devices;
+use crate::device::affected::{self, Affected};
+use crate::index::Object;
 use crate::launch::Launcher;
-use crate::mirror::{filled, on_change, watch_config};
+use crate::mirror::{Change, changes, filled, watch_config};
 use crate::mirrors::Mirrors;
 use crate::plan_worker::PlanWorkers;
 use crate::process_variable::ProcessVariables;
@@ -31,11 +35,11 @@ use crate::progress::Board;
 use crate::scope::Scope;
 use crate::tasks::Tasks;
 
-/// Pause between two looks at all devices, or all PVs, because others changed. While thousands are
-/// imported, this is what the operator spends its time on.
-const PAUSE: Duration = Duration::from_millis(500);
-/// Pause between two counts of devices in the status of a beamline: it is written each time.
-const COUNT_PAUSE: Duration = Duration::from_secs(5);
+/// Pause between two looks at the devices of changed classes, of which many are applied in a row.
+const CLASS_PAUSE: Duration = Duration::from_millis(500);
+/// Pause between two looks at the devices of a beamline, whose number its status tells: that is
+/// written each time.
+const SUMMARY_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the controllers are made of.
 pub(crate) struct Parts<'a> {
@@ -52,9 +56,9 @@ impl Parts<'_> {
     /// Starts all controllers.
     pub(crate) fn start(self, tasks: &mut Tasks) {
         let Self { client, scope, board, mirrors, launcher, cluster } = self;
-        let Mirrors { catalogue, devices: index, pv_owners, locks, queues } = mirrors;
-        let makes_pods = cluster.is_some();
-        let watches = Watches { client: client.clone(), scope: scope.clone() };
+        let Mirrors { catalogue, devices: index, pvs, locks, queues, troubles } = mirrors;
+        let watches =
+            cluster.is_some().then(|| Watches { client: client.clone(), scope: scope.clone() });
 
         let (stop, board_) = (tasks.stop(), board.clone());
         let devices = Devices {
@@ -66,56 +70,135 @@ impl Parts<'_> {
         tasks.own("device controller", async move {
             // Judging devices before all else is known would call every class unknown for a moment.
             if filled(&devices.catalogue, &stop).await
-                && filled(&devices.index, &stop).await
+                && devices.index.filled(&stop).await
                 && filled(&devices.locks, &stop).await
             {
-                let again = select_all([
-                    on_change(&devices.catalogue, PAUSE),
-                    on_change(&devices.index, PAUSE),
-                    on_change(&devices.locks, Duration::ZERO),
-                ]);
-                let wake = |queue: Queue<_>| queue.reconcile_all_on(again);
+                let classes = changes(&devices.catalogue, CLASS_PAUSE);
+                let locks = changes(&devices.locks, Duration::ZERO);
+                let rivals = devices.index.objects.stream(Duration::ZERO);
+                let wake = |queue: Queue<Device>| {
+                    let store = queue.store();
+                    queue
+                        .woken_by(rivals.map(reference))
+                        .woken_by(concerned(store.clone(), classes, affected::by_classes))
+                        .woken_by(concerned(store, locks, affected::by_locks))
+                };
                 controller::run(devices, wake, board_, stop).await;
             }
         });
 
         let (stop, board_) = (tasks.stop(), board.clone());
-        let pvs = ProcessVariables { context: Context::new(client, scope), owners: pv_owners };
+        let pvs = ProcessVariables { context: Context::new(client, scope), index: pvs };
         tasks.own("process variable controller", async move {
-            if filled(&pvs.owners, &stop).await {
-                let again = on_change(&pvs.owners, PAUSE);
-                let wake = |queue: Queue<_>| queue.reconcile_all_on(again);
+            if pvs.index.filled(&stop).await {
+                let rivals = pvs.index.objects.stream(Duration::ZERO);
+                let wake = |queue: Queue<_>| queue.woken_by(rivals.map(reference));
                 controller::run(pvs, wake, board_, stop).await;
             }
         });
 
         let (stop, board_) = (tasks.stop(), board.clone());
-        let beamlines =
-            Beamlines { context: Context::new(client, scope), devices: index.clone(), cluster };
+        let context = Context::new(client, scope);
+        let beamlines = Beamlines { context, devices: index, troubles, cluster };
         let around = watches.clone();
         tasks.own("beamline controller", async move {
-            if filled(&beamlines.devices, &stop).await {
-                let again = select_all([
-                    on_change(&index, COUNT_PAUSE),
-                    on_change(&queues, Duration::ZERO),
-                ]);
+            if beamlines.devices.filled(&stop).await {
+                let summaries = beamlines.devices.summaries.stream(SUMMARY_PAUSE);
+                let queues = namespaces(changes(&queues, Duration::ZERO));
+                let troubles = beamlines.troubles.as_ref();
+                let troubles = troubles.map(|all| namespaces(changes(all, Duration::ZERO)));
                 let wake = |queue: Queue<Beamline>| {
-                    let queue = queue.reconcile_all_on(again);
-                    if makes_pods { around.children(queue) } else { queue }
+                    let store = queue.store();
+                    let queue = queue
+                        .woken_by(those_in(store.clone(), summaries))
+                        .woken_by(those_in(store.clone(), queues));
+                    let queue = match troubles {
+                        Some(troubles) => queue.woken_by(those_in(store, troubles)),
+                        None => queue,
+                    };
+                    around.iter().fold(queue, |queue, around| around.children(queue))
                 };
                 controller::run(beamlines, wake, board_, stop).await;
             }
         });
 
-        let again = WatchStream::from_changes(launcher.changes()).map(|_| ());
+        let again = WatchStream::from_changes(launcher.changes());
         let workers = PlanWorkers { context: Context::new(client, scope), launcher };
-        let wake = move |queue: Queue<_>| {
-            let queue = queue.reconcile_all_on(again);
-            if makes_pods { watches.owned::<Pod, _>(queue) } else { queue }
+        let wake = move |queue: Queue<PlanWorker>| {
+            let store = queue.store();
+            let queue = queue.woken_by(again.flat_map(move |_| references(&store, |_| true)));
+            watches.iter().fold(queue, |queue, around| around.owned::<Pod, _>(queue))
         };
         let run = controller::run(workers, wake, board.clone(), tasks.stop());
         tasks.own("plan worker controller", run);
     }
+}
+
+fn reference<K>((namespace, name): Object) -> Reference<K>
+where
+    DeserializeGuard<K>: Lookup<DynamicType = ()>,
+{
+    ObjectRef::new(&name).within(&namespace)
+}
+
+/// Those of `store` for whom `holds`.
+fn references<K>(
+    store: &Store<DeserializeGuard<K>>,
+    holds: impl Fn(&DeserializeGuard<K>) -> bool,
+) -> stream::Iter<std::vec::IntoIter<Reference<K>>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+    DeserializeGuard<K>: Lookup<DynamicType = ()>,
+{
+    let all = store.state();
+    let found =
+        all.iter().filter(|object| holds(object)).map(|object| ObjectRef::from_obj(&**object));
+    stream::iter(found.collect::<Vec<_>>())
+}
+
+/// Those of `store` in the namespaces that `names` brings.
+fn those_in<K>(
+    store: Store<DeserializeGuard<K>>,
+    names: impl Stream<Item = String> + Send + 'static,
+) -> impl Stream<Item = Reference<K>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    DeserializeGuard<K>: Lookup<DynamicType = ()>,
+{
+    names.flat_map(move |name| {
+        references(&store, |object| object.meta().namespace.as_deref() == Some(&*name))
+    })
+}
+
+/// The namespaces in which a mirror changed.
+fn namespaces<T: Default + PartialEq + Send + Sync + 'static>(
+    changes: BoxStream<'static, Change<T>>,
+) -> impl Stream<Item = String> + Send + 'static {
+    changes.flat_map(|change| {
+        let names = change.namespaces().into_iter().map(|(name, ..)| name);
+        stream::iter(names.collect::<Vec<_>>())
+    })
+}
+
+/// The devices of `store` that a change of a mirror concerns, as `affected` says.
+fn concerned<T: Default + PartialEq + Send + Sync + 'static>(
+    store: Store<DeserializeGuard<Device>>,
+    changes: BoxStream<'static, Change<T>>,
+    affected: fn(&T, &T) -> Affected,
+) -> impl Stream<Item = Reference<Device>> + Send + 'static {
+    changes.flat_map(move |change| {
+        let of: Vec<_> = change
+            .namespaces()
+            .into_iter()
+            .map(|(name, before, after)| (name, affected(&before, &after)))
+            .collect();
+        references(&store, |object| {
+            let Ok(device) = &object.0 else { return false };
+            of.iter().any(|(namespace, affected)| {
+                device.metadata.namespace.as_ref() == Some(namespace) && affected.concerns(device)
+            })
+        })
+    })
 }
 
 /// Watches of what the operator made.
@@ -146,13 +229,18 @@ impl Watches {
             + DeserializeOwned
             + Send
             + 'static,
-        K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync,
-        K: 'static,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        DeserializeGuard<K>: Lookup<DynamicType = ()>,
     {
-        queue.owns(self.scope.api::<C>(&self.client), made_by_us())
+        queue.owns(self.scope.api::<PartialObjectMeta<C>>(&self.client), made_by_us())
     }
 }
 
-fn made_by_us() -> watcher::Config {
+/// Whatever the operator made.
+pub(crate) fn made_by_us() -> watcher::Config {
     watch_config().labels(&format!("{MANAGED_BY}={MANAGER}"))
 }

@@ -1,8 +1,9 @@
 //! `Device`: from a name, a class and a prefix to signals, and a verdict on the whole.
 //!
-//! Woken by its own objects, by device classes, by the lock table, and by another device that gives
+//! A device is woken by its own object, by its class, by a lock on it, and by another device that gives
 //! up or takes its name.
 
+pub(crate) mod affected;
 mod build;
 mod dereference;
 mod status;
@@ -20,8 +21,8 @@ use crds::resolve::Catalogue;
 use crate::context::Context;
 use crate::controller::Reconcile;
 use crate::error::Error;
+use crate::index::Index;
 use crate::mirror::Mirrored;
-use crate::mirrors::DeviceIndex;
 use dereference::References;
 
 /// What the `Ready` condition of `device` says, with these classes and beside that rival.
@@ -41,7 +42,7 @@ pub(crate) struct Devices {
     /// The device classes.
     pub(crate) catalogue: Mirrored<Catalogue>,
     /// Who owns which device name.
-    pub(crate) index: Mirrored<DeviceIndex>,
+    pub(crate) index: Arc<Index>,
     /// Which plan holds which device.
     pub(crate) locks: Mirrored<DeviceLocksSpec>,
 }

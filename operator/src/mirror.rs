@@ -1,17 +1,18 @@
 //! What controllers must know of objects other than their own, kept up to date by one watch per
 //! kind.
 //!
-//! A mirror boils a kind down to one value. It publishes the value when it differs, and only then
-//! are the controllers woken that depend on it, so what a woken controller reads is never older
-//! than what woke it.
+//! A mirror boils a kind, of which there are few objects, down to one value a namespace. It publishes
+//! the value when it differs, and only then are those woken that depend on it, so what a woken
+//! controller reads is never older than what woke it. Kinds of which there are thousands have an
+//! index instead ([`crate::index`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, Lookup, Store};
@@ -19,6 +20,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
@@ -43,7 +45,7 @@ pub(crate) fn watch_config() -> watcher::Config {
 /// Follows all `K` of `api` and publishes what `boil_down` makes of those of each namespace, until
 /// `shutdown`. Tells `progress` whether they are known.
 pub(crate) async fn follow<K, T>(
-    api: Api<DeserializeGuard<K>>,
+    (api, config): (Api<DeserializeGuard<K>>, watcher::Config),
     publish: watch::Sender<Option<ByNamespace<T>>>,
     boil_down: impl Fn(&[Arc<DeserializeGuard<K>>]) -> T,
     progress: Progress,
@@ -61,7 +63,7 @@ pub(crate) async fn follow<K, T>(
 {
     let writer = reflector::store::Writer::new(());
     let store: Store<DeserializeGuard<K>> = writer.as_reader();
-    let events = watcher(api, watch_config())
+    let events = watcher(api, config)
         .default_backoff()
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
@@ -115,24 +117,39 @@ pub(crate) fn current<T: Default>(mirror: &Mirrored<T>, object: &impl ResourceEx
     values.as_ref().and_then(|values| values.get(&namespace).cloned()).unwrap_or_default()
 }
 
-/// Ticks when the mirror has a new value: at once, and then no sooner than `pause` after the last
-/// tick, because each makes a controller look at all its objects.
-pub(crate) fn on_change<T: Send + Sync + 'static>(
-    mirror: &Mirrored<T>,
-    pause: Duration,
-) -> BoxStream<'static, ()> {
-    ticks(mirror.clone(), pause).boxed()
+/// What a mirror showed before and shows now.
+pub(crate) struct Change<T> {
+    before: ByNamespace<T>,
+    after: ByNamespace<T>,
 }
 
-fn ticks<T: Send + Sync + 'static>(
-    mirror: Mirrored<T>,
+impl<T: Default + PartialEq> Change<T> {
+    /// The namespaces whose value differs, with the value before and after.
+    pub(crate) fn namespaces(&self) -> Vec<(String, Arc<T>, Arc<T>)> {
+        let names: BTreeSet<&String> = self.before.keys().chain(self.after.keys()).collect();
+        let of = |values: &ByNamespace<T>, name| values.get(name).cloned().unwrap_or_default();
+        let all = names
+            .into_iter()
+            .map(|name| (name.clone(), of(&self.before, name), of(&self.after, name)));
+        all.filter(|(_, before, after)| before != after).collect()
+    }
+}
+
+/// The changes of a mirror from now on: each at once, and then no sooner than `pause` after the
+/// last.
+pub(crate) fn changes<T: Send + Sync + 'static>(
+    mirror: &Mirrored<T>,
     pause: Duration,
-) -> impl Stream<Item = ()> + Send {
-    stream::unfold((mirror, None), move |(mut mirror, last)| async move {
-        if let Some(last) = last {
-            tokio::time::sleep_until(last + pause).await;
-        }
+) -> BoxStream<'static, Change<T>> {
+    let mut mirror = mirror.clone();
+    let now = mirror.borrow_and_update().clone().unwrap_or_default();
+    let start = (mirror, now, Instant::now());
+    let changes = stream::unfold(start, move |(mut mirror, before, next)| async move {
+        sleep_until(next).await;
         mirror.changed().await.ok()?;
-        Some(((), (mirror, Some(tokio::time::Instant::now()))))
-    })
+        let after = mirror.borrow_and_update().clone().unwrap_or_default();
+        let change = Change { before, after: after.clone() };
+        Some((change, (mirror, after, Instant::now() + pause)))
+    });
+    changes.boxed()
 }

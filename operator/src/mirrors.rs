@@ -4,61 +4,64 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crds::claims::{Owners, device_owners, pv_owners};
 use crds::device_locks::{DeviceLocksSpec, OBJECT_NAME};
 use crds::resolve::Catalogue;
 use crds::{Device, DeviceClass, DeviceLocks, ProcessVariable, Queue};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Pod;
 use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::mirror::{Mirrored, follow};
-use crate::progress::Board;
+use crate::beamline::names::COMPONENT;
+use crate::controllers::made_by_us;
+use crate::index::{self, Claims, Index};
+use crate::mirror::{Mirrored, follow, watch_config};
+use crate::pods::{Trouble, trouble};
+use crate::progress::{Board, Progress};
 use crate::scope::Scope;
 use crate::tasks::Tasks;
 
-/// What is known of the devices of a namespace.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct DeviceIndex {
-    /// Who owns which device name.
-    pub(crate) owners: Owners,
-    /// Number of objects.
-    pub(crate) count: usize,
-}
-
 /// Which queues run a plan now.
 pub(crate) type BusyQueues = BTreeMap<String, bool>;
+
+/// Why pods do not come up, by the part of a beamline that they are of.
+pub(crate) type Troubles = BTreeMap<String, Trouble>;
 
 /// What the controllers know of other objects.
 pub(crate) struct Mirrors {
     /// The device classes.
     pub(crate) catalogue: Mirrored<Catalogue>,
     /// The devices.
-    pub(crate) devices: Mirrored<DeviceIndex>,
-    /// Who owns which PV name.
-    pub(crate) pv_owners: Mirrored<Owners>,
+    pub(crate) devices: Arc<Index>,
+    /// The standalone PVs.
+    pub(crate) pvs: Arc<Index>,
     /// Which plan holds which device.
     pub(crate) locks: Mirrored<DeviceLocksSpec>,
     /// Whether the queues run a plan.
     pub(crate) queues: Mirrored<BusyQueues>,
+    /// Why pods do not come up; none on one machine, which has no pods.
+    pub(crate) troubles: Option<Mirrored<Troubles>>,
 }
 
 impl Mirrors {
     /// Starts to follow all kinds.
-    pub(crate) fn start(tasks: &mut Tasks, client: &Client, scope: &Scope, board: &Board) -> Self {
+    pub(crate) fn start(
+        tasks: &mut Tasks,
+        client: &Client,
+        scope: &Scope,
+        board: &Board,
+        pods: bool,
+    ) -> Self {
         let mut at = Start { tasks, client, scope, board };
         Self {
             catalogue: at.mirror::<DeviceClass, _>("class watch", |all| {
                 Catalogue::new(valid(all).map(|class| class.spec.clone()))
             }),
-            devices: at.mirror("device watch", |all| DeviceIndex {
-                owners: device_owners(valid::<Device>(all)),
-                count: all.len(),
-            }),
-            pv_owners: at
-                .mirror("process variable watch", |all| pv_owners(valid::<ProcessVariable>(all))),
+            devices: at.index::<Device>("device watch"),
+            pvs: at.index::<ProcessVariable>("process variable watch"),
             locks: at.mirror("lock watch", |all| {
                 valid::<DeviceLocks>(all)
                     .find(|table| table.name_any() == OBJECT_NAME)
@@ -68,8 +71,27 @@ impl Mirrors {
             queues: at.mirror("queue watch", |all| {
                 valid::<Queue>(all).map(|queue| (queue.name_any(), is_busy(queue))).collect()
             }),
+            // What it tells comes a few minutes later from the Deployments as well.
+            troubles: pods.then(|| {
+                let progress = board.watch_aside("pod watch");
+                at.mirror_of("pod watch", progress, made_by_us(), troubles)
+            }),
         }
     }
+}
+
+/// The worst of each part, if any.
+fn troubles(pods: &[Arc<DeserializeGuard<Pod>>]) -> Troubles {
+    let mut troubles = Troubles::new();
+    for pod in valid(pods).filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
+        let part = pod.labels().get(COMPONENT).cloned();
+        let found = pod.status.as_ref().and_then(trouble);
+        if let (Some(part), Some(found)) = (part, found) {
+            let worst = troubles.entry(part).or_insert_with(|| found.clone());
+            *worst = found.min(worst.clone());
+        }
+    }
+    troubles
 }
 
 /// Whether the queue runs a plan, or holds one that is paused.
@@ -91,6 +113,17 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
+    fn index<K>(&mut self, name: &'static str) -> Arc<Index>
+    where
+        K: Claims + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let index = Arc::new(Index::default());
+        let (progress, stop) = (self.board.watch(name), self.tasks.stop());
+        let follow = index::follow::<K>(self.scope.api(self.client), index.clone(), progress, stop);
+        self.tasks.own(name, follow);
+        index
+    }
+
     fn mirror<K, T>(
         &mut self,
         name: &'static str,
@@ -106,10 +139,30 @@ impl Start<'_> {
             + 'static,
         T: PartialEq + Send + Sync + 'static,
     {
+        self.mirror_of(name, self.board.watch(name), watch_config(), boil_down)
+    }
+
+    fn mirror_of<K, T>(
+        &mut self,
+        name: &'static str,
+        progress: Progress,
+        config: watcher::Config,
+        boil_down: fn(&[Arc<DeserializeGuard<K>>]) -> T,
+    ) -> Mirrored<T>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+        T: PartialEq + Send + Sync + 'static,
+    {
         let (publish, mirrored) = watch::channel(None);
-        let (progress, stop) = (self.board.watch(name), self.tasks.stop());
+        let stop = self.tasks.stop();
         let api = self.scope.api(self.client);
-        self.tasks.own(name, follow(api, publish, boil_down, progress, stop));
+        self.tasks.own(name, follow((api, config), publish, boil_down, progress, stop));
         mirrored
     }
 }

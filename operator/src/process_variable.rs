@@ -9,21 +9,22 @@ mod validate;
 
 pub(crate) use validate::validate;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use crds::ProcessVariable;
-use crds::claims::Owners;
 
 use crate::context::Context;
 use crate::controller::Reconcile;
 use crate::error::Error;
-use crate::mirror::Mirrored;
+use crate::index::Index;
 
 /// The controller of standalone PVs.
 pub(crate) struct ProcessVariables {
     /// The API, events and backoff.
     pub(crate) context: Context,
     /// Who owns which PV name.
-    pub(crate) owners: Mirrored<Owners>,
+    pub(crate) index: Arc<Index>,
 }
 
 #[async_trait]

@@ -68,8 +68,13 @@ impl Board {
     /// A watch that is about to start. Not ready before it knows all its objects.
     pub(crate) fn watch(&self, name: &'static str) -> Progress {
         self.readiness.not_ready(name, format!("{name}: the first list is not complete"));
+        self.watch_aside(name).needed()
+    }
+
+    /// A watch that is about to start, and that nothing waits for.
+    pub(crate) fn watch_aside(&self, name: &'static str) -> Progress {
         self.watches.lock().insert(name, Watch { known: false, heard: None, error: None });
-        Progress { board: self.clone(), name }
+        Progress { board: self.clone(), name, needed: false }
     }
 
     /// Notes how a reconcile of `object` ended.
@@ -128,9 +133,15 @@ impl Board {
 pub(crate) struct Progress {
     board: Board,
     name: &'static str,
+    /// Whether readiness waits for it.
+    needed: bool,
 }
 
 impl Progress {
+    fn needed(self) -> Self {
+        Self { needed: true, ..self }
+    }
+
     /// Something came.
     pub(crate) fn heard(&self) {
         self.change(|watch| {
@@ -148,7 +159,7 @@ impl Progress {
             known = watch.known;
             watch.error = Some(text.clone());
         });
-        if !known {
+        if !known && self.needed {
             self.board.readiness.not_ready(self.name, format!("{}: {text}", self.name));
         }
     }
@@ -160,7 +171,7 @@ impl Progress {
             first = !watch.known;
             watch.known = true;
         });
-        if first {
+        if first && self.needed {
             self.board.readiness.ready(self.name);
         }
     }

@@ -85,13 +85,15 @@ where
 
 fn is_bad(verdict: &Verdict) -> bool {
     use crds::conditions::reasons::{
-        APPLY_FAILED, CONFIG_MISSING, CONFLICT, FAILED, IMAGE_PULL_FAILED, INVALID_SPEC,
-        UNKNOWN_CLASS, UNSCHEDULABLE,
+        APPLY_FAILED, CONFIG_MISSING, CONFLICT, CRASHING, DEVICE_DISCONNECTED, FAILED,
+        IMAGE_PULL_FAILED, INVALID_SPEC, UNKNOWN_CLASS, UNSCHEDULABLE,
     };
-    const BAD: [&str; 8] = [
+    const BAD: [&str; 10] = [
         APPLY_FAILED,
         CONFIG_MISSING,
         CONFLICT,
+        CRASHING,
+        DEVICE_DISCONNECTED,
         FAILED,
         IMAGE_PULL_FAILED,
         INVALID_SPEC,

@@ -47,7 +47,7 @@ pub async fn run_with(
     // A part that ends early must end the others, but is not a wish of the caller to shut down
     // everything else of his.
     let mut tasks = Tasks::new(shutdown.child_token());
-    let mirrors = Mirrors::start(&mut tasks, &client, &scope, &board);
+    let mirrors = Mirrors::start(&mut tasks, &client, &scope, &board, false);
     let parts = Parts {
         client: &client,
         scope: &scope,

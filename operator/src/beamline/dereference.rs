@@ -1,6 +1,8 @@
 //! What else must be known to bring a beamline up: what it made before, whether its queue runs a
 //! plan, whether the namespace has an older beamline, and how many devices there are.
 
+use std::sync::Arc;
+
 use crds::{Beamline, Queue};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, ListParams};
@@ -13,8 +15,9 @@ use super::build::names::{COMPONENT, INSTANCE, MANAGED_BY};
 use super::children::Children;
 use crate::context::{Context, MANAGER};
 use crate::error::{Error, call};
-use crate::mirror::{Mirrored, current};
-use crate::mirrors::{DeviceIndex, is_busy};
+use crate::index::Summary;
+use crate::mirror::current;
+use crate::mirrors::{Troubles, is_busy};
 
 /// Everything outside the beamline that its pods and its status depend on.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +28,10 @@ pub(super) struct Found {
     pub(super) busy: bool,
     /// An older beamline in the namespace.
     pub(super) rival: Option<String>,
-    /// Number of devices.
-    pub(super) devices: i32,
+    /// The devices.
+    pub(super) devices: Summary,
+    /// Why pods do not come up, by part.
+    pub(super) troubles: Arc<Troubles>,
 }
 
 /// Reads all of it from the API, not from a cache: what was made a moment ago must be seen, and a
@@ -40,13 +45,14 @@ pub(super) async fn dereference(
         live: live(context, beamline).await?,
         busy: busy(context, beamline).await?,
         rival: rival(context, beamline).await?,
-        devices: count(&beamlines.devices, beamline),
+        devices: devices(beamlines, beamline),
+        troubles: beamlines.troubles.as_ref().map(|all| current(all, beamline)).unwrap_or_default(),
     })
 }
 
-/// Number of devices in the namespace of the beamline.
-pub(super) fn count(devices: &Mirrored<DeviceIndex>, beamline: &Beamline) -> i32 {
-    i32::try_from(current(devices, beamline).count).unwrap_or(i32::MAX)
+/// The devices in the namespace of the beamline.
+pub(super) fn devices(beamlines: &Beamlines, beamline: &Beamline) -> Summary {
+    beamlines.devices.summary(&beamline.namespace().unwrap_or_default())
 }
 
 async fn live(context: &Context, beamline: &Beamline) -> Result<Children, Error> {

@@ -15,12 +15,17 @@ use super::build::names::COMPONENT;
 use super::validate::Invalid;
 use crate::context::Context;
 use crate::error::Error;
+use crate::index::Summary;
+use crate::mirrors::Troubles;
 use crate::report::{self, own_conditions};
 
+/// Required devices that a message names; the rest is counted.
+const NAMED: usize = 5;
+
 /// What is said on one machine.
-pub(super) fn in_process() -> Vec<Verdict> {
+pub(super) fn in_process(devices: &Summary) -> Vec<Verdict> {
     let message = "its parts run in the process that serves this API";
-    vec![ready(true, reasons::ACCEPTED, message.to_owned())]
+    up(reasons::ACCEPTED, message.to_owned(), devices)
 }
 
 /// What is said of a beamline that cannot be brought up without an edit.
@@ -42,16 +47,28 @@ pub(super) fn failed(error: &Error) -> Vec<Verdict> {
 }
 
 /// What is said of what is there; `held` is what waits for the end of a plan.
-pub(super) fn verdicts(applied: &Applied, held: Option<String>) -> Vec<Verdict> {
+pub(super) fn verdicts(
+    applied: &Applied,
+    held: Option<String>,
+    troubles: &Troubles,
+    devices: &Summary,
+) -> Vec<Verdict> {
     let mut deployments: Vec<_> = applied.deployments.iter().collect();
     deployments.sort_by_key(|one| one.name_any());
     let stuck_parts: Vec<_> = deployments.iter().filter_map(|one| why_stuck(one)).collect();
     if !stuck_parts.is_empty() {
         return stuck(reasons::FAILED, stuck_parts.join("; "));
     }
-    let waiting: Vec<_> = deployments.iter().filter_map(|one| waits_for(one)).collect();
+    let mut reason = None;
+    let waiting = deployments.iter().filter_map(|one| {
+        let waiting = waits_for(one)?;
+        let Some(trouble) = troubles.get(&part(one)) else { return Some(waiting) };
+        reason.get_or_insert(trouble.reason);
+        Some(format!("{}: {}", part(one), trouble.message))
+    });
+    let waiting: Vec<_> = waiting.collect();
     if !waiting.is_empty() {
-        return under_way(reasons::PROGRESSING, waiting.join("; "));
+        return under_way(reason.unwrap_or(reasons::PROGRESSING), waiting.join("; "));
     }
     if let Some(name) = held {
         let message = format!(
@@ -66,7 +83,22 @@ pub(super) fn verdicts(applied: &Applied, held: Option<String>) -> Vec<Verdict> 
         [one] => format!("{one} is up"),
         all => format!("{} are up", all.join(", ")),
     };
-    vec![ready(true, reasons::RUNNING, message)]
+    up(reasons::RUNNING, message, devices)
+}
+
+/// Everything runs. A device that is required counts as a part of the beamline.
+fn up(reason: &'static str, message: String, devices: &Summary) -> Vec<Verdict> {
+    let missing = &devices.missing;
+    if missing.is_empty() {
+        return vec![ready(true, reason, message)];
+    }
+    let named = missing[..missing.len().min(NAMED)].join(", ");
+    let more = match missing.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("required devices are not connected: {named}{more}");
+    vec![ready(false, reasons::DEVICE_DISCONNECTED, message)]
 }
 
 /// Writes the status, only when it says something else.
@@ -74,14 +106,14 @@ pub(super) async fn update(
     context: &Context,
     beamline: &Beamline,
     verdicts: &[Verdict],
-    devices: i32,
+    devices: &Summary,
 ) -> Result<(), Error> {
     let present = beamline.status.clone().unwrap_or_default();
     let generation = beamline.metadata.generation;
     let wanted = BeamlineStatus {
         observed_generation: generation,
         conditions: own_conditions(&present.conditions, verdicts, generation),
-        devices: Some(devices),
+        devices: Some(i32::try_from(devices.count).unwrap_or(i32::MAX)),
     };
     let Some(ready) = verdicts.first().filter(|_| wanted != present) else {
         return Ok(());
@@ -147,6 +179,7 @@ fn stuck(reason: &'static str, message: String) -> Vec<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pods::Trouble;
 
     fn deployment(part: &str, status: &str) -> Deployment {
         let text = format!(
@@ -161,7 +194,8 @@ mod tests {
         "{observedGeneration: 2, replicas: 2, updatedReplicas: 2, availableReplicas: 2}";
 
     fn said(deployments: Vec<Deployment>, held: Option<&str>) -> Vec<(&'static str, String)> {
-        let verdicts = verdicts(&Applied { deployments }, held.map(str::to_owned));
+        let (held, none) = (held.map(str::to_owned), Troubles::new());
+        let verdicts = verdicts(&Applied { deployments }, held, &none, &Summary::default());
         verdicts
             .into_iter()
             .map(|one| (one.reason, format!("{} {}", one.type_, one.message)))
@@ -196,6 +230,39 @@ mod tests {
         let said = said(vec![deployment("control", refused)], None);
         assert_eq!(said[0], ("Failed", "Ready control: violates PodSecurity".to_owned()));
         assert!(said[1].1.starts_with("Stalled "), "{said:?}");
+    }
+
+    #[test]
+    fn a_pod_that_does_not_come_up_says_why_as_long_as_its_part_waits_for_it() {
+        let said = |status: &str| {
+            let trouble = Trouble {
+                reason: reasons::IMAGE_PULL_FAILED,
+                message: "the image 'a/b:1' cannot be pulled".to_owned(),
+            };
+            let troubles = Troubles::from([("control".to_owned(), trouble)]);
+            let applied = Applied {
+                deployments: vec![deployment("control", status), deployment("queue", UP)],
+            };
+            verdicts(&applied, None, &troubles, &Summary::default())
+        };
+        let none = UP.replace("availableReplicas: 2", "availableReplicas: 0");
+        let stuck = said(&none);
+        assert_eq!((stuck[0].status, stuck[0].reason), (Some(false), "ImagePullFailed"));
+        assert_eq!(stuck[0].message, "control: the image 'a/b:1' cannot be pulled");
+        assert_eq!(stuck[1].type_, types::RECONCILING);
+        assert_eq!(said(UP)[0].reason, "Running");
+    }
+
+    #[test]
+    fn a_beamline_is_not_ready_while_a_required_device_is_not_connected() {
+        let missing = (0..7).map(|n| format!("m{n}")).collect();
+        let devices = Summary { count: 9, missing };
+        let verdicts = in_process(&devices);
+        assert_eq!(verdicts.len(), 1, "neither stalled nor on its way");
+        let ready = &verdicts[0];
+        assert_eq!((ready.status, ready.reason), (Some(false), "DeviceDisconnected"));
+        let named = "required devices are not connected: m0, m1, m2, m3, m4 and 2 more";
+        assert_eq!(ready.message, named);
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub(super) struct References {
 
 /// Reads the mirrors; no call to the API.
 pub(super) fn dereference(devices: &Devices, device: &Device) -> References {
-    let owner = current(&devices.index, device).owners.get(&device.spec.name).cloned();
+    let namespace = device.namespace().unwrap_or_default();
+    let owner = devices.index.owner(&namespace, &device.spec.name);
     References {
         catalogue: current(&devices.catalogue, device),
         rival: owner.filter(|owner| Some(&owner.uid) != device.uid().as_ref()),

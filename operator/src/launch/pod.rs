@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::{LaunchError, Launcher, Nature, Order, Phase};
 use crate::beamline::{serving, validate, worker_pod};
 use crate::error::{Call, call};
+use crate::pods::{Trouble, trouble};
 use crds::conditions::reasons;
 
 /// Runs workers as pods beside their beamline.
@@ -150,33 +151,15 @@ fn phase(pod: &Pod) -> Phase {
     }
 }
 
-/// Why a pod has not started. The words of the kubelet change from one attempt to the next; these do
-/// not, or the status would be written each time.
+/// Why a pod has not started.
 fn waiting(status: &PodStatus) -> Phase {
-    let container = status.container_statuses.iter().flatten().next();
-    let state = container.and_then(|one| one.state.as_ref()?.waiting.as_ref());
-    let why = state.and_then(|waiting| waiting.reason.as_deref());
-    let (reason, message) = match why {
-        Some("ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull") => {
-            let image = container.map(|one| one.image.clone()).unwrap_or_default();
-            (reasons::IMAGE_PULL_FAILED, format!("the image '{image}' cannot be pulled"))
+    match trouble(status) {
+        Some(Trouble { reason, message }) => Phase::Starting { reason, message },
+        None => {
+            let message = "its pod is being started".to_owned();
+            Phase::Starting { reason: reasons::STARTING, message }
         }
-        Some("CreateContainerConfigError") => {
-            let message = state.and_then(|one| one.message.clone()).unwrap_or_default();
-            (reasons::CONFIG_MISSING, message)
-        }
-        _ => match unschedulable(status) {
-            Some(message) => (reasons::UNSCHEDULABLE, message),
-            None => (reasons::STARTING, "its pod is being started".to_owned()),
-        },
-    };
-    Phase::Starting { reason, message }
-}
-
-fn unschedulable(status: &PodStatus) -> Option<String> {
-    let conditions = status.conditions.iter().flatten();
-    let mut refused = conditions.filter(|one| one.type_ == "PodScheduled" && one.status == "False");
-    Some(refused.next()?.message.clone().unwrap_or_else(|| "no node takes the pod".to_owned()))
+    }
 }
 
 /// How the container of an ended pod ended.
@@ -219,22 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_cannot_be_pulled_reads_the_same_at_every_attempt() {
-        let at = |reason: &str, message: &str| {
-            self::reason(&format!(
-                "{{phase: Pending, containerStatuses: [{{name: w, image: 'a/b:1', imageID: '', \
-                 ready: false, restartCount: 0, \
-                 state: {{waiting: {{reason: {reason}, message: '{message}'}}}}}}]}}"
-            ))
-        };
-        let first = at("ErrImagePull", "rpc error");
-        assert_eq!(first, ("ImagePullFailed", "the image 'a/b:1' cannot be pulled".to_owned()));
-        assert_eq!(first, at("ImagePullBackOff", "back-off"));
-        assert_eq!(at("CreateContainerConfigError", "secret \"t\" not found").0, "ConfigMissing");
-    }
-
-    #[test]
-    fn a_pod_that_no_node_takes_says_so_in_the_words_of_the_scheduler() {
+    fn a_pod_that_has_not_started_says_why_if_anything_is_wrong() {
         let status = "{phase: Pending, conditions: [{type: PodScheduled, status: 'False', \
                       reason: Unschedulable, message: '0/1 nodes are available'}]}";
         assert_eq!(reason(status), ("Unschedulable", "0/1 nodes are available".to_owned()));

@@ -5,10 +5,9 @@ use crds::claims::Claim;
 use kube::ResourceExt;
 
 use super::ProcessVariables;
-use crate::mirror::current;
 
-/// Another object that owns the PV name of this one. Reads the mirror; no call to the API.
+/// Another object that owns the PV name of this one. Reads the index; no call to the API.
 pub(super) fn dereference(pvs: &ProcessVariables, pv: &ProcessVariable) -> Option<Claim> {
-    let owner = current(&pvs.owners, pv).get(&pv.spec.pv_name).cloned();
+    let owner = pvs.index.owner(&pv.namespace().unwrap_or_default(), &pv.spec.pv_name);
     owner.filter(|owner| Some(&owner.uid) != pv.uid().as_ref())
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crds::conditions::types::READY;
 use crds::{Device, ProcessVariable};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
 use kube::api::PostParams;
 use kube::runtime::wait::await_condition;
+use kube::{Api, Client};
 use operator::{ClusterSettings, RunError, Server};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -18,14 +18,19 @@ use crate::beamline::Beamline;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Replica {
+pub(crate) struct Replica {
     url: String,
     stop: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
 }
 
 impl Replica {
-    async fn start(beamline: &Beamline, name: &str, watch: &str) -> Self {
+    pub(crate) async fn start(beamline: &Beamline, name: &str, watch: &str) -> Self {
+        Self::start_on(&beamline.client, name, watch).await
+    }
+
+    /// A replica that talks to the API through `client`.
+    pub(crate) async fn start_on(client: &Client, name: &str, watch: &str) -> Self {
         let settings = ClusterSettings {
             watch_namespace: watch.to_owned(),
             operator_namespace: "default".to_owned(),
@@ -36,16 +41,16 @@ impl Replica {
         let server = Server::bind(settings).await.unwrap();
         let url = format!("http://{}", server.addr());
         let stop = CancellationToken::new();
-        let running = tokio::spawn(server.serve(beamline.client.clone(), stop.clone()));
+        let running = tokio::spawn(server.serve(client.clone(), stop.clone()));
         Self { url, stop, running }
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let answer = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    async fn wait_for(&self, path: &str, holds: impl Fn(u16, &Value) -> bool) -> Value {
+    pub(crate) async fn wait_for(&self, path: &str, holds: impl Fn(u16, &Value) -> bool) -> Value {
         let answered = async {
             loop {
                 let (status, body) = self.get(path).await;
@@ -58,7 +63,7 @@ impl Replica {
         tokio::time::timeout(PATIENCE, answered).await.unwrap()
     }
 
-    async fn end(self) -> Result<(), RunError> {
+    pub(crate) async fn end(self) -> Result<(), RunError> {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.running).await.unwrap().unwrap()
     }

@@ -9,4 +9,5 @@ mod devices;
 mod mini_beamline;
 mod process_variables;
 mod resilience;
+mod scale;
 mod workers;
