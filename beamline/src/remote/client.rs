@@ -69,10 +69,7 @@ impl Client {
         path: &str,
         body: Option<Value>,
     ) -> anyhow::Result<Value> {
-        let (status, text) = self.request(limit, &method, path, body.as_ref()).await?;
-        let value: Value = serde_json::from_slice(&text).with_context(|| {
-            format!("{} answered {path} with {status}, not in JSON", self.part.name())
-        })?;
+        let (status, value) = self.exchange(limit, &method, path, body.as_ref()).await?;
         if status.is_success() {
             return Ok(value);
         }
@@ -88,7 +85,17 @@ impl Client {
     /// # Errors
     /// When there is no answer, or none in JSON.
     pub(super) async fn look(&mut self, path: &str) -> anyhow::Result<(StatusCode, Value)> {
-        let (status, text) = self.request(ANSWER, &Method::GET, path, None).await?;
+        self.exchange(ANSWER, &Method::GET, path, None).await
+    }
+
+    async fn exchange(
+        &mut self,
+        limit: Duration,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(StatusCode, Value)> {
+        let (status, text) = self.request(limit, method, path, body).await?;
         let value = serde_json::from_slice(&text).with_context(|| {
             format!("{} answered {path} with {status}, not in JSON", self.part.name())
         })?;
