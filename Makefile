@@ -28,7 +28,7 @@ VERSION = $(shell sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\
 IMAGE_TAG ?= localhost/beamline:$(if $(filter dev,$(PROFILE)),dev,$(VERSION))
 IMAGE_ARCHIVE ?= $(TARGET)/images/beamline-$(PROFILE).tar
 
-.PHONY: help run build test lint unit conformance cluster scenarios node-packages e2e charts bench generate images clean-state
+.PHONY: help run build test lint unit conformance cluster scenarios node-packages e2e charts bench bench-cluster generate images clean-state
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,16 @@ bench: $(VENV)/.bench-installed ## Speed of the embedded API, and of our pods be
 	$(CARGO) bench --locked -p embedded -p beamline --bench api
 	$(CARGO) build --locked --release -p beamline
 	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/compare.py $(BENCH)
+
+# BENCH_PROFILE=dev measures the executable of the tests: at once, and slower than what is deployed.
+BENCH_PROFILE ?= image
+bench-cluster: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns) node-packages $(VENV)/.installed $(CHART_TOOLS) ## A beamline on a Kubernetes, measured: installation, ten thousand devices, failover (needs root)
+	$(MAKE) images PROFILE=$(BENCH_PROFILE) IMAGE_TAG=localhost/beamline:dev
+	trap '$< down --folder=$(CLUSTER)/bench' EXIT; \
+	kubeconfig=$$($< up --folder=$(CLUSTER)/bench); \
+	$< load --folder=$(CLUSTER)/bench $(TARGET)/images/beamline-$(BENCH_PROFILE).tar; \
+	KUBECONFIG=$$kubeconfig BEAMLINE_E2E_CLUSTER=1 HELM=$(abspath $(VENV)/bin/helm) \
+		$(VENV)/bin/python bench/on_cluster.py --json $(TARGET)/bench-cluster.json $(BENCH)
 
 generate: $(VENV)/.installed $(CHART_TOOLS) build ## Everything generated that is checked in: CRDs, device classes, examples
 	$(VENV)/bin/python crds/catalogue/generate.py
