@@ -19,6 +19,7 @@ use kube::runtime::reflector::{self, Store, store::Writer};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::registry::objects::Objects;
@@ -31,6 +32,9 @@ use crate::registry::{KnownDevice, View};
 const BURST: usize = 4096;
 /// Seconds after which a watch is renewed, so that a half-dead connection is noticed.
 const WATCH_SECONDS: u32 = 180;
+/// After the snapshot was rebuilt, news are gathered for as long as that took, but no longer than
+/// this: while thousands of devices are applied, a rebuild for each would never catch up.
+const LONGEST_REST: Duration = Duration::from_secs(2);
 /// How often lapsed conditions of the watches are looked at when nothing arrives.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -100,14 +104,24 @@ impl Watches {
         let Self { stores, news, .. } = self;
         let mut news = news.ready_chunks(BURST);
         let mut state = State { shipped, ..State::default() };
+        let mut rested = Instant::now();
         loop {
             let burst = tokio::select! {
                 () = shutdown.cancelled() => return,
                 burst = news.next() => burst,
                 () = tokio::time::sleep(IDLE) => continue,
             };
-            let Some(burst) = burst else { return };
+            let Some(mut burst) = burst else { return };
+            while Instant::now() < rested {
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = sleep_until(rested) => {}
+                    more = news.next() => burst.extend(more.into_iter().flatten()),
+                }
+            }
+            let started = Instant::now();
             state.absorb(&burst, &stores, &view);
+            rested = Instant::now() + started.elapsed().min(LONGEST_REST);
         }
     }
 }
