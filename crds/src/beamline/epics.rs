@@ -22,6 +22,12 @@ pub struct Epics {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_535))]
     pub server_port: Option<i32>,
+    /// `EPICS_CA_CONN_TMO` in seconds: silence after which a connection is asked whether it lives, and the pause before a name
+    /// server is dialled again. 5 when absent and there are name servers, so that an IOC whose pod was replaced is back soon;
+    /// else 30, as EPICS has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub conn_tmo: Option<i32>,
 }
 
 impl Epics {

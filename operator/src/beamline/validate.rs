@@ -247,6 +247,9 @@ fn queue(queue_name: &str) -> BTreeMap<String, String> {
     ])
 }
 
+/// Seconds until a name server that is away is dialled again; the default of EPICS, 30, is long for a pod that was replaced.
+const CONN_TMO: i32 = 5;
+
 /// The `EPICS_CA_*` environment. A simulated IOC is found without a word.
 fn epics(epics: &Epics, sim_ioc: &SimIoc, beamline: &str) -> BTreeMap<String, String> {
     let port = Component::SimIoc.port();
@@ -255,6 +258,7 @@ fn epics(epics: &Epics, sim_ioc: &SimIoc, beamline: &str) -> BTreeMap<String, St
     } else {
         epics.ca_name_servers.join(" ")
     };
+    let conn_tmo = epics.conn_tmo.or((!name_servers.is_empty()).then_some(CONN_TMO));
     let auto = if epics.auto_addr_list { "YES" } else { "NO" };
     let mut all = variables([
         ("EPICS_CA_NAME_SERVERS", name_servers),
@@ -263,6 +267,9 @@ fn epics(epics: &Epics, sim_ioc: &SimIoc, beamline: &str) -> BTreeMap<String, St
     ]);
     if let Some(port) = epics.server_port {
         all.insert("EPICS_CA_SERVER_PORT".to_owned(), port.to_string());
+    }
+    if let Some(seconds) = conn_tmo {
+        all.insert("EPICS_CA_CONN_TMO".to_owned(), seconds.to_string());
     }
     all
 }
@@ -335,6 +342,15 @@ mod tests {
         assert_eq!(sim.worker.config["EPICS_CA_NAME_SERVERS"], "hex-sim-ioc:5064");
         let site = valid("{simIoc: {enabled: true}, epics: {caNameServers: [a, 'b:5066']}}");
         assert_eq!(servers(&site), "a b:5066");
+    }
+
+    #[test]
+    fn name_servers_that_are_away_are_dialled_again_soon_unless_the_site_says_otherwise() {
+        let seconds =
+            |spec: &str| config(&valid(spec), Component::Control).get("EPICS_CA_CONN_TMO").cloned();
+        assert_eq!(seconds("{epics: {caNameServers: [a]}}").as_deref(), Some("5"));
+        assert_eq!(seconds("{epics: {caNameServers: [a], connTmo: 20}}").as_deref(), Some("20"));
+        assert_eq!(seconds("{epics: {addrList: [a]}}"), None);
     }
 
     #[test]
