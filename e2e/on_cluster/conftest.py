@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import IMAGE, ROOT, Cluster
-from release import Release
+from cluster import IMAGE, ROOT, Cluster, wait_for
+from release import Release, idle, open_environment
 
 SYSTEM = "beamline-system"
 DUMPS = Path(os.environ.get("DUMPS", str(ROOT / ".cluster" / "dumps")))
@@ -64,6 +64,22 @@ def bl01(operator: Cluster) -> Iterator[Release]:
         yield release.install()
     finally:
         release.remove()
+
+
+@pytest.fixture
+def environment(bl01: Release) -> Iterator[Release]:
+    """The shared beamline with simulated devices, an open environment and an empty queue."""
+    bl01.kubectl("apply", f"--filename={ROOT / 'examples' / 'sim-devices'}")
+    with bl01.part("queue") as client:
+        open_environment(client)
+    yield bl01
+    with bl01.part("queue") as client:
+        client.post("/api/re/abort")
+        client.post("/api/environment/destroy")
+        wait_for("the environment is gone", lambda: idle(client), 90)
+        client.post("/api/queue/clear")
+        client.post("/api/history/clear")
+    wait_for("the worker pod is gone", lambda: not bl01.pods("worker"), 90)
 
 
 @pytest.fixture

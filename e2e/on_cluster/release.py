@@ -69,6 +69,19 @@ class Release:
             for status in pod["status"]["containerStatuses"]  # type: ignore[index]
         }
 
+    def lives_of(self, part: str) -> set[str]:
+        """The pods of a part that are ready and not on their way out."""
+        return {
+            pod["metadata"]["uid"]  # type: ignore[index]
+            for pod in self.pods(part)
+            if "deletionTimestamp" not in pod["metadata"]  # type: ignore[operator]
+            and {"type": "Ready", "status": "True"}.items()
+            <= next(
+                (c for c in pod["status"].get("conditions", []) if c["type"] == "Ready"),  # type: ignore[attr-defined]
+                {},
+            ).items()
+        }
+
     @contextmanager
     def part(self, name: str) -> Iterator[httpx.Client]:
         """A client of a part of the beamline, through its Service."""
@@ -116,3 +129,15 @@ def open_environment(queue: httpx.Client) -> None:
         lambda: queue.get("/api/status").json()["worker_environment_exists"],
         90,
     )
+
+
+def ends(queue: httpx.Client) -> dict[str, str]:
+    """How every item of the history ended."""
+    items = queue.get("/api/history/get").json()["items"]
+    return {item["item_uid"]: item["result"]["exit_status"] for item in items}
+
+
+def idle(queue: httpx.Client) -> bool:
+    """Whether nothing runs and no environment is there."""
+    status = queue.get("/api/status").json()
+    return status["manager_state"] == "idle" and not status["worker_environment_exists"]

@@ -14,7 +14,7 @@ def test_a_beamline_becomes_ready_and_answers_through_its_services(bl01: Release
     assert "Phase:          Succeeded" in bl01.cluster.helm("test", "bl01", "--namespace=bl01")
     for part in ("registry", "control", "queue"):
         with bl01.part(part) as client:
-            for page in ("/health", "/ready", "/openapi.json", "/metrics"):
+            for page in ("/livez", "/health", "/ready", "/openapi.json", "/metrics"):
                 assert client.get(page).status_code == 200, (part, page)
 
 

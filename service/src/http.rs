@@ -13,12 +13,13 @@ mod tests;
 
 pub use listen::{BindError, Listener, ServeError, serve};
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use tower_http::trace::TraceLayer;
@@ -62,6 +63,7 @@ impl std::fmt::Debug for ServiceInfo {
 pub fn finish(routes: Router, info: ServiceInfo) -> Router {
     let ServiceInfo { name, openapi, cors, body_limit } = info;
     let routes = routes
+        .route("/livez", get(|| async { Json(json!({ "status": "alive" })) }))
         .route("/metrics", get(|| async { metrics::render() }))
         .merge(openapi::routes(&openapi))
         .fallback(|| async { ApiError::not_found("Not Found") })

@@ -183,6 +183,12 @@ async fn the_interface_is_described_and_can_be_browsed() {
 }
 
 #[tokio::test]
+async fn a_process_that_answers_lives() {
+    let (status, response) = send(Request::get("/livez"), "").await;
+    assert_eq!((status, text(response).await.as_str()), (StatusCode::OK, r#"{"status":"alive"}"#));
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_route_and_service() {
     metrics::install().unwrap();
     metrics::install().unwrap();

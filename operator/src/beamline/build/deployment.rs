@@ -108,10 +108,10 @@ fn container(valid: &Valid, part: &ValidPart) -> Container {
         }),
         ..EnvFromSource::default()
     }]);
-    // Startup and liveness ask whether the process lives; only readiness asks what it waits for, and
-    // an IOC that is off is not part of that.
-    container.startup_probe = Some(probe(component, "/health", 1, STARTUP));
-    container.liveness_probe = Some(probe(component, "/health", 10, 3));
+    // Startup and liveness ask whether the process lives: `/health` says 503 while the Kubernetes API is away, and a restart
+    // would not bring it back. Only readiness asks what a pod waits for, and an IOC that is off is not part of that.
+    container.startup_probe = Some(probe(component, "/livez", 1, STARTUP));
+    container.liveness_probe = Some(probe(component, "/livez", 10, 3));
     container.readiness_probe = Some(probe(component, "/ready", 3, 2));
     container
 }
