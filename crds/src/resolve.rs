@@ -34,6 +34,11 @@ impl Catalogue {
         Self { by_path }
     }
 
+    /// Whether there is not one class.
+    pub fn is_empty(&self) -> bool {
+        self.by_path.is_empty()
+    }
+
     /// The import paths and aliases that mean something else in `other`, or nothing in one of the two.
     pub fn differing(&self, other: &Self) -> HashSet<String> {
         let paths = self.by_path.keys().chain(other.by_path.keys());

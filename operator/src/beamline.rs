@@ -2,7 +2,7 @@
 //!
 //! On one machine there are no pods to make: the same parts run in one process, and the object only
 //! says so. Woken by its own objects, by everything that it made, by pods that do not come up, by
-//! queues that begin or end a plan, by the number of devices, and by one that is required and is not
+//! queues that begin or end a plan, by device classes, by the number of devices, and by one that is required and is not
 //! connected.
 
 mod apply;
@@ -22,18 +22,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crds::Beamline;
+use crds::resolve::Catalogue;
 
 use crate::context::Context;
 use crate::controller::Reconcile;
 use crate::error::Error;
 use crate::index::Index;
-use crate::mirror::Mirrored;
+use crate::mirror::{Mirrored, current};
 use crate::mirrors::Troubles;
 
 /// The controller of beamlines.
 pub(crate) struct Beamlines {
     /// The API, events and backoff.
     pub(crate) context: Context,
+    /// The device classes of each namespace.
+    pub(crate) catalogue: Mirrored<Catalogue>,
     /// The devices: how many there are, and which are required and not connected.
     pub(crate) devices: Arc<Index>,
     /// Why pods do not come up; none on one machine.
@@ -81,7 +84,8 @@ impl Reconcile for Beamlines {
         let wanted = build::build(&valid, &found);
         let held = wanted.held.clone();
         let applied = async {
-            classes::bring(&self.context, beamline, &cluster.shipped).await?;
+            let bare = current(&self.catalogue, beamline).is_empty();
+            classes::bring(&self.context, beamline, &cluster.shipped, bare).await?;
             apply::apply(&self.context, beamline, wanted, found.live.clone()).await
         };
         match applied.await {

@@ -63,7 +63,7 @@ impl Parts<'_> {
         let (stop, board_) = (tasks.stop(), board.clone());
         let devices = Devices {
             context: Context::new(client, scope),
-            catalogue,
+            catalogue: catalogue.clone(),
             index: index.clone(),
             locks,
         };
@@ -99,18 +99,20 @@ impl Parts<'_> {
 
         let (stop, board_) = (tasks.stop(), board.clone());
         let context = Context::new(client, scope);
-        let beamlines = Beamlines { context, devices: index, troubles, cluster };
+        let beamlines = Beamlines { context, catalogue, devices: index, troubles, cluster };
         let around = watches.clone();
         tasks.own("beamline controller", async move {
-            if beamlines.devices.filled(&stop).await {
+            if beamlines.devices.filled(&stop).await && filled(&beamlines.catalogue, &stop).await {
                 let summaries = beamlines.devices.summaries.stream(SUMMARY_PAUSE);
                 let queues = namespaces(changes(&queues, Duration::ZERO));
+                let classes = namespaces(changes(&beamlines.catalogue, CLASS_PAUSE));
                 let troubles = beamlines.troubles.as_ref();
                 let troubles = troubles.map(|all| namespaces(changes(all, Duration::ZERO)));
                 let wake = |queue: Queue<Beamline>| {
                     let store = queue.store();
                     let queue = queue
                         .woken_by(those_in(store.clone(), summaries))
+                        .woken_by(those_in(store.clone(), classes))
                         .woken_by(those_in(store.clone(), queues));
                     let queue = match troubles {
                         Some(troubles) => queue.woken_by(those_in(store, troubles)),

@@ -2,7 +2,8 @@
 //!
 //! Each is applied when it is new, or has changed since it was last applied. What a user changes or
 //! deletes stays so until then, and a class that somebody else applied is left alone. What was
-//! applied is recorded as a digest for each class, in one ConfigMap that the beamline owns.
+//! applied is recorded as a digest for each class, in one ConfigMap that the beamline owns. Where there
+//! is not one class left the record is not believed: then the definition was deleted, and all with it.
 
 use std::collections::BTreeMap;
 
@@ -42,17 +43,18 @@ impl Shipped {
     }
 }
 
-/// Brings the classes into the namespace of `beamline`. One read when nothing changed.
+/// Brings the classes into the namespace of `beamline`, which has none when it is `bare`. One read when nothing changed.
 pub(super) async fn bring(
     context: &Context,
     beamline: &Beamline,
     shipped: &Shipped,
+    bare: bool,
 ) -> Result<(), Error> {
     let records: Api<ConfigMap> = context.beside(beamline);
     let record = call(records.get_opt(RECORD)).await;
     let record =
         record.map_err(|source| Error::Read { what: "record of device classes", source })?;
-    let before = record.and_then(|record| record.data).unwrap_or_default();
+    let before = record.filter(|_| !bare).and_then(|record| record.data).unwrap_or_default();
     if before == shipped.digests {
         return Ok(());
     }
