@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 HELM = os.environ.get("HELM", str(ROOT / ".venv" / "bin" / "helm"))
 # What `make images PROFILE=dev` packs, and every pod of the scenarios runs.
 IMAGE = {"repository": "localhost/beamline", "tag": "dev"}
-OURS = "beamlines,devices,deviceclasses,processvariables,queues,queueitems,planworkers,devicelocks"
+OURS = "bl,dev,devclass,epv,q,qi,pw,devicelocks"
 
 
 def wait_for(what: str, condition: Callable[[], object], limit: float = 60.0) -> object:

@@ -38,7 +38,7 @@ pub(crate) struct AddArgs {
     /// Name of the plan.
     plan: String,
     /// Arguments: JSON, else text; `name=value` for keyword arguments.
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_negative_numbers = true)]
     arguments: Vec<String>,
     /// Put it to the front instead of the back.
     #[arg(long)]

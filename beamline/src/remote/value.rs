@@ -29,7 +29,7 @@ pub(crate) struct SetArgs {
     /// A device (`motor_ph`), a part of one (`motor_ph.velocity`), or a PV.
     name: String,
     /// The value: JSON, else text.
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_negative_numbers = true)]
     value: String,
     /// Wait until everything that the write caused is done.
     #[arg(long)]
