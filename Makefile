@@ -111,7 +111,10 @@ generate: $(VENV)/.installed $(CHART_TOOLS) build ## Everything generated that i
 	$(BEAMLINE) import happi examples/mini-beamline/happi_db.json --output examples/mini-beamline/devices.yaml
 	$(VENV)/bin/python helm/generate.py --beamline $(abspath $(BEAMLINE)) --helm-docs $(abspath $(VENV)/bin/helm-docs)
 
-images: ## The container image as an archive for ctr, podman or docker, without any of them (PROFILE=dev: at once)
+sbom: $(VENV)/.installed ## What the executable is made of, as CycloneDX
+	$(VENV)/bin/python images/sbom.py --target $(HOST_TARGET) --output $(TARGET)/images/beamline.cdx.json
+
+images: sbom ## The container image as an archive for ctr, podman or docker, without any of them (PROFILE=dev: at once)
 ifeq ($(PROFILE),dev)
 	$(MAKE) build
 	mkdir -p $(TARGET)/images
