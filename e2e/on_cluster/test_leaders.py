@@ -55,7 +55,7 @@ def test_a_queue_server_that_slept_past_its_lease_wakes_up_as_nobody(
     wait_for("the worker pod is gone", lambda: not one.pods("worker"), 90)
 
 
-def test_another_operator_takes_over_and_one_of_a_namespace_needs_no_cluster_role(
+def test_another_operator_takes_over_and_puts_right_what_was_changed(
     operator: Cluster, bl01: Release
 ) -> None:
     chart = str(ROOT / "helm" / "beamline-operator")
