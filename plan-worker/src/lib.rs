@@ -79,8 +79,10 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), WorkerError> {
     let reports = Reports::default();
-    let mut connection =
-        Connection::open(&settings, client.clone(), namespace, reports.clone()).await?;
+    let mut connection = tokio::select! {
+        opened = Connection::open(&settings, client.clone(), namespace, reports.clone()) => opened?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
     let lost = connection.lost();
     let opened = tokio::select! {
         opened = open(&settings, &client, namespace, &pvs) => opened,

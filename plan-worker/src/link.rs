@@ -106,6 +106,17 @@ pub enum LinkError {
     },
 }
 
+impl LinkError {
+    /// Whether nobody answered, who may answer later.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Timeout { .. } => true,
+            Self::Refused { source, .. } => matches!(**source, WsError::Io(_)),
+            Self::Address { .. } | Self::Token => false,
+        }
+    }
+}
+
 impl Link {
     /// Connects to the queue pod at `address` with the `token` of the worker, whose process is called `instance`. What the queue
     /// pod has to hear first is on its way then, and [`Reports::send`] uses this connection.
@@ -300,5 +311,34 @@ async fn read(mut stream: SplitStream<Ws>, obey: mpsc::Sender<Command>) {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn refusal(address: &str) -> LinkError {
+        let (token, reports) = ("once".into(), Reports::default());
+        Link::connect(address, &token, "one", &reports).await.err().expect("nobody lets it in")
+    }
+
+    #[tokio::test]
+    async fn who_refuses_is_there_and_who_does_not_answer_may_come() {
+        let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("ws://{}", door.local_addr().unwrap());
+        let answer = async {
+            let (mut worker, _) = door.accept().await.unwrap();
+            worker.write_all(b"HTTP/1.1 401 Unauthorized\r\n\r\n").await.unwrap();
+            worker
+        };
+        let (refused, _worker) = tokio::join!(refusal(&address), answer);
+        assert!(!refused.is_unreachable(), "{refused}");
+        drop(door);
+        let alone = refusal(&address).await;
+        assert!(alone.is_unreachable(), "{alone}");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The welcome of a queue pod says for how long. Until another queue pod of the same or a newer lease epoch says welcome, the worker
 //! counts as an orphan: merely reaching one that may have lost its lease does not stop the clock.
+//!
+//! The first queue pod is tried for a while too: a pod starts before every network plugin knows that policies let it connect.
 
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use crate::link::{Link, LinkError, Reports};
 use crate::protocol::{Command, Order};
 use crate::settings::{Settings, Token};
 
+/// How long the first queue pod may be out of reach.
+const FIRST: Duration = Duration::from_secs(30);
 /// Longest wait for the address of the leader.
 const LOOK_UP: Duration = Duration::from_secs(2);
 /// Longest wait for one address to admit the worker.
@@ -53,10 +57,10 @@ struct Road {
 }
 
 impl Connection {
-    /// Connects for the first time.
+    /// Connects for the first time, within [`FIRST`]. Safe to drop.
     ///
     /// # Errors
-    /// [`LinkError`].
+    /// [`LinkError`]: the last, when nobody was reached; at once when somebody refused.
     pub async fn open(
         settings: &Settings,
         client: Client,
@@ -71,7 +75,7 @@ impl Connection {
             instance: Uuid::new_v4().simple().to_string(),
             reports,
         };
-        let link = road.connect(&road.address).await?;
+        let link = road.first().await?;
         let (line, epoch) = (Line::Up(link), settings.epoch);
         Ok(Self { road, line, epoch, grace: Duration::ZERO, orphaned: None })
     }
@@ -149,6 +153,19 @@ impl Connection {
 }
 
 impl Road {
+    async fn first(&self) -> Result<Link, LinkError> {
+        let end = Instant::now() + FIRST;
+        loop {
+            match self.connect(&self.address).await {
+                Err(error) if error.is_unreachable() && Instant::now() < end => {
+                    tracing::info!(%error, "trying again to reach the queue server");
+                    sleep(PAUSE).await;
+                }
+                tried => return tried,
+            }
+        }
+    }
+
     async fn connect(&self, address: &str) -> Result<Link, LinkError> {
         Link::connect(address, &self.token, &self.instance, &self.reports).await
     }

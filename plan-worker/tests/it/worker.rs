@@ -10,7 +10,10 @@ use plan_worker::WorkerError;
 use plan_worker::protocol::{Command, ExitStatus, Order, PauseOption, Report};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::python;
 use crate::queue_side::{Registry, Session, documents, finished};
@@ -29,6 +32,31 @@ fn kept(folder: &Path, uid: &str) -> Vec<Value> {
     assert_eq!(name.len(), "2026-11-21".len(), "{name}");
     let lines = std::fs::read_to_string(day.join(format!("{uid}.jsonl"))).unwrap();
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_queue_server_that_cannot_be_reached_at_first_is_tried_again() {
+    let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let before_it = format!("ws://{}", gate.local_addr().unwrap());
+    let (tell, server) = oneshot::channel();
+    let relay = AbortOnDropHandle::new(tokio::spawn(async move {
+        let (first, _) = gate.accept().await.unwrap();
+        // What a network says that refuses: a reset.
+        first.set_zero_linger().unwrap();
+        drop(first);
+        let (mut second, _) = gate.accept().await.unwrap();
+        let server: String = server.await.unwrap();
+        let mut onward = TcpStream::connect(server).await.unwrap();
+        let _ = copy_bidirectional(&mut second, &mut onward).await;
+    }));
+    let (folder, registry) = (TempDir::new().unwrap(), Registry::of(Vec::new(), Vec::new()).await);
+    let mut session = Session::start(folder.path(), registry, Arc::new(Fake::new()), |settings| {
+        tell.send(settings.connect_to.trim_start_matches("ws://").to_owned()).unwrap();
+        settings.connect_to = before_it;
+    })
+    .await;
+    session.ready().await;
+    drop(relay);
 }
 
 #[tokio::test]
