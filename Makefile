@@ -28,7 +28,7 @@ VERSION = $(shell sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\
 IMAGE_TAG ?= localhost/beamline:$(if $(filter dev,$(PROFILE)),dev,$(VERSION))
 IMAGE_ARCHIVE ?= $(TARGET)/images/beamline-$(PROFILE).tar
 
-.PHONY: help run build test lint unit conformance cluster scenarios node-packages e2e charts bench bench-cluster generate images clean-state
+.PHONY: help run build test lint unit programs conformance cluster scenarios node-packages e2e charts bench bench-cluster generate images clean-state
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,7 +39,7 @@ run: build ## Build and start a beamline on this machine (UP="--ioc-port 5065 â€
 build: ## Build the executable
 	$(CARGO) build --locked -p beamline
 
-test: lint unit conformance charts e2e scenarios ## Run everything that must hold
+test: lint unit programs conformance charts e2e scenarios ## Run everything that must hold
 
 lint: $(VENV)/.installed ## Formats, lints, licences, and whether the device classes are those of the Python packages
 	$(CARGO) fmt --all --check
@@ -53,22 +53,27 @@ unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs an
 	$(CARGO) test --locked --workspace --no-fail-fast
 
 ifneq ($(shell command -v $(GO)),)
+# With the options of `GO_BUILD`: what both need is compiled once.
+programs: ## The programs of the test cluster: formats, and tests of their own
+	unformatted=$$(gofmt -l e2e); [ -z "$$unformatted" ] || { echo "run gofmt: $$unformatted" >&2; exit 1; }
+	for module in e2e/cluster e2e/cluster/policies; do CGO_ENABLED=0 $(GO) test -C $$module -trimpath ./...; done
+
 conformance: $(CLUSTER)/bin/e2e-cluster $(CLUSTER)/bin/kubernetes ## The tests of the embedded API against a real API server
 	trap '$< down --folder=$(CLUSTER)/conformance' EXIT; \
 	KUBECONFIG=$$($< up --folder=$(CLUSTER)/conformance --control-plane-only); \
 	KUBECONFIG=$$KUBECONFIG BEAMLINE_CONFORMANCE_CLUSTER=1 $(CARGO) test --locked --workspace --test it -- --include-ignored on_a_real_api_server
 else
-conformance:
+programs conformance:
 	@echo "NOT RUN: conformance with a real API server needs Go 1.26 or newer, to build Kubernetes" >&2
 	@test -z "$$CI"
 endif
 
-cluster: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns) node-packages ## A Kubernetes with a node, for tests and for trying things (needs root)
+cluster: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns policies) node-packages ## A Kubernetes with a node, for tests and for trying things (needs root)
 	$< up --folder=$(CLUSTER)/default
 
 # Root, because a node needs it. With BEAMLINE_E2E_CLUSTER=1 and a KUBECONFIG, pytest takes another cluster: see e2e/on_cluster.
 ifeq ($(if $(shell command -v $(GO)),$(shell id -u)),0)
-scenarios: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns) node-packages $(VENV)/.installed $(CHART_TOOLS) ## What users do on a cluster, and what may go wrong there (needs root)
+scenarios: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns policies) node-packages $(VENV)/.installed $(CHART_TOOLS) ## What users do on a cluster, and what may go wrong there (needs root)
 	$(MAKE) images PROFILE=dev
 	trap '$< down --folder=$(CLUSTER)/scenarios' EXIT; \
 	kubeconfig=$$($< up --folder=$(CLUSTER)/scenarios); \
@@ -104,7 +109,7 @@ bench: $(VENV)/.bench-installed ## Speed of the embedded API, and of our pods be
 
 # BENCH_PROFILE=dev measures the executable of the tests: at once, and slower than what is deployed.
 BENCH_PROFILE ?= image
-bench-cluster: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns) node-packages $(VENV)/.installed $(CHART_TOOLS) ## A beamline on a Kubernetes, measured: installation, ten thousand devices, failover (needs root)
+bench-cluster: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns policies) node-packages $(VENV)/.installed $(CHART_TOOLS) ## A beamline on a Kubernetes, measured: installation, ten thousand devices, failover (needs root)
 	$(MAKE) images PROFILE=$(BENCH_PROFILE) IMAGE_TAG=localhost/beamline:dev
 	trap '$< down --folder=$(CLUSTER)/bench' EXIT; \
 	kubeconfig=$$($< up --folder=$(CLUSTER)/bench); \
@@ -150,6 +155,9 @@ $(CLUSTER)/bin/kubernetes: e2e/cluster/kubernetes/go.mod $(wildcard e2e/cluster/
 	$(GO_BUILD) -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" .
 
 $(CLUSTER)/bin/coredns: e2e/cluster/coredns/go.mod $(wildcard e2e/cluster/coredns/*)
+	$(GO_BUILD) -ldflags "-s -w" .
+
+$(CLUSTER)/bin/policies: e2e/cluster/policies/go.mod $(wildcard e2e/cluster/policies/*)
 	$(GO_BUILD) -ldflags "-s -w" .
 
 # What a node takes from Debian: program, or file, and the package that it comes in.

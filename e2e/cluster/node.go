@@ -15,6 +15,9 @@ const (
 	// cniPlugins is where Debian installs them.
 	cniPlugins = "/usr/lib/cni"
 	pauseImage = "localhost/pause:e2e"
+	dnsAddress = nodeIP + ":53"
+	// policiesReady is where the program of the policies listens once they hold.
+	policiesReady = "127.0.0.1:8282"
 )
 
 func (f Folder) containerd() Program {
@@ -44,6 +47,13 @@ func (f Folder) proxy() Program {
 func (f Folder) dns() Program {
 	return Program{Name: "coredns", InNode: true, Command: []string{
 		executable("coredns"), "-conf=" + inNode.path("node", "Corefile"),
+	}}
+}
+
+// policies refuses what NetworkPolicies do not allow, as the network plugins of other clusters do.
+func (f Folder) policies() Program {
+	return Program{Name: "policies", InNode: true, Command: []string{
+		executable("policies"), "-kubeconfig=" + inNode.kubeconfig("admin"), "-ready=" + policiesReady,
 	}}
 }
 
@@ -84,12 +94,15 @@ func (f Folder) applyDNSService() error {
 	return nil
 }
 
-func dnsAnswers() error {
-	connection, err := net.DialTimeout("tcp", nodeIP+":53", time.Second)
-	if err != nil {
-		return err
-	}
-	return connection.Close()
+// listens tries whether something in the node takes connections at an address.
+func (f Folder) listens(address string) error {
+	return f.inside(func() error {
+		connection, err := net.DialTimeout("tcp", address, time.Second)
+		if err != nil {
+			return err
+		}
+		return connection.Close()
+	})
 }
 
 var containerdConfiguration = fmt.Sprintf(`version = 2

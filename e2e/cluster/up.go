@@ -78,7 +78,7 @@ func (f Folder) startNode(settings Settings, server string) error {
 	} else if running {
 		since = time.Time{}
 	}
-	for _, program := range []Program{f.scheduler(), f.kubelet(), f.proxy(), f.dns()} {
+	for _, program := range []Program{f.scheduler(), f.kubelet(), f.proxy(), f.dns(), f.policies()} {
 		if err := f.ensure(program); err != nil {
 			return err
 		}
@@ -93,7 +93,10 @@ func (f Folder) startNode(settings Settings, server string) error {
 	if err := f.await("kubelet", func() error { return api.nodeIsReady(since) }, "containerd", "kube-proxy"); err != nil {
 		return err
 	}
-	return f.await("coredns", func() error { return f.inside(dnsAnswers) })
+	if err := f.await("policies", func() error { return f.listens(policiesReady) }); err != nil {
+		return err
+	}
+	return f.await("coredns", func() error { return f.listens(dnsAddress) })
 }
 
 // down ends what was started, clients first, and removes the folder.
