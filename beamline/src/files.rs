@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::Args;
+use crds::import::Format;
 
 /// Write the custom resource definitions.
 #[derive(Debug, Args)]
@@ -16,22 +17,36 @@ pub(crate) struct CrdsArgs {
 }
 
 /// Turn other descriptions of devices into manifests.
+///
+/// All entries, or none: one that cannot be imported is named with what is wrong. Names are derived
+/// from the devices' names, so importing and applying twice changes nothing.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    #[command(subcommand)]
-    from: ImportFrom,
+    /// What the file is: `happi` (a database in JSON), `bits` (the `devices.yml` of BITS and
+    /// guarneri), `queueserver` (an `existing_plans_and_devices.yaml`), `dbl` (what `dbl` prints in
+    /// the shell of an IOC), or `auto`: what it looks like.
+    #[arg(value_parser = format)]
+    format: ImportFormat,
+    /// The file; `-` is standard input.
+    file: PathBuf,
+    /// File to write the manifests into; standard output without it.
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    /// Import what can be imported, and fail only then.
+    #[arg(long)]
+    keep_going: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum ImportFrom {
-    /// A happi database in JSON.
-    Happi {
-        /// The database, such as `happi_db.json`.
-        file: PathBuf,
-        /// File to write the manifests into; standard output without it.
-        #[arg(long, short)]
-        output: Option<PathBuf>,
-    },
+/// A format, or none: then the text tells.
+#[derive(Clone, Copy, Debug)]
+struct ImportFormat(Option<Format>);
+
+fn format(text: &str) -> Result<ImportFormat, String> {
+    if text == "auto" {
+        return Ok(ImportFormat(None));
+    }
+    let format = text.parse().map_err(|error| format!("{error}, auto"))?;
+    Ok(ImportFormat(Some(format)))
 }
 
 pub(crate) fn crds(args: &CrdsArgs) -> anyhow::Result<()> {
@@ -48,12 +63,33 @@ pub(crate) fn crds(args: &CrdsArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<()> {
-    let ImportFrom::Happi { file, output } = &args.from;
-    let text =
-        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let manifests = crds::happi::manifests(&text)
-        .with_context(|| format!("cannot import {}", file.display()))?;
-    put(output.as_deref(), &manifests)
+    let what = if is_standard_input(&args.file) {
+        "standard input".to_owned()
+    } else {
+        args.file.display().to_string()
+    };
+    let text = read(&args.file).with_context(|| format!("cannot read {what}"))?;
+    let not_imported = || format!("cannot import {what}");
+    let mut imported = crds::import::read(&text, args.format.0).with_context(not_imported)?;
+    if !args.keep_going {
+        imported = imported.complete().with_context(not_imported)?;
+    }
+    put(args.output.as_deref(), &imported.manifests()?)?;
+    match imported.incomplete() {
+        Some(error) => Err(error).with_context(|| format!("imported only a part of {what}")),
+        None => Ok(()),
+    }
+}
+
+fn is_standard_input(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    if is_standard_input(file) {
+        return std::io::read_to_string(std::io::stdin());
+    }
+    fs::read_to_string(file)
 }
 
 /// Writes `text` into a file, or to standard output.

@@ -7,6 +7,7 @@
 #![allow(clippy::duplicated_attributes, reason = "printer columns of one kind may share a type")]
 
 pub mod beamline;
+pub mod bits;
 pub mod by_name;
 pub mod catalogue;
 pub mod claims;
@@ -16,8 +17,10 @@ pub mod device_class;
 pub mod device_locks;
 mod explain;
 pub mod happi;
+pub mod import;
 pub mod locking;
 pub mod managed;
+pub mod manifests;
 pub mod names;
 pub mod plan_worker;
 pub mod process_variable;

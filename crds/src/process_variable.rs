@@ -118,3 +118,9 @@ pub struct ProcessVariableStatus {
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
 }
+
+/// Whether a PV may be called `name`: printable ASCII without blanks (contract
+/// registry-and-direct-control §1.3).
+pub fn is_legal_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 512 && name.chars().all(|c| c.is_ascii_graphic())
+}

@@ -1,45 +1,48 @@
-//! The registry as a file that the Python services read: a happi database, or a BITS device list
-//! (contract §1.9).
+//! The registry as a file: a happi database or a BITS device list for the Python services (contract
+//! §1.9), or manifests.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crds::{DeviceSpec, happi};
-use serde_json::{Map, Value, json};
+use crds::manifests::Manifests;
+use crds::{DeviceClass, DeviceSpec, bits, happi, yaml};
+use serde_json::{Map, Value};
 
-use crate::index::Entry;
+use crate::index::{Entry, Index};
 
 /// All devices as a happi database.
-pub(crate) fn happi(devices: &BTreeMap<String, Arc<Entry>>) -> Map<String, Value> {
-    let specs: Vec<DeviceSpec> = devices
-        .values()
-        .map(|entry| DeviceSpec { active: entry.spec.active, ..entry.object.spec.clone() })
-        .collect();
-    happi::export(&specs)
-}
-
-/// The first argument, where it is a PV prefix.
-fn argument_prefix(entry: &Entry) -> Option<&str> {
-    entry.spec.args.first()?.as_str().filter(|argument| argument.contains(':'))
+pub(crate) fn as_happi(index: &Index) -> Map<String, Value> {
+    happi::export(&specs(index))
 }
 
 /// All devices as a BITS device list in YAML: class → devices.
 ///
 /// # Errors
 /// When a value cannot be written as YAML.
-pub(crate) fn bits(
-    devices: &BTreeMap<String, Arc<Entry>>,
-) -> Result<String, serde_saphyr::ser_error::Error> {
-    let mut classes: BTreeMap<&str, Vec<BTreeMap<&str, Value>>> = BTreeMap::new();
-    for (name, entry) in devices {
-        let mut item: BTreeMap<&str, Value> = [("name", json!(name))].into();
-        if let Some(prefix) = argument_prefix(entry) {
-            item.insert("prefix", json!(prefix));
-        }
-        if !entry.metadata.labels.is_empty() {
-            item.insert("labels", json!(entry.metadata.labels));
-        }
-        classes.entry(&entry.spec.device_class).or_default().push(item);
+pub(crate) fn as_bits(index: &Index) -> Result<String, yaml::Error> {
+    bits::export(&specs(index))
+}
+
+/// Classes that were not shipped, devices and standalone PVs as manifests in YAML.
+///
+/// # Errors
+/// As [`as_bits`].
+pub(crate) fn as_manifests(index: &Index) -> Result<String, yaml::Error> {
+    let mut manifests = Manifests::default();
+    for (name, class) in index.own_classes() {
+        manifests.add_class(&DeviceClass::new(name, class.clone()))?;
     }
-    serde_saphyr::to_string(&classes)
+    for entry in index.devices().values() {
+        manifests.add_device(&entry.object)?;
+    }
+    for pv in index.standalone_pvs().values() {
+        manifests.add_pv(pv)?;
+    }
+    Ok(manifests.into_text())
+}
+
+/// The devices as they are now.
+fn specs(index: &Index) -> Vec<DeviceSpec> {
+    let now =
+        |entry: &Arc<Entry>| DeviceSpec { active: entry.spec.active, ..entry.object.spec.clone() };
+    index.devices().values().map(now).collect()
 }

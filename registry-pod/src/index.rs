@@ -249,6 +249,12 @@ impl Index {
         &self.catalogue
     }
 
+    /// The classes that manifests add to those that are shipped, or put in their place.
+    pub(crate) fn own_classes(&self) -> impl Iterator<Item = (&str, &DeviceClassSpec)> {
+        let own = self.classes.iter().filter(|(_, class)| !self.shipped.contains(class));
+        own.map(|(object, class)| (object.as_str(), class))
+    }
+
     /// The device of that name.
     pub(crate) fn device(&self, name: &str) -> Option<&Arc<Entry>> {
         self.devices.get(name)

@@ -1,36 +1,23 @@
 //! One happi entry as a device.
 
-use kube::core::ObjectMeta;
 use serde_json::Value;
 
-use crate::device::{Device, DeviceSpec, Framework};
-use crate::names::object_name;
+use super::export::usual_type;
+use super::template;
+use crate::by_name;
+use crate::device::{DeviceSpec, Framework};
 use crate::schema::FreeForm;
-use crate::{by_name, device};
-
-/// What is wrong with an entry, with its name in front.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {problem}")]
-pub struct EntryError {
-    /// Key of the entry.
-    pub name: String,
-    /// What is wrong.
-    pub problem: String,
-}
 
 /// The device that the entry `entry` with the key `key` describes.
 ///
 /// # Errors
-/// When the entry lacks `device_class`, has a value of the wrong type, a name that is not its key
-/// or that no device may have, or refers to a prefix that it does not have.
-pub fn device(key: &str, entry: &Value) -> Result<Device, EntryError> {
-    let fail = |problem: String| EntryError { name: key.to_owned(), problem };
-    let Value::Object(entry) = entry else {
-        return Err(fail("is not an object".to_owned()));
-    };
-    let spec = Fields(entry.clone()).into_spec(key).map_err(fail)?;
-    let metadata = ObjectMeta { name: Some(object_name(key)), ..ObjectMeta::default() };
-    Ok(Device { metadata, spec, status: None })
+/// When the entry lacks `device_class`, has a value of the wrong type, a name that is not its key,
+/// or refers to a field that it does not have.
+pub(super) fn spec(key: &str, entry: Value) -> Result<DeviceSpec, String> {
+    match entry {
+        Value::Object(entry) => Fields(entry).into_spec(key),
+        _ => Err("is not an object".to_owned()),
+    }
 }
 
 /// The fields of an entry that have not been used yet.
@@ -38,23 +25,26 @@ struct Fields(FreeForm);
 
 impl Fields {
     fn into_spec(mut self, key: &str) -> Result<DeviceSpec, String> {
-        if !device::is_legal_name(key) {
-            return Err("the name must be printable ASCII without blanks or '/'".to_owned());
-        }
         for field in ["name", "_id"] {
             if let Some(other) = self.text(field)?.filter(|other| other != key) {
                 return Err(format!("its {field} '{other}' is not its key"));
             }
         }
+        let device_class =
+            self.text("device_class")?.ok_or("missing required 'device_class' field")?;
+        let (args, kwargs) = (self.list("args")?, self.object("kwargs")?);
+        let args = args.into_iter().map(|value| template::fill(value, &self.0));
+        let args = args.collect::<Result<Vec<_>, _>>()?;
+        let kwargs = template::fill_members(kwargs, &self.0)?;
         let functional_group = self.text("functional_group")?;
+        let prefix = self.text("prefix")?;
+        self.drop_usual_type(&device_class, prefix.is_some());
         let spec = DeviceSpec {
             name: key.to_owned(),
-            device_class: self
-                .text("device_class")?
-                .ok_or("missing required 'device_class' field")?,
-            prefix: self.text("prefix")?,
-            args: self.list("args")?,
-            kwargs: self.object("kwargs")?,
+            device_class,
+            prefix,
+            args,
+            kwargs,
             active: self.flag("active")?.unwrap_or(true),
             framework: self.framework()?,
             device_label: functional_group.as_deref().and_then(by_name::label_of_group),
@@ -73,6 +63,15 @@ impl Fields {
             return Err("refers to '{{prefix}}' and has no 'prefix' field".to_owned());
         }
         Ok(spec)
+    }
+
+    /// Forgets a container class that the export puts back, or that is none of happi's: the Python
+    /// service exports the device class in its place.
+    fn drop_usual_type(&mut self, device_class: &str, has_prefix: bool) {
+        let type_ = self.0.get("type").and_then(Value::as_str);
+        if type_.is_some_and(|one| one == device_class || one == usual_type(has_prefix)) {
+            self.0.shift_remove("type");
+        }
     }
 
     fn take(&mut self, field: &str) -> Option<Value> {

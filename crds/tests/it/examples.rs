@@ -17,7 +17,7 @@ fn devices(file: &str) -> Vec<Device> {
 fn the_manifests_of_the_mini_beamline_are_the_import_of_its_database() {
     let folder = repository("examples/mini-beamline");
     let database = std::fs::read_to_string(folder.join("happi_db.json")).unwrap();
-    let wanted = crds::happi::manifests(&database).unwrap();
+    let wanted = crds::happi::read(&database).unwrap().manifests().unwrap();
     let file = folder.join("devices.yaml");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&file, &wanted).unwrap();

@@ -5,7 +5,9 @@
 
 mod catalogue;
 mod examples;
+mod export;
 mod golden;
 mod happi;
+mod import;
 mod rules;
 mod schemas;

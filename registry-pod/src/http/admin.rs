@@ -98,7 +98,7 @@ impl Model for Format {
     }
 }
 
-/// All devices as a happi database or a BITS device list.
+/// The registry as a happi database, a BITS device list, or manifests.
 #[utoipa::path(get, path = "/api/v1/registry/export", tag = "Registry Admin",
     params(("format" = Option<String>, Query)), responses((status = 200), (status = 400)))]
 pub(crate) async fn export_registry(
@@ -106,16 +106,18 @@ pub(crate) async fn export_registry(
     Query(Format(format)): Query<Format>,
 ) -> Result<Response, ApiError> {
     check_writable(&registry, DEVICE_PERSISTENCE)?;
-    match format.as_str() {
-        "happi" => Ok(Json(registry.look(|index| export::happi(index.devices()))).into_response()),
-        "bits" => {
-            let yaml = registry.look(|index| export::bits(index.devices())).map_err(|error| {
-                ApiError::internal("cannot write the registry as YAML").caused_by(error.to_string())
-            })?;
-            Ok(([(header::CONTENT_TYPE, "application/x-yaml")], yaml).into_response())
+    let yaml = match format.as_str() {
+        "happi" => return Ok(Json(registry.look(export::as_happi)).into_response()),
+        "bits" => registry.look(export::as_bits),
+        "manifests" => registry.look(export::as_manifests),
+        other => {
+            return Err(ApiError::bad_request(format!(
+                "Unsupported export format: '{other}'. Supported: happi, bits, manifests"
+            )));
         }
-        other => Err(ApiError::bad_request(format!(
-            "Unsupported export format: '{other}'. Supported: happi, bits"
-        ))),
-    }
+    };
+    let yaml = yaml.map_err(|error| {
+        ApiError::internal("cannot write the registry as YAML").caused_by(error.to_string())
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/x-yaml")], yaml).into_response())
 }

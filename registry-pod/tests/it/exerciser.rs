@@ -145,9 +145,18 @@ async fn an_export_describes_every_device_well_enough_to_be_imported() {
     let classes: Value = serde_saphyr::from_str(&bits.text).unwrap();
     assert_eq!(classes["ophyd.EpicsMotor"][0], json!({ "name": "motor1", "prefix": "sim:mtr1" }));
     assert_eq!(classes["localdevs.Det"].as_array().unwrap().len(), 3);
-    lab.get("/api/v1/registry/export?format=xml")
-        .await
-        .is(400, r#"{"detail":"Unsupported export format: 'xml'. Supported: happi, bits"}"#);
+    lab.get("/api/v1/registry/export?format=xml").await.is(
+        400,
+        r#"{"detail":"Unsupported export format: 'xml'. Supported: happi, bits, manifests"}"#,
+    );
+    let manifests = lab.get("/api/v1/registry/export?format=manifests").await;
+    assert_eq!(manifests.headers["content-type"], "application/x-yaml");
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&manifests.text).unwrap();
+    let named = |name: &str| objects.iter().find(|one| one["spec"]["name"] == name).unwrap();
+    assert_eq!(named("spot")["metadata"], json!({ "name": "spot" }));
+    assert_eq!(named("spot")["spec"]["args"], json!(["{{prefix}}"]), "templates are kept");
+    assert_eq!(named("random_walk")["metadata"].get("labels"), None, "our own note is left out");
+    assert_eq!(objects.len(), 30);
 }
 
 /// The published description, as far as ours must agree with it.
