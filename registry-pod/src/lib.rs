@@ -19,6 +19,7 @@ mod pv_health;
 mod registry;
 mod server;
 mod settings;
+mod startup;
 mod store;
 
 pub use http::interface;

@@ -10,16 +10,17 @@ use service::http::{BindError, Listener, ServeError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::history::{journal, observer};
+use crate::history::journal::{self, Writer};
+use crate::history::observer;
 use crate::index::Index;
 use crate::registry::Registry;
-use crate::store::{self, StoreError, watch};
-use crate::{Settings, http};
+use crate::store::{StoreError, watch};
+use crate::{Settings, http, startup};
 
 /// Why the registry stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The history or the lock table cannot be read or created.
+    /// The history or the lock table is damaged.
     #[error("the registry cannot start: {0}")]
     Store(String),
     /// The shipped device classes cannot be read.
@@ -65,7 +66,7 @@ impl Server {
     /// Serves the devices of `namespace` until `shutdown`.
     ///
     /// # Errors
-    /// When the store holds something unreadable at start, or a part of the service ends.
+    /// When the store holds something unreadable, or a part of the service ends.
     pub async fn serve(
         self,
         client: Client,
@@ -73,37 +74,51 @@ impl Server {
         shutdown: CancellationToken,
     ) -> Result<(), RunError> {
         let Self { settings, listener } = self;
-        let readiness = Readiness::new();
-        let (journal, writer, first_start) = journal::open(client.clone(), namespace).await?;
+        let (journal, writer) = journal::new(client.clone(), namespace);
         let shipped = crds::catalogue::shipped()?.into_iter().map(|class| class.spec).collect();
         let index = Index::new(shipped);
+        let readiness = Readiness::new();
         let registry =
             Arc::new(Registry::new(settings, &client, namespace, journal, readiness, index));
-        store::locks::ensure(&registry).await?;
+        startup::announce(&registry);
         watch::announce(&registry);
 
         // The parts outlive the last request, which may still wait for them.
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(writer.run(stop.clone()));
         watch::start(&registry, &client, namespace, &mut tasks, &stop);
-        let observed = Arc::clone(&registry);
-        let observer_stop = stop.clone();
-        tasks.spawn(async move {
-            tokio::select! {
-                () = observer_stop.cancelled() => {}
-                () = observed.loaded() => {
-                    observer::run(observed, first_start, observer_stop.clone()).await;
-                }
-            }
-        });
+        let mut history = tokio::spawn(keep_history(Arc::clone(&registry), writer, stop.clone()));
         let router = http::router(&registry);
         let served = tokio::select! {
             ended = service::http::serve(listener, router, shutdown) => ended.map_err(Into::into),
+            ended = &mut history => return ended.unwrap_or(Ok(())).and(Err(RunError::Task)),
             _ = tasks.join_next() => Err(RunError::Task),
         };
         stop.cancel();
+        history.await.unwrap_or(Err(RunError::Task))?;
         while tasks.join_next().await.is_some() {}
         served
     }
+}
+
+/// Reads what is stored as soon as the API answers, then keeps the history until `stop`.
+async fn keep_history(
+    registry: Arc<Registry>,
+    mut writer: Writer,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let opened = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        opened = startup::open(&registry, &mut writer) => opened?,
+    };
+    let observed = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = registry.loaded() => {
+                observer::run(Arc::clone(&registry), opened.first_start, stop.clone()).await;
+            }
+        }
+    };
+    tokio::join!(writer.run(stop.clone()), observed);
+    Ok(())
 }

@@ -75,24 +75,18 @@ struct Stored<T> {
     content: T,
 }
 
-/// Opens the history, creating it at the very first start. Answers whether it was created.
-pub(crate) async fn open(
-    client: Client,
-    namespace: &str,
-) -> Result<(Journal, Writer, bool), StoreError> {
-    let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-    let head = encode_head(&Snapshot { epoch: now(), ..Snapshot::default() }, None);
-    let created = match bounded_call(api.create(&post(), &head)).await {
-        Ok(_) => true,
-        Err(error) if error.is_conflict() => false,
-        Err(error) => return Err(error),
-    };
+/// The history of `namespace`, empty until the writer has loaded it.
+pub(crate) fn new(client: Client, namespace: &str) -> (Journal, Writer) {
     let (sender, requests) = mpsc::channel(WAITING);
     let log = Arc::new(RwLock::new(Log::default()));
-    let head = Stored { object: ConfigMap::default(), content: Snapshot::default() };
-    let mut writer = Writer { api, log: Arc::clone(&log), requests, head, chunks: BTreeMap::new() };
-    writer.load().await?;
-    Ok((Journal { log, requests: sender }, writer, created))
+    let writer = Writer {
+        api: Api::namespaced(client, namespace),
+        log: Arc::clone(&log),
+        requests,
+        head: Stored { object: ConfigMap::default(), content: Snapshot::default() },
+        chunks: BTreeMap::new(),
+    };
+    (Journal { log, requests: sender }, writer)
 }
 
 /// Seconds since 1970 as Python prints them.
@@ -144,6 +138,16 @@ impl Journal {
 }
 
 impl Writer {
+    /// Creates the history at the very first start. Answers whether it was created.
+    pub(crate) async fn create(&self) -> Result<bool, StoreError> {
+        let head = encode_head(&Snapshot { epoch: now(), ..Snapshot::default() }, None);
+        match bounded_call(self.api.create(&post(), &head)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_conflict() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Appends what is asked for, and follows what other replicas append, until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let config = watcher::Config::default().labels(LABEL).timeout(WATCH_SECONDS);
@@ -291,8 +295,8 @@ impl Writer {
         }
     }
 
-    /// Reads everything again.
-    async fn load(&mut self) -> Result<(), StoreError> {
+    /// Reads everything.
+    pub(crate) async fn load(&mut self) -> Result<(), StoreError> {
         let list = bounded_call(self.api.list(&ListParams::default().labels(LABEL))).await?;
         let mut chunks = BTreeMap::new();
         let mut head = None;

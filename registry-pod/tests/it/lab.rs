@@ -153,6 +153,11 @@ impl Lab {
         (base, stop)
     }
 
+    /// The API that the registry writes to.
+    pub(crate) fn api(&self) -> axum::Router {
+        self.store.router()
+    }
+
     /// The store, past the registry: what `kubectl` does.
     pub(crate) fn objects<K>(&self) -> Api<K>
     where
@@ -189,6 +194,10 @@ impl Lab {
         let (status, headers) = (response.status(), response.headers().clone());
         assert!(headers["vary"].to_str().unwrap().eq_ignore_ascii_case("origin"));
         Answer { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) async fn get_from(&self, base: &str, path: &str) -> Answer {
+        self.send_to(base, Method::GET, path, None).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -7,4 +7,5 @@ mod exerciser;
 mod lab;
 mod locks;
 mod roads;
+mod startup;
 mod survival;
