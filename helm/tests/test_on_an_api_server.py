@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 from cases import CASES, Case
 from conftest import HELM, objects, tool
+from test_earlier_definitions import EARLIER
 from test_goldens import FOREIGN
 
 DEVICE = {
@@ -19,6 +22,19 @@ DEVICE = {
     "metadata": {"name": "motor", "namespace": "kept"},
     "spec": {"name": "motor", "deviceClass": "ophyd.EpicsMotor", "prefix": "sim:mtr1"},
 }
+# One of each kind, with what it cannot do without.
+OF_EACH_KIND: dict[str, dict[str, object]] = {
+    "Beamline": {},
+    "Device": DEVICE["spec"],  # type: ignore[dict-item]
+    "DeviceClass": {"classPath": "site.Stage", "behaviour": "Composite", "deviceLabel": "device"},
+    "DeviceLocks": {"epoch": "1"},
+    "PlanWorker": {"queue": "main", "connectTo": "ws://127.0.0.1:1", "tokenSecret": "token"},
+    "ProcessVariable": {"pvName": "SR:C00-BI:G00{DCCT:00}CUR-RB"},
+    "Queue": {},
+    "QueueItem": {"name": "count", "args": [["det"]]},
+}
+# There is one in a namespace, of this name.
+NAMES = {"DeviceLocks": "device-locks"}
 
 
 class ApiServer:
@@ -146,3 +162,51 @@ def test_objects_outlive_the_releases_that_brought_their_kinds(api: ApiServer) -
     left = api.kubectl("get", "beamlines,queues,devices", "--namespace=kept", "--output=name")
     assert left.split() == ["device.beamline.dev/motor"]
     api.helm("install", "beamline-crds", str(HELM / "beamline-crds"))
+
+
+@pytest.mark.parametrize("earlier", EARLIER, ids=lambda path: path.stem)
+def test_objects_live_through_an_upgrade_of_their_definitions(
+    api: ApiServer, earlier: Path, tmp_path: Path
+) -> None:
+    # As a cluster that got the definitions back then.
+    chart = tmp_path / "beamline-crds"
+    shutil.copytree(HELM / "beamline-crds", chart)
+    shutil.rmtree(chart / "files")
+    (chart / "files").mkdir()
+    for one in yaml.safe_load_all(earlier.read_text()):
+        (chart / "files" / f"{one['metadata']['name']}.yaml").write_text(yaml.safe_dump(one))
+    api.helm("upgrade", "beamline-crds", str(chart))
+    namespace = earlier.stem
+    api.namespace(namespace)
+    stored = [
+        {
+            "apiVersion": "beamline.dev/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": NAMES.get(kind, "old"), "namespace": namespace},
+            "spec": spec,
+        }
+        for kind, spec in OF_EACH_KIND.items()
+    ]
+    api.kubectl("apply", "--validate=strict", "--filename=-", given=yaml.safe_dump_all(stored))
+    kinds = ",".join(f"{kind}.v1alpha1.beamline.dev" for kind in OF_EACH_KIND)
+
+    def specs() -> dict[str, object]:
+        found = api.kubectl("get", kinds, f"--namespace={namespace}", "--output=yaml")
+        return {one["kind"]: one["spec"] for one in yaml.safe_load(found)["items"]}
+
+    before = specs()
+    assert sorted(before) == sorted(OF_EACH_KIND)
+    api.helm("upgrade", "beamline-crds", str(HELM / "beamline-crds"))
+
+    def unchanged(spec: object, was: object) -> bool:
+        """The new schema may add defaults, and takes nothing away."""
+        if isinstance(was, dict) and isinstance(spec, dict):
+            return all(unchanged(spec.get(name), value) for name, value in was.items())
+        return spec == was
+
+    after = specs()
+    assert all(unchanged(after[kind], spec) for kind, spec in before.items()), after
+    # The new definitions let the old objects be edited.
+    for kind in OF_EACH_KIND:
+        old = f"{kind}.v1alpha1.beamline.dev/{NAMES.get(kind, 'old')}"
+        api.kubectl("label", old, f"--namespace={namespace}", "seen=now")
