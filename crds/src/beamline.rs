@@ -27,6 +27,10 @@ use crate::schema::conditions;
 /// settings change, even while a plan runs. The plan goes on in its worker.
 pub const FORCE_ROLLOUT_ANNOTATION: &str = "beamline.dev/force-rollout";
 
+/// Annotation on a `Beamline`: the namespace of the operator that shall look after it, where a
+/// cluster has several operators. Without it the first that sees the beamline does.
+pub const OPERATOR_ANNOTATION: &str = "beamline.dev/operator";
+
 /// What to run for a beamline: its pods and how they reach EPICS.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -133,4 +137,7 @@ pub struct BeamlineStatus {
     /// Number of devices in the namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<i32>,
+    /// Namespace of the operator that looks after this beamline. Another one leaves it alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
 }

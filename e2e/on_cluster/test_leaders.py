@@ -8,7 +8,7 @@ import pytest
 from cluster import IMAGE, ROOT, Cluster, wait_for
 from conftest import SYSTEM
 from faults import paused
-from release import Release, ends, open_environment
+from release import Release, ends, open_environment, run_queue
 
 
 def holder(cluster: Cluster, namespace: str, lease: str) -> str:
@@ -34,9 +34,7 @@ def test_a_queue_server_that_slept_past_its_lease_wakes_up_as_nobody(
     with one.part("queue") as client:
         open_environment(client)
         items = [one.plan("sleep", 25.0), one.plan("count", ["random_walk"])]
-        wait_for("they are queued", lambda: client.get("/api/status").json()["items_in_queue"] == 2)
-        assert client.post("/api/queue/start").json()["success"]
-        wait_for("the first runs", lambda: client.get("/api/status").json()["running_item_uid"])
+        run_queue(client, 2)
     first = holder(one.cluster, one.namespace, "queue-main")
     with paused(first):
         wait_for(
@@ -47,7 +45,7 @@ def test_a_queue_server_that_slept_past_its_lease_wakes_up_as_nobody(
         second = holder(one.cluster, one.namespace, "queue-main")
     # The plan went on in its worker, which now answers to the second; the first has woken up.
     for item in items:
-        assert one.finished(item, 120)["status"]["result"]["exit_status"] == "completed"  # type: ignore[index]
+        one.completes(item, 120)
     assert holder(one.cluster, one.namespace, "queue-main") == second
     with one.part("queue") as client:
         assert sorted(ends(client).values()) == ["completed", "completed"], "nothing ran twice"
@@ -79,15 +77,18 @@ def test_another_operator_takes_over_and_puts_right_what_was_changed(
         operator.helm("upgrade", *place, values={"image": IMAGE, "replicas": 1})
 
 
-def test_an_operator_of_one_namespace_works_there_and_nowhere_else(cluster: Cluster) -> None:
+def test_an_operator_of_one_namespace_works_there_and_nowhere_else(operator: Cluster) -> None:
     chart = str(ROOT / "helm" / "beamline-operator")
-    release = Release(cluster, "alone", "alone")
+    release = Release(operator, "alone", "alone")
     place = ("alone-operator", chart, "--namespace=alone", "--create-namespace", "--wait")
     try:
-        cluster.helm("install", *place, values={"image": IMAGE, "namespaced": True})
-        made = cluster.helm("get", "manifest", "alone-operator", "--namespace=alone")
+        operator.helm("install", *place, values={"image": IMAGE, "namespaced": True})
+        made = operator.helm("get", "manifest", "alone-operator", "--namespace=alone")
         assert "kind: ClusterRole" not in made
-        release.install()
+        # The operator of the whole cluster, which runs too, leaves this one to it.
+        release.install(annotations={"beamline.dev/operator": "alone"})
         assert release.lives_of("queue")
+        beamline = operator.get("--namespace=alone", "beamline", "alone")
+        assert beamline["status"]["operator"] == "alone"  # type: ignore[index]
     finally:
         release.remove()

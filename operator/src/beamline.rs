@@ -8,6 +8,7 @@
 mod apply;
 mod build;
 mod children;
+mod claim;
 mod classes;
 mod dereference;
 mod status;
@@ -47,6 +48,8 @@ pub(crate) struct Beamlines {
 
 /// What pods are made of besides the beamline's own settings.
 pub(crate) struct Cluster {
+    /// The namespace of the operator, by which beamlines name it.
+    pub(crate) operator: String,
     /// The image of pods whose beamline names none.
     pub(crate) image: Option<String>,
     /// The device classes that every namespace with a beamline gets.
@@ -72,6 +75,7 @@ impl Reconcile for Beamlines {
             let verdicts = status::in_process(&devices);
             return status::update(&self.context, beamline, &verdicts, &devices).await;
         };
+        claim::claim(&self.context, beamline, &cluster.operator).await?;
         let found = dereference::dereference(self, beamline).await?;
         let devices = &found.devices;
         let valid = match validate(beamline, cluster.image.as_deref(), found.rival.as_deref()) {

@@ -27,7 +27,7 @@ use crate::scope::Scope;
 use crate::tasks::Tasks;
 
 /// `metadata.name` of the operator's Lease.
-const LEASE: &str = "beamline-operator";
+pub(crate) const LEASE: &str = "beamline-operator";
 
 /// Settings of the operator on a cluster.
 #[derive(Args, Clone, Debug)]
@@ -127,7 +127,11 @@ async fn lead(
         board,
         mirrors,
         launcher: Arc::new(PodLauncher::new(&client, settings.image.clone())),
-        cluster: Some(Cluster { image: settings.image.clone(), shipped: Arc::new(shipped) }),
+        cluster: Some(Cluster {
+            operator: settings.operator_namespace.clone(),
+            image: settings.image.clone(),
+            shipped: Arc::new(shipped),
+        }),
     };
     parts.start(&mut tasks);
     let outcome = tokio::select! {

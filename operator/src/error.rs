@@ -22,6 +22,20 @@ pub(crate) enum Error {
         #[source]
         source: Call,
     },
+    /// Another operator looks after the beamline.
+    #[error(
+        "left alone: the operator in namespace '{operator}' looks after it; the annotation \
+         {annotation} names the one that shall"
+    )]
+    OtherOperator {
+        /// The namespace of that operator.
+        operator: String,
+        /// The annotation by which that is changed.
+        annotation: &'static str,
+    },
+    /// The beamline cannot be taken on by this operator.
+    #[error("failed to take on the beamline")]
+    Claim(#[source] Call),
     /// The token of a worker cannot be had.
     #[error("failed to read the token from the secret '{secret}'")]
     Token {
@@ -95,6 +109,8 @@ impl Error {
         match self {
             Self::InvalidObject(_) => "InvalidObject",
             Self::Read { .. } => "ReadFailed",
+            Self::OtherOperator { .. } => "OtherOperator",
+            Self::Claim(_) => "ClaimFailed",
             Self::Token { .. } => "TokenMissing",
             Self::Look(_) => "LookFailed",
             Self::Stop(_) => "StopFailed",

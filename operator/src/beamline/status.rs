@@ -108,12 +108,15 @@ pub(super) async fn update(
     verdicts: &[Verdict],
     devices: &Summary,
 ) -> Result<(), Error> {
-    let present = beamline.status.clone().unwrap_or_default();
+    let mut present = beamline.status.clone().unwrap_or_default();
+    // Whose it is, `claim` says.
+    present.operator = None;
     let generation = beamline.metadata.generation;
     let wanted = BeamlineStatus {
         observed_generation: generation,
         conditions: own_conditions(&present.conditions, verdicts, generation),
         devices: Some(i32::try_from(devices.count).unwrap_or(i32::MAX)),
+        operator: None,
     };
     let Some(ready) = verdicts.first().filter(|_| wanted != present) else {
         return Ok(());

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use crds::conditions::types::READY;
-use crds::{Device, ProcessVariable};
+use crds::{Beamline as Kind, BeamlineSpec, Device, ProcessVariable};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::PostParams;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use operator::{ClusterSettings, RunError, Server};
@@ -31,9 +33,14 @@ impl Replica {
 
     /// A replica that talks to the API through `client`.
     pub(crate) async fn start_on(client: &Client, name: &str, watch: &str) -> Self {
+        Self::start_in("default", client, name, watch).await
+    }
+
+    /// A replica of the operator in that namespace.
+    async fn start_in(operator: &str, client: &Client, name: &str, watch: &str) -> Self {
         let settings = ClusterSettings {
             watch_namespace: watch.to_owned(),
-            operator_namespace: "default".to_owned(),
+            operator_namespace: operator.to_owned(),
             pod_name: Some(name.to_owned()),
             image: Some("localhost/beamline:dev".to_owned()),
             listen: "127.0.0.1:0".to_owned(),
@@ -129,12 +136,57 @@ async fn an_operator_of_one_namespace_leaves_the_others_alone() {
 }
 
 #[tokio::test]
+async fn of_two_operators_one_looks_after_a_beamline_and_the_other_when_that_one_is_gone() {
+    let beamline = Beamline::without_operator(crds::all()).await;
+    for name in ["hall-a", "ops-a", "ops-b"] {
+        namespace(&beamline, name).await;
+    }
+    let api: Api<Kind> = Api::namespaced(beamline.client.clone(), "hall-a");
+    let object = Kind::new("bl01", BeamlineSpec::default());
+    api.create(&PostParams::default(), &object).await.unwrap();
+    let claimed_by = async |operator: &str| {
+        let is = |found: Option<&Kind>| {
+            let status = found.and_then(|one| one.status.as_ref());
+            status.and_then(|status| status.operator.as_deref()) == Some(operator)
+        };
+        let wait = await_condition(api.clone(), "bl01", is);
+        tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap();
+    };
+    let first = Replica::start_in("ops-a", &beamline.client, "first", "").await;
+    claimed_by("ops-a").await;
+    let second = Replica::start_in("ops-b", &beamline.client, "second", "").await;
+    let failing = "/controllers/beamline/failing/hall-a~1bl01";
+    let state = second.wait_for("/diagnostics", |_, body| body.pointer(failing).is_some()).await;
+    let said = state.pointer(failing).unwrap().to_string();
+    assert!(said.contains("the operator in namespace 'ops-a' looks after it"), "{said}");
+
+    // The annotation hands it over, and the first lets go.
+    let ask = |operator: &str| {
+        Patch::Merge(json!({"metadata": {"annotations": {"beamline.dev/operator": operator}}}))
+    };
+    api.patch("bl01", &PatchParams::default(), &ask("ops-b")).await.unwrap();
+    claimed_by("ops-b").await;
+    first.wait_for("/diagnostics", |_, body| body.pointer(failing).is_some()).await;
+
+    // Without it, the lease of the one that is gone decides.
+    second.end().await.unwrap();
+    let leases: Api<Lease> = Api::namespaced(beamline.client.clone(), "ops-b");
+    let mut lease = leases.get("beamline-operator").await.unwrap();
+    let long_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    lease.spec.as_mut().unwrap().renew_time = Some(MicroTime(long_ago));
+    leases.replace("beamline-operator", &PostParams::default(), &lease).await.unwrap();
+    let nobody = Patch::Merge(json!({"metadata": {"annotations": null}}));
+    api.patch("bl01", &PatchParams::default(), &nobody).await.unwrap();
+    claimed_by("ops-a").await;
+    first.end().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_operator_whose_lease_another_takes_ends_with_an_error() {
     let beamline = Beamline::without_operator(crds::all()).await;
     let replica = Replica::start(&beamline, "robbed", "").await;
     replica.wait_for("/ready", |_, body| body["status"] == "ready").await;
-    let leases: Api<k8s_openapi::api::coordination::v1::Lease> =
-        Api::namespaced(beamline.client.clone(), "default");
+    let leases: Api<Lease> = Api::namespaced(beamline.client.clone(), "default");
     let mut lease = leases.get("beamline-operator").await.unwrap();
     lease.spec.as_mut().unwrap().holder_identity = Some("thief".to_owned());
     leases.replace("beamline-operator", &PostParams::default(), &lease).await.unwrap();
