@@ -110,6 +110,11 @@ class Release:
         )
         return self.get(item)
 
+    def completes(self, item: str, limit: float = 60.0) -> None:
+        """Waits for the end of the item, which must be a good one."""
+        ended = self.finished(item, limit)
+        assert ended["status"]["result"]["exit_status"] == "completed", ended  # type: ignore[index]
+
 
 def device(name: str, prefix: str, device_class: str = "ophyd.EpicsMotor") -> dict[str, object]:
     return {
@@ -129,6 +134,19 @@ def open_environment(queue: httpx.Client) -> None:
         lambda: queue.get("/api/status").json()["worker_environment_exists"],
         90,
     )
+
+
+def start_queue(queue: httpx.Client, items: int) -> None:
+    """Starts the queue once it has that many items."""
+    queued = f"{items} queued"
+    wait_for(queued, lambda: queue.get("/api/status").json()["items_in_queue"] == items)
+    assert queue.post("/api/queue/start").json()["success"]
+
+
+def run_queue(queue: httpx.Client, items: int) -> None:
+    """Starts the queue once it has that many items, and waits until one of them runs."""
+    start_queue(queue, items)
+    wait_for("one runs", lambda: queue.get("/api/status").json()["running_item_uid"])
 
 
 def ends(queue: httpx.Client) -> dict[str, str]:

@@ -7,7 +7,7 @@ import time
 import pytest
 from cluster import wait_for
 from faults import api_server_down
-from release import Release, device, ends
+from release import Release, device, ends, run_queue
 
 
 def test_an_ioc_that_comes_back_at_another_address_is_found_again(bl01: Release) -> None:
@@ -52,14 +52,12 @@ def test_a_queue_pod_killed_while_a_plan_runs_loses_nothing(environment: Release
     one = environment
     items = [one.plan("sleep", 8.0), *(one.plan("count", ["random_walk"]) for _ in range(3))]
     with one.part("queue") as client:
-        wait_for("all are queued", lambda: client.get("/api/status").json()["items_in_queue"] == 4)
-        assert client.post("/api/queue/start").json()["success"]
-        wait_for("the first runs", lambda: client.get("/api/status").json()["running_item_uid"])
+        run_queue(client, 4)
     selector = "app.kubernetes.io/component=queue"
     one.kubectl("delete", "pods", "--selector", selector, "--grace-period=0", "--force")
     # The plan goes on in its worker; the next queue server follows it to its end.
     for item in items:
-        assert one.finished(item, 120)["status"]["result"]["exit_status"] == "completed"  # type: ignore[index]
+        one.completes(item, 120)
     with one.part("queue") as client:
         assert len(ends(client)) == len(items), "nothing ran twice"
 
@@ -68,9 +66,7 @@ def test_a_plan_goes_on_while_the_api_server_is_down(environment: Release) -> No
     one = environment
     item = one.plan("sleep", 20.0)
     with one.part("queue") as client:
-        wait_for("it is queued", lambda: client.get("/api/status").json()["items_in_queue"] == 1)
-        assert client.post("/api/queue/start").json()["success"]
-        wait_for("it runs", lambda: client.get("/api/status").json()["running_item_uid"])
+        run_queue(client, 1)
     lives = one.lives()
     with api_server_down():
         time.sleep(30)

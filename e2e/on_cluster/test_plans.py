@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster import wait_for
-from release import Release, ends
+from release import Release, ends, start_queue
 
 
 def test_plans_of_kubectl_and_of_http_run_alike(environment: Release) -> None:
@@ -17,12 +17,7 @@ def test_plans_of_kubectl_and_of_http_run_alike(environment: Release) -> None:
     with one.part("queue") as queue:
         added = queue.post("/api/queue/item/add", json={"item": plan}).json()
         assert added["success"], added
-        wait_for(
-            "both are in the queue",
-            lambda: queue.get("/api/status").json()["items_in_queue"] == 2,
-        )
-        assert queue.post("/api/queue/start").json()["success"]
-        item = one.finished(by_kubectl)
-        assert item["status"]["result"]["exit_status"] == "completed", item  # type: ignore[index]
+        start_queue(queue, 2)
+        one.completes(by_kubectl)
         uid = added["item"]["item_uid"]
         wait_for("the other has run", lambda: ends(queue).get(uid) == "completed")

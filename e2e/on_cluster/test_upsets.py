@@ -6,7 +6,7 @@ import httpx
 import pytest
 from cluster import ROOT, Cluster, wait_for
 from faults import store_full
-from release import Release, device, open_environment
+from release import Release, device, open_environment, run_queue, start_queue
 
 
 def test_a_full_store_refuses_new_items_and_lets_the_running_plan_end(environment: Release) -> None:
@@ -14,15 +14,13 @@ def test_a_full_store_refuses_new_items_and_lets_the_running_plan_end(environmen
     item = one.plan("sleep", 8.0)
     plan = {"item_type": "plan", "name": "count", "args": [["random_walk"]]}
     with one.part("queue") as client:
-        wait_for("it is queued", lambda: client.get("/api/status").json()["items_in_queue"] == 1)
-        assert client.post("/api/queue/start").json()["success"]
-        wait_for("it runs", lambda: client.get("/api/status").json()["running_item_uid"])
+        run_queue(client, 1)
         with store_full():
             refused = client.post("/api/queue/item/add", json={"item": plan}).json()
             assert not refused["success"], refused
             assert "could not be stored" in refused["msg"], refused
             assert client.get("/api/status").json()["items_in_queue"] == 0
-        assert one.finished(item)["status"]["result"]["exit_status"] == "completed"  # type: ignore[index]
+        one.completes(item)
         added = client.post("/api/queue/item/add", json={"item": plan}).json()
         assert added["success"], added
         assert len(client.get("/api/queue/get").json()["items"]) == 1, (
@@ -34,13 +32,12 @@ def test_definitions_that_are_put_in_again_disturb_nothing(environment: Release)
     one = environment
     item = one.plan("sleep", 6.0)
     with one.part("queue") as client:
-        wait_for("it is queued", lambda: client.get("/api/status").json()["items_in_queue"] == 1)
-        assert client.post("/api/queue/start").json()["success"]
+        start_queue(client, 1)
         lives = one.lives()
         chart = str(ROOT / "helm" / "beamline-crds")
         one.cluster.helm("uninstall", "beamline-crds", "--wait")
         one.cluster.helm("install", "beamline-crds", chart, "--wait", "--take-ownership")
-        assert one.finished(item)["status"]["result"]["exit_status"] == "completed"  # type: ignore[index]
+        one.completes(item)
     # A kind that was gone for a moment, with all its objects, comes back with those that are ours.
     one.cluster.kubectl("delete", "crd", "deviceclasses.beamline.dev", "--timeout=60s")
     one.cluster.helm("upgrade", "beamline-crds", chart, "--wait")
@@ -71,9 +68,7 @@ def test_a_node_drained_while_a_plan_moves_a_motor_leaves_it_at_rest(
         wait_for("the motor is there", lambda: moving(control) is not None)
     item = one.plan("scan", ["random_walk"], "motor1", 0, 10, num=101)
     with one.part("queue") as client:
-        wait_for("it is queued", lambda: client.get("/api/status").json()["items_in_queue"] == 1)
-        assert client.post("/api/queue/start").json()["success"]
-        wait_for("it runs", lambda: client.get("/api/status").json()["running_item_uid"])
+        run_queue(client, 1)
     try:
         (worker,) = one.pods("worker")
         words = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=150s")
