@@ -32,8 +32,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Pvs;
-use crate::registry::View;
 use crate::registry::objects::Objects;
+use crate::registry::{Snapshot, View};
 use allowance::Allowance;
 use ledger::{Counts, Ledger, News};
 use watched::Watched;
@@ -127,7 +127,7 @@ impl<'a> Telling<'a> {
     async fn run(mut self, tenure: &Tenure) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut known = None;
+        let mut known: Option<Arc<Snapshot>> = None;
         loop {
             tokio::select! {
                 () = tenure.lost().cancelled() => return,
@@ -137,7 +137,7 @@ impl<'a> Telling<'a> {
                 Some((news, written)) = self.under_way.next() => self.written(news, written),
                 _ = ticks.tick() => {
                     let snapshot = self.at.registry.snapshot();
-                    if !known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &snapshot)) {
+                    if !known.as_ref().is_some_and(|known| known.is_of_same_objects(&snapshot)) {
                         let unused = self.ledger.follow(snapshot.subjects());
                         unused.iter().for_each(|pv| self.watched.forget(pv));
                         known = Some(snapshot);

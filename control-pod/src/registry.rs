@@ -6,6 +6,7 @@
 pub(crate) mod known;
 pub(crate) mod objects;
 pub(crate) mod snapshot;
+mod state;
 pub(crate) mod subject;
 pub(crate) mod view;
 pub(crate) mod watch;

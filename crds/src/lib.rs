@@ -10,6 +10,7 @@ pub mod beamline;
 pub mod bits;
 pub mod by_name;
 pub mod catalogue;
+pub mod claimants;
 pub mod claims;
 pub mod conditions;
 pub mod device;

@@ -152,6 +152,8 @@ fn signals(device: &DeviceSpec, class: Option<&DeviceClassSpec>) -> Vec<Signal> 
             });
         }
     }
+    // There are as many lists as devices, and they stay.
+    signals.shrink_to_fit();
     signals
 }
 

@@ -66,9 +66,9 @@ fn pv_of(entry: &Entry, path: Option<&str>, index: &Index) -> Result<String, (Ou
             return Err((Outcome::NoSuchAttr, message.to_owned()));
         }
         let nowhere = || (Outcome::NoSuchAttr, format!("device '{}' has no PV prefix", spec.name));
-        return entry.prefix.clone().ok_or_else(nowhere);
+        return entry.shown.prefix.clone().ok_or_else(nowhere);
     };
-    let given = entry.metadata.pvs.get(path).cloned();
+    let given = entry.shown.metadata.pvs.get(path).map(ToString::to_string);
     let Some(class) = class else {
         return given.ok_or_else(|| {
             let class = &spec.device_class;

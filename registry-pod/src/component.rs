@@ -30,7 +30,7 @@ pub(crate) fn view(device: &DeviceMetadata, key: Option<&str>) -> NestedDeviceCo
             is_settable: device.is_movable,
         };
     };
-    let pv = device.pvs.get(key).cloned();
+    let pv = device.pvs.get(key).map(ToString::to_string);
     NestedDeviceComponent {
         name: key.to_owned(),
         device_path: format!("{}.{key}", device.name),

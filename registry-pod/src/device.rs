@@ -5,6 +5,9 @@
 
 pub(crate) mod create;
 pub(crate) mod update;
+pub(crate) mod words;
+
+use std::sync::Arc;
 
 use crds::device::{DeviceLabel, Framework};
 use crds::device_class::Kind;
@@ -12,9 +15,12 @@ use crds::resolve::{self, Catalogue, ResolvedDevice, Signal};
 use crds::{Device, DeviceSpec};
 use indexmap::IndexMap;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
+
+use words::Words;
 
 /// The words of [`DeviceLabel`] on the wire, in the order in which errors list them.
 pub(crate) const LABELS: &[&str] = &["motor", "detector", "signal", "flyer", "readable", "device"];
@@ -45,11 +51,13 @@ pub(crate) struct DeviceMetadata {
     pub(crate) is_checkable: bool,
     pub(crate) writes_external_assets: bool,
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
-    pub(crate) pvs: IndexMap<String, String>,
+    pub(crate) pvs: IndexMap<Arc<str>, Arc<str>>,
     #[schema(value_type = Option<Object>)]
     pub(crate) hints: Option<Map<String, Value>>,
-    pub(crate) read_attrs: Vec<String>,
-    pub(crate) configuration_attrs: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    pub(crate) read_attrs: Vec<Arc<str>>,
+    #[schema(value_type = Vec<String>)]
+    pub(crate) configuration_attrs: Vec<Arc<str>>,
     pub(crate) parent: Option<String>,
     pub(crate) labels: Vec<String>,
     pub(crate) beamline: Option<String>,
@@ -73,7 +81,7 @@ pub(crate) struct DeviceInstantiationSpec {
 
 impl DeviceMetadata {
     /// The metadata of `spec`, completed from its class.
-    pub(crate) fn of(spec: &DeviceSpec, catalogue: &Catalogue) -> Self {
+    pub(crate) fn of(spec: &DeviceSpec, catalogue: &Catalogue, words: &mut Words) -> Self {
         let resolved = resolve::resolve(spec, catalogue);
         let able = resolved.capabilities;
         Self {
@@ -92,15 +100,17 @@ impl DeviceMetadata {
             is_subscribable: able.subscribable,
             is_checkable: able.checkable,
             writes_external_assets: able.writes_external_assets,
-            pvs: pvs(spec, &resolved),
+            pvs: pvs(spec, &resolved, words),
             hints: spec.hints.clone(),
-            read_attrs: spec.read_attrs.clone().unwrap_or_else(|| {
-                names(&resolved, |kind| matches!(kind, Kind::Hinted | Kind::Normal))
+            read_attrs: names(spec.read_attrs.as_deref(), &resolved, words, |kind| {
+                matches!(kind, Kind::Hinted | Kind::Normal)
             }),
-            configuration_attrs: spec
-                .configuration_attrs
-                .clone()
-                .unwrap_or_else(|| names(&resolved, |kind| kind == Kind::Config)),
+            configuration_attrs: names(
+                spec.configuration_attrs.as_deref(),
+                &resolved,
+                words,
+                |kind| kind == Kind::Config,
+            ),
             parent: spec.parent.clone(),
             labels: spec.labels.clone(),
             beamline: spec.beamline.clone(),
@@ -113,34 +123,51 @@ impl DeviceMetadata {
 
 /// PVs as given; where none are, those of the class; where the class is unknown, the bare prefix,
 /// as the Python service does for a class that it cannot import.
-fn pvs(spec: &DeviceSpec, resolved: &ResolvedDevice) -> IndexMap<String, String> {
-    let derived = resolved.signals.iter().flat_map(shown_pvs);
-    let pvs: IndexMap<String, String> = if resolve::gives_pvs(spec) {
-        spec.pvs.clone().into_iter().collect()
+fn pvs(
+    spec: &DeviceSpec,
+    resolved: &ResolvedDevice,
+    words: &mut Words,
+) -> IndexMap<Arc<str>, Arc<str>> {
+    let mut pvs: IndexMap<Arc<str>, Arc<str>> = if resolve::gives_pvs(spec) {
+        spec.pvs.iter().map(|(name, pv)| (words.share(name), pv.as_str().into())).collect()
     } else {
-        derived.collect()
+        let derived = resolved.signals.iter().flat_map(shown_pvs);
+        derived.map(|(name, pv)| (words.share(name), pv.into())).collect()
     };
-    match resolve::prefix(spec) {
-        Some(prefix) if pvs.is_empty() => [("prefix".to_owned(), prefix)].into(),
-        _ => pvs,
+    if pvs.is_empty()
+        && let Some(prefix) = resolve::prefix(spec)
+    {
+        pvs.insert(words.share("prefix"), prefix.into());
     }
+    pvs.shrink_to_fit();
+    pvs
 }
 
 /// A signal is shown with the PV that it is named after; a lone signal that reads one PV and writes
 /// another with both.
-fn shown_pvs(signal: &Signal) -> Vec<(String, String)> {
-    if signal.name == READBACK && signal.pv != signal.readback_pv {
-        return vec![
-            (READBACK.to_owned(), signal.readback_pv.clone()),
-            ("setpoint".to_owned(), signal.pv.clone()),
-        ];
-    }
-    vec![(signal.name.clone(), signal.pv.clone())]
+fn shown_pvs(signal: &Signal) -> impl Iterator<Item = (&str, &str)> {
+    let reads_elsewhere = signal.name == READBACK && signal.pv != signal.readback_pv;
+    let (own, setpoint) = match reads_elsewhere {
+        true => (&signal.readback_pv, Some(("setpoint", signal.pv.as_str()))),
+        false => (&signal.pv, None),
+    };
+    std::iter::once((signal.name.as_str(), own.as_str())).chain(setpoint)
 }
 
-fn names(resolved: &ResolvedDevice, wanted: impl Fn(Kind) -> bool) -> Vec<String> {
-    let signals = resolved.signals.iter().filter(|signal| wanted(signal.kind));
-    signals.map(|signal| signal.name.clone()).collect()
+/// The components as given, or those of the class whose kind is wanted.
+fn names(
+    given: Option<&[String]>,
+    resolved: &ResolvedDevice,
+    words: &mut Words,
+    is_wanted: impl Fn(Kind) -> bool,
+) -> Vec<Arc<str>> {
+    match given {
+        Some(given) => given.iter().map(|name| words.share(name)).collect(),
+        None => {
+            let signals = resolved.signals.iter().filter(|signal| is_wanted(signal.kind));
+            signals.map(|signal| words.share(&signal.name)).collect()
+        }
+    }
 }
 
 impl DeviceInstantiationSpec {
@@ -159,11 +186,13 @@ impl DeviceInstantiationSpec {
 }
 
 /// A fingerprint of everything that the API shows of a device. Equal means that nobody needs to
-/// hear of a change.
-pub(crate) fn digest(metadata: &DeviceMetadata, spec: &DeviceInstantiationSpec) -> String {
-    let shown = serde_json::to_vec(&(metadata, spec)).unwrap_or_default();
-    let hash = Sha256::digest(&shown);
-    hash.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect()
+/// hear of a change. It is kept in the history, and must not change with the version.
+pub(crate) fn digest(metadata: &RawValue, spec: &RawValue) -> String {
+    let mut hash = Sha256::new();
+    for part in ["[", metadata.get(), ",", spec.get(), "]"] {
+        hash.update(part);
+    }
+    hash.finalize().iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether `name` can be the name of a PV: printable ASCII without blanks.

@@ -42,7 +42,9 @@ pub(crate) fn as_manifests(index: &Index) -> Result<String, yaml::Error> {
 
 /// The devices as they are now.
 fn specs(index: &Index) -> Vec<DeviceSpec> {
-    let now =
-        |entry: &Arc<Entry>| DeviceSpec { active: entry.spec.active, ..entry.object.spec.clone() };
+    let now = |entry: &Arc<Entry>| DeviceSpec {
+        active: entry.shown.spec.active,
+        ..entry.object.spec.clone()
+    };
     index.devices().values().map(now).collect()
 }

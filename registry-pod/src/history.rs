@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::index::Entry;
+use crate::index::Shown;
 
 /// Longest text that a client can put into a row, in characters.
 const MAX_TEXT: usize = 1024;
@@ -98,11 +98,11 @@ impl NewRow {
         }
     }
 
-    /// A row that announces the state of `entry`.
-    pub(crate) fn of(entry: &Entry, operation: Operation, details: Option<&Value>) -> Self {
+    /// A row that announces the state `shown`.
+    pub(crate) fn of(shown: &Shown, operation: Operation, details: Option<&Value>) -> Self {
         Self {
-            digest: Some(entry.digest.clone()),
-            ..Self::new(&entry.metadata.name, operation, details)
+            digest: Some(shown.digest.clone()),
+            ..Self::new(&shown.metadata.name, operation, details)
         }
     }
 }
@@ -137,13 +137,13 @@ pub(crate) mod details {
         json!({ "source": "profile" })
     }
 
-    pub(crate) fn add(entry: &Entry) -> Value {
-        let shown = &entry.metadata;
+    pub(crate) fn add(shown: &Shown) -> Value {
+        let shown = &shown.metadata;
         json!({ "device_label": shown.device_label.as_str(), "ophyd_class": shown.ophyd_class })
     }
 
-    pub(crate) fn delete(entry: &Entry) -> Value {
-        let shown = &entry.metadata;
+    pub(crate) fn delete(shown: &Shown) -> Value {
+        let shown = &shown.metadata;
         json!({ "ophyd_class": shown.ophyd_class, "device_label": shown.device_label.as_str() })
     }
 
@@ -306,17 +306,15 @@ impl Log {
         if since >= self.version() {
             return Changes { reset_occurred: false, devices: Vec::new() };
         }
-        let mut versions: BTreeMap<&String, u64> =
-            self.latest.iter().map(|(name, id)| (name, *id)).collect();
-        for name in existing {
-            versions.entry(name).or_insert(self.base);
+        let rows = self.rows.range(since + 1..);
+        let changed = rows.filter(|(id, row)| self.latest.get(&row.device_name) == Some(id));
+        let mut devices: Vec<(u64, String)> =
+            changed.map(|(id, row)| (*id, row.device_name.clone())).collect();
+        if since < self.base {
+            let unmentioned = existing.filter(|name| !self.latest.contains_key(*name));
+            devices.extend(unmentioned.map(|name| (self.base, name.clone())));
+            devices.sort();
         }
-        let mut devices: Vec<(u64, String)> = versions
-            .into_iter()
-            .filter(|(_, version)| *version > since)
-            .map(|(name, version)| (version, name.clone()))
-            .collect();
-        devices.sort();
         let missed_a_fold = since > 0 && since < self.base;
         Changes { reset_occurred: self.last_reset > since || missed_a_fold, devices }
     }

@@ -13,6 +13,7 @@ mod locks;
 mod pv_health;
 mod pvs;
 mod standalone;
+mod written;
 
 use std::sync::Arc;
 

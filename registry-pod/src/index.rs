@@ -2,58 +2,28 @@
 //!
 //! Pure: it is fed with objects and answers questions. Every read of the API is answered here.
 
+mod entry;
 mod filter;
 mod ownership;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crds::resolve::{self, Catalogue};
-use crds::{Device, DeviceClassSpec, DeviceLocks, ProcessVariable, claims};
+use crds::claimants::Claimants;
+use crds::resolve::Catalogue;
+use crds::{Device, DeviceClassSpec, DeviceLocks, ProcessVariable};
 use kube::ResourceExt;
 
+use entry::is_alike;
+pub(crate) use entry::{Entry, Shown};
 pub(crate) use filter::{DeviceFilter, Glob};
 pub(crate) use ownership::Owner;
-use ownership::{Ownership, Rank};
+use ownership::Ownership;
 
-use crate::device::{self, DeviceInstantiationSpec, DeviceMetadata};
-
-/// One device, completed from its class.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    /// The object as the Kubernetes API has it.
-    pub(crate) object: Arc<Device>,
-    pub(crate) metadata: DeviceMetadata,
-    pub(crate) spec: DeviceInstantiationSpec,
-    /// Prefix of its PVs, by the rules of contract §1.4.
-    pub(crate) prefix: Option<String>,
-    /// Fingerprint of all that the API shows of it.
-    pub(crate) digest: String,
-}
-
-impl Entry {
-    fn new(object: Arc<Device>, catalogue: &Catalogue) -> Self {
-        let metadata = DeviceMetadata::of(&object.spec, catalogue);
-        let spec = DeviceInstantiationSpec::of(&object);
-        let digest = device::digest(&metadata, &spec);
-        let prefix = resolve::prefix(&object.spec).or_else(|| common_prefix(&metadata));
-        Self { object, metadata, spec, prefix, digest }
-    }
-}
-
-/// The longest start that all PVs of a device share.
-fn common_prefix(metadata: &DeviceMetadata) -> Option<String> {
-    let mut pvs = metadata.pvs.values();
-    let first = pvs.next()?.clone();
-    let shared = pvs.fold(first, |shared, pv| {
-        let both = shared.chars().zip(pv.chars());
-        both.take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
-    });
-    (!shared.is_empty()).then_some(shared)
-}
+use crate::device::words::Words;
 
 /// Everything known. See the module.
 #[derive(Debug, Default)]
@@ -62,17 +32,14 @@ pub(crate) struct Index {
     /// Classes that are known without a manifest; a manifest of the same class wins.
     shipped: Vec<DeviceClassSpec>,
     classes: BTreeMap<String, DeviceClassSpec>,
-    /// Device objects by `metadata.name`.
-    objects: HashMap<String, Arc<Device>>,
-    /// Which objects claim a device name.
-    claims: HashMap<String, BTreeSet<String>>,
+    objects: Claimants<Device>,
     devices: BTreeMap<String, Arc<Entry>>,
-    /// Standalone PV objects by `metadata.name`.
-    pv_objects: HashMap<String, Arc<ProcessVariable>>,
-    /// Which objects claim a standalone PV.
-    pv_claims: HashMap<String, BTreeSet<String>>,
+    pv_objects: Claimants<ProcessVariable>,
     standalone: BTreeMap<String, Arc<ProcessVariable>>,
     ownership: Ownership,
+    words: Words,
+    /// Counts the changes of devices that somebody can see, and of the names of standalone PVs.
+    version: u64,
     locks: Option<Arc<DeviceLocks>>,
 }
 
@@ -84,72 +51,65 @@ impl Index {
         index
     }
 
-    /// Takes a new or changed device. Answers the device names that it touched.
+    /// Takes a new or changed device. Answers the device names that look different now.
     pub(crate) fn apply_device(&mut self, device: Device) -> Vec<String> {
-        let object = device.name_any();
         if device.metadata.deletion_timestamp.is_some() {
-            return self.delete_device(&object);
+            return self.delete_device(&device.name_any());
         }
-        let mut touched = self.forget_object(&object);
-        let name = device.spec.name.clone();
-        self.claims.entry(name.clone()).or_default().insert(object.clone());
-        self.objects.insert(object, Arc::new(device));
-        touched.push(name);
-        self.settle(&touched);
-        touched
+        let names = self.objects.apply(device);
+        self.settle(names)
     }
 
-    /// Forgets a device object. Answers the device names that it touched.
+    /// Forgets a device object. Answers the device names that look different now.
     pub(crate) fn delete_device(&mut self, object: &str) -> Vec<String> {
-        let touched = self.forget_object(object);
-        self.settle(&touched);
-        touched
+        let names = self.objects.delete(object);
+        self.settle(names)
     }
 
-    /// Takes a complete list in place of all devices known so far.
-    pub(crate) fn replace_devices(&mut self, devices: Vec<Device>) -> Vec<String> {
-        let listed: BTreeSet<String> = devices.iter().map(ResourceExt::name_any).collect();
-        let gone: Vec<String> =
-            self.objects.keys().filter(|object| !listed.contains(*object)).cloned().collect();
-        let mut touched = Vec::new();
-        for object in gone {
-            touched.extend(self.delete_device(&object));
-        }
-        for device in devices {
-            touched.extend(self.apply_device(device));
-        }
-        touched
+    /// Forgets all device objects but the `listed` ones. Answers the device names that look different now.
+    pub(crate) fn retain_devices(&mut self, listed: &HashSet<String>) -> Vec<String> {
+        let names = self.objects.retain(listed);
+        self.settle(names)
     }
 
-    fn forget_object(&mut self, object: &str) -> Vec<String> {
-        let Some(old) = self.objects.remove(object) else { return Vec::new() };
-        if let Some(claims) = self.claims.get_mut(&old.spec.name) {
-            claims.remove(object);
-        }
-        vec![old.spec.name.clone()]
+    /// Brings the entries of `names` in line with the objects that own them. Answers those that look different now.
+    fn settle(&mut self, mut names: Vec<String>) -> Vec<String> {
+        names.retain(|name| match self.objects.owner(name).cloned() {
+            Some(object) => self.settle_on(name, object),
+            None => self.forget_entry(name),
+        });
+        names
     }
 
-    /// Brings the entries of `names` in line with the objects that claim them.
-    fn settle(&mut self, names: &[String]) {
-        for name in names {
-            if let Some(old) = self.devices.remove(name) {
-                self.ownership.release(&Rank::of(&old.object), &old.metadata);
+    /// `object` is the device of that name. Answers whether that changes anything for readers.
+    fn settle_on(&mut self, name: &str, object: Arc<Device>) -> bool {
+        match self.devices.get_mut(name) {
+            // Mostly the status changed, which costs no more than this.
+            Some(known) if is_alike(&known.object, &object) => {
+                *known = Arc::new(Entry { object, shown: Arc::clone(&known.shown) });
+                false
             }
-            let Some(object) = self.rightful(name) else {
-                self.claims.remove(name);
-                continue;
-            };
-            let entry = Entry::new(object, &self.catalogue);
-            self.ownership.claim(&Rank::of(&entry.object), &entry.metadata);
-            self.devices.insert(name.clone(), Arc::new(entry));
+            _ => {
+                let shown = Shown::new(&object, &self.catalogue, &mut self.words);
+                self.show(name, object, shown);
+                true
+            }
         }
     }
 
-    /// The object that owns a device name.
-    fn rightful(&self, name: &str) -> Option<Arc<Device>> {
-        let objects = self.claims.get(name)?.iter().filter_map(|object| self.objects.get(object));
-        let owners = claims::device_owners(objects.map(AsRef::as_ref));
-        self.objects.get(&owners.get(name)?.object).cloned()
+    fn show(&mut self, name: &str, object: Arc<Device>, shown: Shown) {
+        self.forget_entry(name);
+        let shown = Arc::new(shown);
+        self.ownership.claim(&object, &shown);
+        self.devices.insert(name.to_owned(), Arc::new(Entry { object, shown }));
+        self.version += 1;
+    }
+
+    fn forget_entry(&mut self, name: &str) -> bool {
+        let Some(old) = self.devices.remove(name) else { return false };
+        self.ownership.release(&old.shown);
+        self.version += 1;
+        true
     }
 
     /// Takes a new or changed class. Answers the devices that may look different now.
@@ -173,55 +133,59 @@ impl Index {
         self.catalogue_changed()
     }
 
+    /// Completes those devices anew whose class is another now.
     fn catalogue_changed(&mut self) -> Vec<String> {
         let classes = self.shipped.iter().chain(self.classes.values());
-        self.catalogue = Catalogue::new(classes.cloned());
-        let names: Vec<String> = self.devices.keys().cloned().collect();
-        self.settle(&names);
-        names
+        let before = std::mem::replace(&mut self.catalogue, Catalogue::new(classes.cloned()));
+        let differing = self.catalogue.differing(&before);
+        let concerned: Vec<(String, Arc<Entry>)> = self
+            .devices
+            .iter()
+            .filter(|(_, entry)| differing.contains(&entry.object.spec.device_class))
+            .map(|(name, entry)| (name.clone(), Arc::clone(entry)))
+            .collect();
+        let mut touched = Vec::new();
+        for (name, known) in concerned {
+            let shown = Shown::new(&known.object, &self.catalogue, &mut self.words);
+            if shown.digest != known.shown.digest {
+                self.show(&name, Arc::clone(&known.object), shown);
+                touched.push(name);
+            }
+        }
+        touched
     }
 
     /// Takes a new or changed standalone PV.
     pub(crate) fn apply_pv(&mut self, pv: ProcessVariable) {
-        let object = pv.name_any();
-        self.delete_pv(&object);
-        if pv.metadata.deletion_timestamp.is_none() {
-            let name = pv.spec.pv_name.clone();
-            self.pv_claims.entry(name.clone()).or_default().insert(object.clone());
-            self.pv_objects.insert(object, Arc::new(pv));
-            self.settle_pv(&name);
+        if pv.metadata.deletion_timestamp.is_some() {
+            return self.delete_pv(&pv.name_any());
         }
+        let names = self.pv_objects.apply(pv);
+        self.settle_pvs(names);
     }
 
     /// Forgets a standalone PV object.
     pub(crate) fn delete_pv(&mut self, object: &str) {
-        let Some(old) = self.pv_objects.remove(object) else { return };
-        if let Some(claims) = self.pv_claims.get_mut(&old.spec.pv_name) {
-            claims.remove(object);
-        }
-        self.settle_pv(&old.spec.pv_name);
+        let names = self.pv_objects.delete(object);
+        self.settle_pvs(names);
     }
 
-    /// Brings the record of a standalone PV in line with the objects that claim its name.
-    fn settle_pv(&mut self, name: &str) {
-        let objects = self.pv_claims.get(name).into_iter().flatten();
-        let claimants = objects.filter_map(|object| self.pv_objects.get(object));
-        let owners = claims::pv_owners(claimants.map(AsRef::as_ref));
-        if let Some(pv) = owners.get(name).and_then(|owner| self.pv_objects.get(&owner.object)) {
-            self.standalone.insert(name.to_owned(), Arc::clone(pv));
-        } else {
-            self.standalone.remove(name);
-            self.pv_claims.remove(name);
-        }
+    /// Forgets all standalone PV objects but the `listed` ones.
+    pub(crate) fn retain_pvs(&mut self, listed: &HashSet<String>) {
+        let names = self.pv_objects.retain(listed);
+        self.settle_pvs(names);
     }
 
-    /// Takes a complete list in place of all standalone PVs known so far.
-    pub(crate) fn replace_pvs(&mut self, pvs: Vec<ProcessVariable>) {
-        self.pv_objects.clear();
-        self.pv_claims.clear();
-        self.standalone.clear();
-        for pv in pvs {
-            self.apply_pv(pv);
+    /// Brings the records of standalone PVs in line with the objects that own their names.
+    fn settle_pvs(&mut self, names: Vec<String>) {
+        for name in names {
+            let owner = self.pv_objects.owner(&name).cloned();
+            let is_known = owner.is_some();
+            let was_known = match owner {
+                Some(pv) => self.standalone.insert(name, pv).is_some(),
+                None => self.standalone.remove(&name).is_some(),
+            };
+            self.version += u64::from(is_known != was_known);
         }
     }
 
@@ -235,8 +199,16 @@ impl Index {
             _ => false,
         };
         if !is_older {
-            self.locks = locks.map(Arc::new);
+            self.locks = locks.map(|mut table| {
+                table.metadata.managed_fields = None;
+                Arc::new(table)
+            });
         }
+    }
+
+    /// Grows with every change of a device that somebody can see, and with every new or lost standalone PV.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     /// The lock table.
@@ -267,17 +239,17 @@ impl Index {
 
     /// The object of that `metadata.name`, whether or not it is the rightful owner of its name.
     pub(crate) fn object(&self, object: &str) -> Option<&Arc<Device>> {
-        self.objects.get(object)
+        self.objects.object(object)
     }
 
     /// The device and component that a PV belongs to.
-    pub(crate) fn owner(&self, pv: &str) -> Option<&Owner> {
+    pub(crate) fn owner(&self, pv: &str) -> Option<Owner<'_>> {
         self.ownership.owner(pv)
     }
 
     /// All devices that list a PV.
     pub(crate) fn devices_with(&self, pv: &str) -> impl Iterator<Item = &str> {
-        self.ownership.owners(pv).map(|owner| owner.device.as_str())
+        self.ownership.owners(pv).map(|owner| owner.device)
     }
 
     /// The standalone PV of that name.

@@ -7,6 +7,7 @@
 //! device locks.
 
 mod address;
+mod answers;
 mod component;
 mod device;
 mod export;

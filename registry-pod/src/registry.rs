@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bytes::Bytes;
 use crds::{Device, DeviceLocks, ProcessVariable};
 use kube::{Api, Client};
 use parking_lot::{Mutex, RwLock};
@@ -12,6 +13,7 @@ use service::health::Readiness;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::Settings;
+use crate::answers::Answers;
 use crate::history::journal::Journal;
 use crate::index::Index;
 use crate::pv_health::PvHealth;
@@ -32,6 +34,7 @@ pub(crate) struct Registry {
     /// One change of the lock table at a time, so that this process never competes with itself.
     pub(crate) lock_turn: Semaphore,
     index: RwLock<Index>,
+    answers: Answers,
     /// Counts changes of the index.
     revision: watch::Sender<u64>,
     /// Devices whose history may lack a row.
@@ -60,6 +63,7 @@ impl Registry {
             pv_health: Mutex::default(),
             lock_turn: Semaphore::new(1),
             index: RwLock::new(index),
+            answers: Answers::default(),
             revision: watch::Sender::new(0),
             unrecorded: Mutex::default(),
             has_unrecorded: Notify::new(),
@@ -70,6 +74,18 @@ impl Registry {
     /// Looks something up.
     pub(crate) fn look<T>(&self, question: impl FnOnce(&Index) -> T) -> T {
         question(&self.index.read())
+    }
+
+    /// The answer to `request`, which is made of devices and PVs alone: as `write` says, unless it is known from before.
+    pub(crate) fn answer<E>(
+        &self,
+        request: &str,
+        write: impl FnOnce(&Index) -> Result<Vec<u8>, E>,
+    ) -> Result<Bytes, E> {
+        let now = self.look(Index::version);
+        self.answers.get(now, request, || {
+            self.look(|index| write(index).map(|body| (index.version(), body)))
+        })
     }
 
     /// Changes the index; `change` answers the devices that it touched.

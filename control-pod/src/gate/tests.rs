@@ -7,7 +7,6 @@ use crds::{Device, DeviceLocksSpec};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::registry::snapshot::DeviceIndex;
 
 fn class(value: Value) -> DeviceClassSpec {
     serde_json::from_value(value).unwrap()
@@ -41,18 +40,20 @@ fn lock(plan: &str) -> DeviceLock {
 }
 
 fn registry(locked: &[&str]) -> Snapshot {
-    let devices = DeviceIndex::new([
+    let mut registry = Snapshot::default();
+    for device in [
         device("pinhole", "localdevs.Det", "mini:ph", true),
         device("pinhole_exp", "ophyd.signal.EpicsSignal", "mini:ph:exp", true),
         device("off", "ophyd.signal.EpicsSignal", "mini:off", false),
-    ]);
-    Snapshot::default()
-        .with_devices(devices)
-        .with_standalone([("alone".to_owned(), None)])
-        .with_locks(DeviceLocksSpec {
-            locks: locked.iter().map(|name| ((*name).to_owned(), lock("count"))).collect(),
-            ..DeviceLocksSpec::default()
-        })
+    ] {
+        registry.put_device(device);
+    }
+    registry.put_standalone("alone".to_owned(), None);
+    registry.set_locks(DeviceLocksSpec {
+        locks: locked.iter().map(|name| ((*name).to_owned(), lock("count"))).collect(),
+        ..DeviceLocksSpec::default()
+    });
+    registry
 }
 
 fn now() -> Timestamp {

@@ -20,10 +20,10 @@ pub(crate) struct KnownDevice {
     /// Whether it may be used.
     pub(crate) enabled: bool,
     /// What the registry lists: the PVs by which clients may address it.
-    pub(crate) listed: ResolvedDevice,
+    pub(crate) listed: Arc<ResolvedDevice>,
     /// What the class is made of, for operating it. The same as `listed` unless the spec names only
     /// some of the PVs.
-    pub(crate) operable: ResolvedDevice,
+    pub(crate) operable: Arc<ResolvedDevice>,
     /// The class, if the catalogue knows it.
     pub(crate) class: Option<Arc<DeviceClassSpec>>,
     /// Framework whose conventions its results follow.
@@ -36,12 +36,12 @@ impl KnownDevice {
     /// Resolves `device` with the classes of `catalogue`.
     pub(crate) fn new(device: &Device, catalogue: &Catalogue) -> Self {
         let spec = &device.spec;
-        let listed = resolve(spec, catalogue);
+        let listed = Arc::new(resolve(spec, catalogue));
         let class = catalogue.get(&spec.device_class).cloned();
         let operable = if class.is_some() && gives_pvs(spec) {
             operable(spec, catalogue, &listed)
         } else {
-            listed.clone()
+            Arc::clone(&listed)
         };
         let framework = spec
             .framework
@@ -70,7 +70,11 @@ impl KnownDevice {
 
 /// A spec that lists some PVs still makes an object with every component of its class; the listed
 /// ones keep their PVs.
-fn operable(spec: &DeviceSpec, catalogue: &Catalogue, listed: &ResolvedDevice) -> ResolvedDevice {
+fn operable(
+    spec: &DeviceSpec,
+    catalogue: &Catalogue,
+    listed: &Arc<ResolvedDevice>,
+) -> Arc<ResolvedDevice> {
     let mut bare = spec.clone();
     bare.pvs.retain(|name, _| !listed.signals.iter().any(|signal| signal.name == *name));
     let mut whole = resolve(&bare, catalogue);
@@ -84,5 +88,6 @@ fn operable(spec: &DeviceSpec, catalogue: &Catalogue, listed: &ResolvedDevice) -
         }
         known.pv.clone_from(&signal.pv);
     }
-    if whole.signals.is_empty() { listed.clone() } else { whole }
+    // Mostly the spec lists all of them.
+    if whole.signals.is_empty() || whole == **listed { Arc::clone(listed) } else { Arc::new(whole) }
 }

@@ -1,80 +1,70 @@
 //! The registry at one moment, indexed by device and by PV. Plain data.
+//!
+//! The maps are persistent: a changed registry shares with the one before all that did not change. So a change costs what it
+//! concerns, and whoever reads keeps a registry that is consistent, and never waits.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crds::DeviceLocksSpec;
 use crds::device_class::Behaviour;
+use rpds::HashTrieMapSync;
+use smallvec::SmallVec;
 
 use crate::registry::KnownDevice;
 use crate::registry::subject::Subject;
+
+/// Devices that list one PV: hardly ever more than one.
+type Listing = SmallVec<[Arc<KnownDevice>; 1]>;
 
 /// The registry at one moment. Cheap to clone: the parts are shared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     /// The devices by name.
-    devices: Arc<DeviceIndex>,
+    devices: HashTrieMapSync<String, Arc<KnownDevice>>,
+    /// For each PV the devices that list it, the owner first.
+    by_pv: HashTrieMapSync<Arc<str>, Listing>,
     /// The standalone PVs by name, with what tells whether they are connected.
-    standalone: Arc<HashMap<String, Option<Arc<Subject>>>>,
+    standalone: HashTrieMapSync<String, Option<Arc<Subject>>>,
     /// The lock table.
     locks: Arc<DeviceLocksSpec>,
 }
 
-/// Devices by name, and the devices that list a PV.
-#[derive(Debug, Default)]
-pub(crate) struct DeviceIndex {
-    by_name: BTreeMap<String, Arc<KnownDevice>>,
-    /// For each PV the devices that list it, the owner first.
-    by_pv: HashMap<String, Vec<Arc<KnownDevice>>>,
-}
-
-impl DeviceIndex {
-    /// Indexes `devices`, of which each name must occur once.
-    pub(crate) fn new(devices: impl IntoIterator<Item = Arc<KnownDevice>>) -> Self {
-        let by_name: BTreeMap<_, _> =
-            devices.into_iter().map(|device| (device.name.clone(), device)).collect();
-        let mut by_pv: HashMap<String, Vec<Arc<KnownDevice>>> = HashMap::new();
-        for device in by_name.values() {
-            for pv in device.pvs() {
-                let listed = by_pv.entry(pv.to_owned()).or_default();
-                if !listed.iter().any(|known| Arc::ptr_eq(known, device)) {
-                    listed.push(Arc::clone(device));
-                }
-            }
-        }
-        for devices in by_pv.values_mut() {
-            devices.sort_by_key(|device| is_compound(device));
-        }
-        Self { by_name, by_pv }
-    }
-}
-
 /// A PV belongs to the device that is that one signal before it belongs to a device that has it as
 /// a part.
-fn is_compound(device: &KnownDevice) -> bool {
-    device.listed.behaviour != Behaviour::Signal
+fn precedence(device: &KnownDevice) -> (bool, &str) {
+    (device.listed.behaviour != Behaviour::Signal, &device.name)
 }
 
 impl Snapshot {
     /// The device of that name.
     pub(crate) fn device(&self, name: &str) -> Option<&Arc<KnownDevice>> {
-        self.devices.by_name.get(name)
+        self.devices.get(name)
+    }
+
+    /// All devices, in no order.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = &Arc<KnownDevice>> {
+        self.devices.values()
     }
 
     /// The devices that list the PV, its owner first. Empty for a standalone and for an unknown PV.
     pub(crate) fn devices_of(&self, pv: &str) -> &[Arc<KnownDevice>] {
-        self.devices.by_pv.get(pv).map(Vec::as_slice).unwrap_or_default()
+        self.by_pv.get(pv).map(SmallVec::as_slice).unwrap_or_default()
     }
 
     /// Whether the registry knows the PV, as part of a device or alone.
     pub(crate) fn knows_pv(&self, pv: &str) -> bool {
-        self.devices.by_pv.contains_key(pv) || self.standalone.contains_key(pv)
+        self.by_pv.contains_key(pv) || self.standalone.contains_key(pv)
     }
 
     /// What tells of each device and each standalone PV whether it is connected.
     pub(crate) fn subjects(&self) -> impl Iterator<Item = &Arc<Subject>> {
-        let devices = self.devices.by_name.values().map(|device| &device.subject);
+        let devices = self.devices.values().map(|device| &device.subject);
         devices.chain(self.standalone.values().flatten())
+    }
+
+    /// Whether the devices and the standalone PVs are the same; then so are [`Self::subjects`].
+    pub(crate) fn is_of_same_objects(&self, other: &Self) -> bool {
+        self.devices.ptr_eq(&other.devices) && self.standalone.ptr_eq(&other.standalone)
     }
 
     /// The lock table.
@@ -82,24 +72,55 @@ impl Snapshot {
         &self.locks
     }
 
-    /// The same with other devices.
-    pub(crate) fn with_devices(mut self, devices: DeviceIndex) -> Self {
-        self.devices = Arc::new(devices);
-        self
+    /// Takes a device, in place of the one that had its name.
+    pub(crate) fn put_device(&mut self, device: Arc<KnownDevice>) {
+        self.remove_device(&device.name);
+        for pv in device.pvs() {
+            match self.by_pv.get_mut(pv) {
+                Some(listing) if listing.iter().any(|known| Arc::ptr_eq(known, &device)) => {}
+                Some(listing) => {
+                    let place =
+                        listing.partition_point(|known| precedence(known) < precedence(&device));
+                    listing.insert(place, Arc::clone(&device));
+                }
+                None => {
+                    self.by_pv.insert_mut(pv.into(), SmallVec::from_iter([Arc::clone(&device)]))
+                }
+            }
+        }
+        self.devices.insert_mut(device.name.clone(), device);
     }
 
-    /// The same with other standalone PVs.
-    pub(crate) fn with_standalone(
-        mut self,
-        pvs: impl IntoIterator<Item = (String, Option<Arc<Subject>>)>,
-    ) -> Self {
-        self.standalone = Arc::new(pvs.into_iter().collect());
-        self
+    /// Forgets a device.
+    pub(crate) fn remove_device(&mut self, name: &str) {
+        let Some(old) = self.devices.get(name).cloned() else { return };
+        self.devices.remove_mut(name);
+        for pv in old.pvs() {
+            let Some(listing) = self.by_pv.get_mut(pv) else { continue };
+            listing.retain(|known| !Arc::ptr_eq(known, &old));
+            if listing.is_empty() {
+                self.by_pv.remove_mut(pv);
+            }
+        }
     }
 
-    /// The same with another lock table.
-    pub(crate) fn with_locks(mut self, locks: DeviceLocksSpec) -> Self {
+    /// Takes a standalone PV.
+    pub(crate) fn put_standalone(&mut self, pv: String, subject: Option<Arc<Subject>>) {
+        self.standalone.insert_mut(pv, subject);
+    }
+
+    /// Forgets a standalone PV.
+    pub(crate) fn remove_standalone(&mut self, pv: &str) {
+        self.standalone.remove_mut(pv);
+    }
+
+    /// What tells of a standalone PV, if it is one, whether it is connected, if that is watched.
+    pub(crate) fn standalone(&self, pv: &str) -> Option<Option<&Subject>> {
+        self.standalone.get(pv).map(Option::as_deref)
+    }
+
+    /// Takes the lock table.
+    pub(crate) fn set_locks(&mut self, locks: DeviceLocksSpec) {
         self.locks = Arc::new(locks);
-        self
     }
 }

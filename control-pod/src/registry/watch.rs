@@ -1,51 +1,32 @@
 //! Keeps the [`View`] equal to the resources: one watch each on devices, classes, standalone PVs
 //! and the lock table.
 //!
-//! State is rebuilt from the stores, never from single events, and once for a whole burst of them. What others write into the
-//! status of ten thousand devices changes nothing here, and costs no more than looking.
+//! Each event changes what it concerns and no more; what arrived together is published together.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::fmt::Debug;
 use std::time::Duration;
 
-use crds::resolve::Catalogue;
-use crds::{
-    Device, DeviceClass, DeviceClassSpec, DeviceLocks, ProcessVariable, claims, device_locks,
-};
+use crds::{Device, DeviceClass, DeviceClassSpec, DeviceLocks, ProcessVariable, device_locks};
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
-use kube::core::DeserializeGuard;
-use kube::runtime::reflector::{self, Store, store::Writer};
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::registry::View;
 use crate::registry::objects::Objects;
-use crate::registry::snapshot::DeviceIndex;
-use crate::registry::subject::Subject;
-use crate::registry::{KnownDevice, View};
+use crate::registry::state::State;
+use crate::registry::subject::Carrier;
 
-/// Most events that are taken together before the snapshot is rebuilt: a whole beamline's worth of
-/// applied manifests.
-const BURST: usize = 4096;
+/// Most events that are taken together before readers see them.
+const BURST: usize = 256;
 /// Seconds after which a watch is renewed, so that a half-dead connection is noticed.
 const WATCH_SECONDS: u32 = 180;
-/// After the snapshot was rebuilt, news are gathered for as long as that took, but no longer than
-/// this: while thousands of devices are applied, a rebuild for each would never catch up.
-const LONGEST_REST: Duration = Duration::from_secs(2);
 /// How often lapsed conditions of the watches are looked at when nothing arrives.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// What a watch says: something of this kind changed, or the API did not answer.
-#[derive(Clone, Debug)]
-enum News {
-    /// The store of that kind is complete and changed.
-    Changed(Kind),
-    /// The watch of that kind failed.
-    Failed(Kind, String),
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -57,39 +38,70 @@ enum Kind {
 
 const KINDS: [Kind; 4] = [Kind::Devices, Kind::Classes, Kind::Standalone, Kind::Locks];
 
-struct Stores {
-    devices: Store<DeserializeGuard<Device>>,
-    classes: Store<DeserializeGuard<DeviceClass>>,
-    standalone: Store<DeserializeGuard<ProcessVariable>>,
-    locks: Store<DeserializeGuard<DeviceLocks>>,
+/// What happened to the objects of one kind.
+#[derive(Debug)]
+enum Step<K> {
+    /// A complete list begins to come in.
+    Listing,
+    /// An object of the list.
+    Listed(K),
+    /// The list is complete: what is not on it does not exist.
+    Complete,
+    /// An object is new or changed.
+    Applied(K),
+    /// There is no object of that `metadata.name`, or none that can be read.
+    Gone(String),
+    /// The API did not answer.
+    Failed(String),
+}
+
+/// What a watch says.
+#[derive(Debug)]
+enum News {
+    Device(Box<Step<Device>>),
+    Class(Step<DeviceClass>),
+    Pv(Step<ProcessVariable>),
+    Locks(Step<DeviceLocks>),
+}
+
+/// How one kind goes into the registry.
+trait Followed:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    const KIND: Kind;
+
+    fn apply(self, state: &mut State, objects: &Objects);
+    fn gone(object: &str, state: &mut State, objects: &Objects);
+    fn retain(listed: &HashSet<String>, state: &mut State, objects: &Objects);
 }
 
 /// The watches on one namespace.
 pub(crate) struct Watches {
-    namespace: String,
-    stores: Stores,
+    objects: Objects,
     news: BoxStream<'static, News>,
 }
 
 impl Watches {
     /// Watches on `namespace`. Nothing is asked before they are followed.
     pub(crate) fn new(client: &Client, namespace: &str) -> Self {
-        let (devices, device_news) = watched(client, namespace, Kind::Devices);
-        let (classes, class_news) = watched(client, namespace, Kind::Classes);
-        let (standalone, standalone_news) = watched(client, namespace, Kind::Standalone);
-        let (locks, lock_news) = watched(client, namespace, Kind::Locks);
-        let stores = Stores { devices, classes, standalone, locks };
-        let news = select_all([device_news, class_news, standalone_news, lock_news]).boxed();
-        Self { namespace: namespace.to_owned(), stores, news }
+        let news = select_all([
+            watched(client, namespace).map(|step| News::Device(Box::new(step))).boxed(),
+            watched(client, namespace).map(News::Class).boxed(),
+            watched(client, namespace).map(News::Pv).boxed(),
+            watched(client, namespace).map(News::Locks).boxed(),
+        ]);
+        Self { objects: Objects::default(), news: news.boxed() }
     }
 
-    /// The objects as they were last seen.
+    /// The status of the objects as it was last seen.
     pub(crate) fn objects(&self) -> Objects {
-        Objects {
-            namespace: self.namespace.clone(),
-            devices: self.stores.devices.clone(),
-            standalone: self.stores.standalone.clone(),
-        }
+        self.objects.clone()
     }
 
     /// Keeps `view` equal to the resources until `shutdown`, with the `shipped` classes beneath
@@ -101,168 +113,183 @@ impl Watches {
         view: View,
         shutdown: CancellationToken,
     ) {
-        let Self { stores, news, .. } = self;
+        let Self { objects, news } = self;
         let mut news = news.ready_chunks(BURST);
-        let mut state = State { shipped, ..State::default() };
-        let mut rested = Instant::now();
+        let mut mirror = Mirror::new(State::new(shipped), objects);
         loop {
             let burst = tokio::select! {
                 () = shutdown.cancelled() => return,
                 burst = news.next() => burst,
                 () = tokio::time::sleep(IDLE) => continue,
             };
-            let Some(mut burst) = burst else { return };
-            while Instant::now() < rested {
-                tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    () = sleep_until(rested) => {}
-                    more = news.next() => burst.extend(more.into_iter().flatten()),
-                }
-            }
-            let started = Instant::now();
-            state.absorb(&burst, &stores, &view);
-            rested = Instant::now() + started.elapsed().min(LONGEST_REST);
+            let Some(burst) = burst else { return };
+            mirror.absorb(burst, &view);
         }
     }
 }
 
-/// A store of one kind, and the news of it.
-fn watched<K>(
-    client: &Client,
-    namespace: &str,
-    kind: Kind,
-) -> (Store<DeserializeGuard<K>>, BoxStream<'static, News>)
-where
-    K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
-{
+/// What happens to the objects of one kind.
+fn watched<K: Followed>(client: &Client, namespace: &str) -> BoxStream<'static, Step<K>> {
     let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), namespace);
-    let writer = Writer::<DeserializeGuard<K>>::default();
-    let store = writer.as_reader();
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
-    let events =
-        watcher(api, config).modify(|object| object.managed_fields_mut().clear()).default_backoff();
-    let news = reflector::reflector(writer, events).filter_map(move |event| async move {
-        match event {
-            // Between `Init` and `InitDone` the store still shows what was there before.
-            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => None,
-            Ok(_) => Some(News::Changed(kind)),
-            Err(error) => Some(News::Failed(kind, service::error::with_sources(&error))),
+    let events = watcher(api, config).default_backoff();
+    events.filter_map(async |event| step(event)).boxed()
+}
+
+/// None for an object of a list that cannot be read. The operator reports it; it must not hide the others.
+fn step<K: Followed>(
+    event: watcher::Result<watcher::Event<DeserializeGuard<K>>>,
+) -> Option<Step<K>> {
+    Some(match event {
+        Ok(watcher::Event::Init) => Step::Listing,
+        Ok(watcher::Event::InitApply(object)) => Step::Listed(object.0.ok()?),
+        Ok(watcher::Event::InitDone) => Step::Complete,
+        Ok(watcher::Event::Apply(object)) => {
+            let name = object.name_any();
+            object.0.map_or(Step::Gone(name), Step::Applied)
         }
-    });
-    (store, news.boxed())
+        Ok(watcher::Event::Delete(object)) => Step::Gone(object.name_any()),
+        Err(error) => Step::Failed(service::error::with_sources(&error)),
+    })
 }
 
 /// What the watch task remembers between bursts.
-#[derive(Default)]
-struct State {
-    /// The classes that come with the product; a class of the same path in the namespace wins.
-    shipped: Vec<DeviceClassSpec>,
-    listed: HashSet<Kind>,
+struct Mirror {
+    state: State,
+    objects: Objects,
+    /// The objects on the lists that are coming in.
+    listing: HashMap<Kind, HashSet<String>>,
+    complete: HashSet<Kind>,
     failing: HashSet<Kind>,
-    catalogue: Catalogue,
-    /// Resolved devices, so that only what changed is resolved again.
-    resolved: HashMap<Version, Arc<KnownDevice>>,
 }
 
-/// A device, and everything of its object that changes what it is: its uid, its generation, and
-/// whether it is switched on.
-type Version = (String, Option<i64>, bool);
+impl Mirror {
+    fn new(state: State, objects: Objects) -> Self {
+        let (listing, complete, failing) = Default::default();
+        Self { state, objects, listing, complete, failing }
+    }
 
-impl State {
-    fn absorb(&mut self, burst: &[News], stores: &Stores, view: &View) {
-        let mut changed = HashSet::new();
-        for item in burst {
-            match item {
-                News::Changed(kind) => {
-                    self.listed.insert(*kind);
-                    self.failing.remove(kind);
-                    changed.insert(*kind);
-                }
-                News::Failed(kind, error) => {
-                    if self.failing.insert(*kind) {
-                        tracing::warn!(?kind, error, "the registry cannot be watched");
-                    }
-                    view.failed(error.clone());
-                }
+    fn absorb(&mut self, burst: Vec<News>, view: &View) {
+        for news in burst {
+            match news {
+                News::Device(step) => self.take(*step, view),
+                News::Class(step) => self.take(step, view),
+                News::Pv(step) => self.take(step, view),
+                News::Locks(step) => self.take(step, view),
             }
         }
-        if changed.is_empty() {
+        // Before that the registry would be one that never was.
+        if self.complete.len() < KINDS.len() {
             return;
         }
-        let mut snapshot = (*view.snapshot()).clone();
-        if changed.contains(&Kind::Classes) {
-            let objects = stores.classes.state();
-            let own = valid(&objects).map(|class| class.spec.clone());
-            self.catalogue = Catalogue::new(self.shipped.iter().cloned().chain(own));
-            self.resolved.clear();
-        }
-        if (changed.contains(&Kind::Classes) || changed.contains(&Kind::Devices))
-            && let Some(index) = self.index(&stores.devices.state())
-        {
-            snapshot = snapshot.with_devices(index);
-        }
-        if changed.contains(&Kind::Standalone) {
-            snapshot = snapshot.with_standalone(standalone(&stores.standalone.state()));
-        }
-        if changed.contains(&Kind::Locks) {
-            let objects = stores.locks.state();
-            let table = valid(&objects)
-                .find(|locks| locks.name_any() == device_locks::OBJECT_NAME)
-                .map(|locks| locks.spec.clone())
-                .unwrap_or_default();
-            snapshot = snapshot.with_locks(table);
-        }
-        view.publish(snapshot);
-        if self.failing.is_empty() && KINDS.iter().all(|kind| self.listed.contains(kind)) {
+        view.publish(self.state.snapshot().clone());
+        if self.failing.is_empty() {
             view.follows();
         }
     }
 
-    /// The devices; none when they are the same as before.
-    fn index(&mut self, objects: &[Arc<DeserializeGuard<Device>>]) -> Option<DeviceIndex> {
-        // Of several objects with one name only its owner is the device.
-        let owners = claims::device_owners(valid(objects));
-        let mut changed = false;
-        let mut before = std::mem::take(&mut self.resolved);
-        for device in valid(objects) {
-            let uid = device.uid().unwrap_or_default();
-            if owners.get(&device.spec.name).is_none_or(|owner| owner.uid != uid) {
-                continue;
-            }
-            let version = (uid, device.metadata.generation, device.is_active());
-            let known = before.remove(&version).unwrap_or_else(|| {
-                changed = true;
-                Arc::new(KnownDevice::new(device, &self.catalogue))
-            });
-            self.resolved.insert(version, known);
+    fn take<K: Followed>(&mut self, step: Step<K>, view: &View) {
+        if !matches!(step, Step::Failed(_) | Step::Listing | Step::Listed(_)) {
+            self.failing.remove(&K::KIND);
         }
-        let differs = changed || !before.is_empty();
-        differs.then(|| DeviceIndex::new(self.resolved.values().cloned()))
+        match step {
+            Step::Listing => drop(self.listing.insert(K::KIND, HashSet::new())),
+            Step::Listed(object) => {
+                self.listing.entry(K::KIND).or_default().insert(object.name_any());
+                object.apply(&mut self.state, &self.objects);
+            }
+            Step::Complete => {
+                let listed = self.listing.remove(&K::KIND).unwrap_or_default();
+                K::retain(&listed, &mut self.state, &self.objects);
+                self.complete.insert(K::KIND);
+            }
+            Step::Applied(object) => object.apply(&mut self.state, &self.objects),
+            Step::Gone(object) => K::gone(&object, &mut self.state, &self.objects),
+            Step::Failed(error) => {
+                if self.failing.insert(K::KIND) {
+                    tracing::warn!(kind = ?K::KIND, error, "the registry cannot be watched");
+                }
+                view.failed(error);
+            }
+        }
     }
 }
 
-/// The standalone PVs by name. Of several objects with one name only its owner counts.
-fn standalone(
-    objects: &[Arc<DeserializeGuard<ProcessVariable>>],
-) -> Vec<(String, Option<Arc<Subject>>)> {
-    let owners = claims::pv_owners(valid(objects));
-    let is_owner = |pv: &&ProcessVariable| {
-        owners.get(&pv.spec.pv_name).is_some_and(|owner| Some(&owner.uid) == pv.uid().as_ref())
-    };
-    valid(objects)
-        .filter(is_owner)
-        .map(|pv| (pv.spec.pv_name.clone(), Subject::of_pv(pv).map(Arc::new)))
-        .collect()
+impl Followed for Device {
+    const KIND: Kind = Kind::Devices;
+
+    fn apply(self, state: &mut State, objects: &Objects) {
+        let conditions = self.status.as_ref().map(|status| status.conditions.clone());
+        objects.seen(Carrier::Device, &self, conditions);
+        state.apply_device(self);
+    }
+
+    fn gone(object: &str, state: &mut State, objects: &Objects) {
+        objects.gone(Carrier::Device, object);
+        state.delete_device(object);
+    }
+
+    fn retain(listed: &HashSet<String>, state: &mut State, objects: &Objects) {
+        objects.retain(Carrier::Device, listed);
+        state.retain_devices(listed);
+    }
 }
 
-/// The objects that can be read. One that cannot be read is reported by the operator; it must not
-/// hide the others.
-fn valid<K>(objects: &[Arc<DeserializeGuard<K>>]) -> impl Iterator<Item = &K> {
-    objects.iter().filter_map(|object| object.0.as_ref().ok())
+impl Followed for ProcessVariable {
+    const KIND: Kind = Kind::Standalone;
+
+    fn apply(self, state: &mut State, objects: &Objects) {
+        let conditions = self.status.as_ref().map(|status| status.conditions.clone());
+        objects.seen(Carrier::ProcessVariable, &self, conditions);
+        state.apply_pv(self);
+    }
+
+    fn gone(object: &str, state: &mut State, objects: &Objects) {
+        objects.gone(Carrier::ProcessVariable, object);
+        state.delete_pv(object);
+    }
+
+    fn retain(listed: &HashSet<String>, state: &mut State, objects: &Objects) {
+        objects.retain(Carrier::ProcessVariable, listed);
+        state.retain_pvs(listed);
+    }
+}
+
+impl Followed for DeviceClass {
+    const KIND: Kind = Kind::Classes;
+
+    fn apply(self, state: &mut State, _: &Objects) {
+        state.apply_class(self.name_any(), self.spec);
+    }
+
+    fn gone(object: &str, state: &mut State, _: &Objects) {
+        state.delete_class(object);
+    }
+
+    fn retain(listed: &HashSet<String>, state: &mut State, _: &Objects) {
+        state.retain_classes(listed);
+    }
+}
+
+/// The lock table is one object; without it nothing is locked.
+impl Followed for DeviceLocks {
+    const KIND: Kind = Kind::Locks;
+
+    fn apply(self, state: &mut State, _: &Objects) {
+        if self.name_any() == device_locks::OBJECT_NAME {
+            state.set_locks(self.spec);
+        }
+    }
+
+    fn gone(object: &str, state: &mut State, _: &Objects) {
+        if object == device_locks::OBJECT_NAME {
+            state.set_locks(crds::DeviceLocksSpec::default());
+        }
+    }
+
+    fn retain(listed: &HashSet<String>, state: &mut State, objects: &Objects) {
+        if !listed.contains(device_locks::OBJECT_NAME) {
+            Self::gone(device_locks::OBJECT_NAME, state, objects);
+        }
+    }
 }

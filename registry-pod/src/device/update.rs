@@ -198,6 +198,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::device::words::Words;
 
     fn device() -> Device {
         let spec: DeviceSpec = serde_json::from_value(json!({
@@ -212,7 +213,7 @@ mod tests {
         let update: DeviceUpdate = validation::read(body).unwrap();
         update.apply(
             &device.spec,
-            &DeviceMetadata::of(&device.spec, &Catalogue::default()),
+            &DeviceMetadata::of(&device.spec, &Catalogue::default(), &mut Words::default()),
             &DeviceInstantiationSpec::of(&device),
         )
     }

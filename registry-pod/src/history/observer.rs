@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::{NewRow, Operation, details};
-use crate::index::Entry;
+use crate::index::Shown;
 use crate::registry::Registry;
 
 /// Wait before trying again when the history cannot be written.
@@ -50,36 +52,36 @@ pub(crate) async fn run(registry: Arc<Registry>, first_start: bool, shutdown: Ca
 fn missing_row(
     registry: &Registry,
     name: &str,
-    known: &mut HashMap<String, Arc<Entry>>,
+    known: &mut HashMap<String, Arc<Shown>>,
     found: Operation,
 ) -> Option<NewRow> {
-    let entry = registry.look(|index| index.device(name).cloned());
+    let shown = registry.look(|index| index.device(name).map(|entry| Arc::clone(&entry.shown)));
     let recorded = registry.journal.look(|log| log.recorded(name).map(ToOwned::to_owned));
-    let before = match &entry {
-        Some(entry) => known.insert(name.to_owned(), Arc::clone(entry)),
+    let before = match &shown {
+        Some(shown) => known.insert(name.to_owned(), Arc::clone(shown)),
         None => known.remove(name),
     };
-    let row = match (&entry, recorded) {
+    let row = match (&shown, recorded) {
         (None, None) => return None,
         (None, Some(_)) => {
             let details = before.as_deref().map(details::delete);
             NewRow::new(name, Operation::Delete, details.as_ref())
         }
-        (Some(entry), Some(recorded)) if recorded == entry.digest => return None,
-        (Some(entry), None) => {
+        (Some(shown), Some(recorded)) if recorded == shown.digest => return None,
+        (Some(shown), None) => {
             let details = match found {
                 Operation::Seed => details::seed(),
-                _ => details::add(entry),
+                _ => details::add(shown),
             };
-            NewRow::of(entry, found, Some(&details))
+            NewRow::of(shown, found, Some(&details))
         }
-        (Some(entry), Some(_)) => change(before.as_deref(), entry),
+        (Some(shown), Some(_)) => change(before.as_deref(), shown),
     };
     Some(row)
 }
 
 /// The row of a change, as precise as what was known before allows.
-fn change(before: Option<&Entry>, after: &Entry) -> NewRow {
+fn change(before: Option<&Shown>, after: &Shown) -> NewRow {
     let changed = before.map(|before| changed_fields(before, after)).unwrap_or_default();
     let active = after.spec.active;
     if changed == ["spec.active"] {
@@ -89,22 +91,17 @@ fn change(before: Option<&Entry>, after: &Entry) -> NewRow {
     NewRow::of(after, Operation::Update, details::update(&changed).as_ref())
 }
 
-fn changed_fields(before: &Entry, after: &Entry) -> Vec<String> {
-    let differing = |before: serde_json::Value, after: serde_json::Value, prefix: &str| {
-        let after = after.as_object().cloned().unwrap_or_default();
-        let changed = after.into_iter().filter(|(name, value)| before.get(name) != Some(value));
+fn changed_fields(before: &Shown, after: &Shown) -> Vec<String> {
+    let members = |json: &RawValue| -> Map<String, Value> {
+        serde_json::from_str(json.get()).unwrap_or_default()
+    };
+    let differing = |before: &RawValue, after: &RawValue, prefix: &str| {
+        let before = members(before);
+        let changed =
+            members(after).into_iter().filter(|(name, value)| before.get(name) != Some(value));
         changed.map(|(name, _)| format!("{prefix}{name}")).collect::<Vec<_>>()
     };
-    let json = |value: Result<serde_json::Value, _>| value.unwrap_or_default();
-    let mut changed = differing(
-        json(serde_json::to_value(&before.metadata)),
-        json(serde_json::to_value(&after.metadata)),
-        "",
-    );
-    changed.extend(differing(
-        json(serde_json::to_value(&before.spec)),
-        json(serde_json::to_value(&after.spec)),
-        "spec.",
-    ));
+    let mut changed = differing(&before.metadata_json, &after.metadata_json, "");
+    changed.extend(differing(&before.spec_json, &after.spec_json, "spec."));
     changed
 }

@@ -54,7 +54,7 @@ pub(crate) async fn reset_registry(
     check_writable(&registry, DEVICE_PERSISTENCE)?;
     let devices = all(&registry);
     let _changing: Vec<_> =
-        devices.iter().map(|entry| registry.changing(&entry.metadata.name)).collect();
+        devices.iter().map(|entry| registry.changing(&entry.shown.metadata.name)).collect();
     let (unwanted, kept): (Vec<_>, Vec<_>) =
         devices.iter().cloned().partition(|entry| was_created_here(&entry.object));
     start_over(&registry, unwanted).await?;
@@ -63,7 +63,7 @@ pub(crate) async fn reset_registry(
     }
     let kept = all(&registry);
     let seed = details::seed();
-    let rows = kept.iter().map(|entry| NewRow::of(entry, Operation::Seed, Some(&seed)));
+    let rows = kept.iter().map(|entry| NewRow::of(&entry.shown, Operation::Seed, Some(&seed)));
     registry.journal.append_news(rows.collect()).await?;
     let count = kept.len();
     let message = format!("Registry reset and re-seeded with {count} devices from profile");
@@ -84,7 +84,7 @@ pub(crate) async fn clear_registry(
         return Err(ApiError::conflict(detail));
     }
     let _changing: Vec<_> =
-        devices.iter().map(|entry| registry.changing(&entry.metadata.name)).collect();
+        devices.iter().map(|entry| registry.changing(&entry.shown.metadata.name)).collect();
     start_over(&registry, devices.clone()).await?;
     let message = "Registry cleared. 0 devices. Use CRUD or EE sync to populate.".to_owned();
     Ok(DeviceChanged::new(ALL_DEVICES, "clear", message))

@@ -28,7 +28,7 @@ pub(crate) async fn get_nested_device_component(
     };
     let entry = registry.look(|index| index.device(root).cloned());
     let entry = entry.ok_or_else(|| device_not_found(root))?;
-    Ok(Json(component::view(&entry.metadata, key)))
+    Ok(Json(component::view(&entry.shown.metadata, key)))
 }
 
 pub(crate) struct MaxDepth(usize);
@@ -51,7 +51,7 @@ pub(crate) async fn list_device_components(
 ) -> Result<Json<Vec<NestedDeviceComponent>>, ApiError> {
     let entry = registry.look(|index| index.device(&name).cloned());
     let entry = entry.ok_or_else(|| device_not_found(&name))?;
-    Ok(Json(component::all(&entry.metadata, max_depth)))
+    Ok(Json(component::all(&entry.shown.metadata, max_depth)))
 }
 
 /// Addresses to resolve.

@@ -67,7 +67,7 @@ fn check_not_from_git(registry: &Registry, entry: &Entry) -> Result<(), ApiError
         return Ok(());
     }
     let Some(owner) = managed::by_git(&entry.object.metadata) else { return Ok(()) };
-    let name = &entry.metadata.name;
+    let name = &entry.shown.metadata.name;
     Err(ApiError::conflict(format!(
         "Device '{name}' is synced from git by {owner}; change it there"
     )))
@@ -94,7 +94,7 @@ pub(crate) async fn create_device(
         Err(error) if error.is_conflict() => return Err(exists().caused_by(error)),
         created => created?,
     };
-    let row = NewRow::of(&entry, Operation::Add, Some(&details::add(&entry)));
+    let row = NewRow::of(&entry.shown, Operation::Add, Some(&details::add(&entry.shown)));
     registry.journal.append_news(vec![row]).await?;
     let message = format!("Device '{name}' created successfully");
     Ok((StatusCode::CREATED, DeviceChanged::new(&name, "create", message)))
@@ -121,7 +121,7 @@ pub(crate) async fn update_device(
     let mut device = (*entry.object).clone();
     let (entry, changed) = 'stored: {
         for _ in 0..ATTEMPTS {
-            let updated = update.apply(&device.spec, &entry.metadata, &entry.spec)?;
+            let updated = update.apply(&device.spec, &entry.shown.metadata, &entry.shown.spec)?;
             let changed = updated.changed_fields;
             if changed.is_empty() {
                 break 'stored (entry, changed);
@@ -137,7 +137,7 @@ pub(crate) async fn update_device(
         }
         return Err(StoreError::Contended("the device").into());
     };
-    let row = NewRow::of(&entry, Operation::Update, details::update(&changed).as_ref());
+    let row = NewRow::of(&entry.shown, Operation::Update, details::update(&changed).as_ref());
     registry.journal.append(vec![row]).await?;
     let message = format!("Device '{name}' updated successfully");
     Ok(DeviceChanged::new(&name, "update", message))
@@ -156,7 +156,7 @@ pub(crate) async fn delete_device(
     check_not_from_git(&registry, &entry)?;
     let _changing = registry.changing(&name);
     registry.delete_device(&entry.object).await?;
-    let row = NewRow::new(&name, Operation::Delete, Some(&details::delete(&entry)));
+    let row = NewRow::new(&name, Operation::Delete, Some(&details::delete(&entry.shown)));
     registry.journal.append_news(vec![row]).await?;
     let message = format!("Device '{name}' deleted successfully");
     Ok(DeviceChanged::new(&name, "delete", message))
@@ -193,7 +193,7 @@ async fn set_active(
         false => ("disable", "disabled", Operation::Disable),
     };
     let entry = find(registry, name)?;
-    if entry.spec.active == active {
+    if entry.shown.spec.active == active {
         let message = format!("Device '{name}' is already {word}");
         return Ok(DeviceChanged::new(name, operation, message));
     }
@@ -202,7 +202,7 @@ async fn set_active(
         Err(error) if error.is_not_found() => return Err(device_not_found(name)),
         stored => stored?,
     };
-    let row = NewRow::of(&entry, row, Some(&details::active(active)));
+    let row = NewRow::of(&entry.shown, row, Some(&details::active(active)));
     registry.journal.append(vec![row]).await?;
     Ok(DeviceChanged::new(name, operation, format!("Device '{name}' {word}")))
 }

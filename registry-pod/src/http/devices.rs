@@ -1,15 +1,17 @@
 //! Reading devices (contract §1.4).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::http::Uri;
+use axum::response::Response;
+use serde::Serializer;
 use service::ApiError;
 use service::validation::{Fields, Model, Query, kinds};
 
 use super::Shared;
 use super::errors::device_not_found;
+use super::written::{as_json, kept};
 use crate::device::{DeviceInstantiationSpec, DeviceMetadata, LABELS};
 use crate::index::{DeviceFilter, Glob};
 
@@ -41,40 +43,57 @@ impl Model for DeviceFilter {
     responses((status = 200, body = Vec<String>)))]
 pub(crate) async fn list_devices(
     State(registry): Shared,
+    uri: Uri,
     Query(filter): Query<DeviceFilter>,
-) -> Json<Vec<String>> {
-    Json(registry.look(|index| {
-        let fitting = index.devices().iter().filter(|(_, entry)| filter.matches(&entry.metadata));
-        fitting.map(|(name, _)| name.clone()).collect()
-    }))
+) -> Result<Response, ApiError> {
+    kept(&registry, &uri, |index, json| {
+        let all = index.devices().iter();
+        let fitting = all.filter(|(_, entry)| filter.matches(&entry.shown.metadata));
+        json.collect_seq(fitting.map(|(name, _)| name))
+    })
 }
 
 /// Metadata of all devices by name.
 #[utoipa::path(get, path = "/api/v1/devices-info", tag = "Device Registry",
     responses((status = 200, body = BTreeMap<String, DeviceMetadata>)))]
-pub(crate) async fn get_all_devices_info(State(registry): Shared) -> Response {
-    registry.look(|index| {
-        let all = index.devices().iter().map(|(name, entry)| (name, &entry.metadata));
-        Json(all.collect::<BTreeMap<&String, &DeviceMetadata>>()).into_response()
+pub(crate) async fn get_all_devices_info(
+    State(registry): Shared,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    kept(&registry, &uri, |index, json| {
+        let all = index.devices().iter();
+        json.collect_map(all.map(|(name, entry)| (name, &entry.shown.metadata_json)))
     })
 }
 
 /// Short class names in use, sorted.
 #[utoipa::path(get, path = "/api/v1/devices/classes", tag = "Device Registry",
     responses((status = 200, body = Vec<String>)))]
-pub(crate) async fn get_device_classes(State(registry): Shared) -> Json<BTreeSet<String>> {
-    Json(registry.look(|index| {
-        index.devices().values().map(|entry| entry.metadata.ophyd_class.clone()).collect()
-    }))
+pub(crate) async fn get_device_classes(
+    State(registry): Shared,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    kept(&registry, &uri, |index, json| {
+        let all = index.devices().values();
+        let classes: BTreeSet<&str> =
+            all.map(|entry| entry.shown.metadata.ophyd_class.as_str()).collect();
+        json.collect_seq(classes)
+    })
 }
 
 /// Device labels in use, sorted.
 #[utoipa::path(get, path = "/api/v1/devices/types", tag = "Device Registry",
     responses((status = 200, body = Vec<String>)))]
-pub(crate) async fn get_device_labels(State(registry): Shared) -> Json<BTreeSet<&'static str>> {
-    Json(registry.look(|index| {
-        index.devices().values().map(|entry| entry.metadata.device_label.as_str()).collect()
-    }))
+pub(crate) async fn get_device_labels(
+    State(registry): Shared,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    kept(&registry, &uri, |index, json| {
+        let all = index.devices().values();
+        let labels: BTreeSet<&str> =
+            all.map(|entry| entry.shown.metadata.device_label.as_str()).collect();
+        json.collect_seq(labels)
+    })
 }
 
 pub(crate) struct ActiveOnly(bool);
@@ -91,12 +110,13 @@ impl Model for ActiveOnly {
     responses((status = 200, body = BTreeMap<String, DeviceInstantiationSpec>)))]
 pub(crate) async fn list_device_instantiations(
     State(registry): Shared,
+    uri: Uri,
     Query(ActiveOnly(active_only)): Query<ActiveOnly>,
-) -> Response {
-    registry.look(|index| {
-        let fitting = index.devices().iter().filter(|(_, entry)| entry.spec.active || !active_only);
-        let specs = fitting.map(|(name, entry)| (name, &entry.spec));
-        Json(specs.collect::<BTreeMap<&String, &DeviceInstantiationSpec>>()).into_response()
+) -> Result<Response, ApiError> {
+    kept(&registry, &uri, |index, json| {
+        let all = index.devices().iter();
+        let fitting = all.filter(|(_, entry)| entry.shown.spec.active || !active_only);
+        json.collect_map(fitting.map(|(name, entry)| (name, &entry.shown.spec_json)))
     })
 }
 
@@ -106,10 +126,10 @@ pub(crate) async fn list_device_instantiations(
 pub(crate) async fn get_device(
     State(registry): Shared,
     Path(name): Path<String>,
-) -> Result<Json<DeviceMetadata>, ApiError> {
-    let entry = registry.look(|index| index.device(&name).cloned());
-    let entry = entry.ok_or_else(|| device_not_found(&name))?;
-    Ok(Json(entry.metadata.clone()))
+) -> Result<Response, ApiError> {
+    let json = registry
+        .look(|index| index.device(&name).map(|entry| entry.shown.metadata_json.get().to_owned()));
+    Ok(as_json(json.ok_or_else(|| device_not_found(&name))?))
 }
 
 /// Instantiation spec of one device, active or not.
@@ -119,8 +139,8 @@ pub(crate) async fn get_device(
 pub(crate) async fn get_device_instantiation(
     State(registry): Shared,
     Path(name): Path<String>,
-) -> Result<Json<DeviceInstantiationSpec>, ApiError> {
-    let entry = registry.look(|index| index.device(&name).cloned());
-    let entry = entry.ok_or_else(|| device_not_found(&name))?;
-    Ok(Json(entry.spec.clone()))
+) -> Result<Response, ApiError> {
+    let json = registry
+        .look(|index| index.device(&name).map(|entry| entry.shown.spec_json.get().to_owned()));
+    Ok(as_json(json.ok_or_else(|| device_not_found(&name))?))
 }

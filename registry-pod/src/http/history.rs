@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use service::ApiError;
 use service::validation::{Fields, Model, Query, kinds};
 use utoipa::ToSchema;
@@ -13,7 +13,7 @@ use super::Shared;
 use super::errors::{DEVICE_PERSISTENCE, check_writable};
 use crate::device::{DeviceInstantiationSpec, DeviceMetadata};
 use crate::history::Operation;
-use crate::index::Entry;
+use crate::index::Shown;
 
 /// Rows of a history request that names no limit.
 const DEFAULT_LIMIT: i64 = 1000;
@@ -79,17 +79,29 @@ pub(crate) struct DeviceChangeEntry {
     device_name: String,
     op: &'static str,
     version: u64,
-    metadata: Option<DeviceMetadata>,
-    spec: Option<DeviceInstantiationSpec>,
+    #[schema(value_type = Option<DeviceMetadata>)]
+    #[serde(serialize_with = "metadata")]
+    metadata: Option<Arc<Shown>>,
+    #[schema(value_type = Option<DeviceInstantiationSpec>)]
+    #[serde(serialize_with = "spec")]
+    spec: Option<Arc<Shown>>,
 }
 
 impl DeviceChangeEntry {
-    fn new(version: u64, device_name: String, now: Option<Arc<Entry>>) -> Self {
+    fn new(version: u64, device_name: String, now: Option<Arc<Shown>>) -> Self {
         let op = if now.is_some() { "upsert" } else { "delete" };
-        let metadata = now.as_ref().map(|entry| entry.metadata.clone());
-        let spec = now.map(|entry| entry.spec.clone());
-        Self { device_name, op, version, metadata, spec }
+        Self { device_name, op, version, metadata: now.clone(), spec: now }
     }
+}
+
+#[expect(clippy::ref_option, reason = "the signature of `serialize_with`")]
+fn metadata<S: Serializer>(shown: &Option<Arc<Shown>>, to: S) -> Result<S::Ok, S::Error> {
+    shown.as_ref().map(|shown| &shown.metadata_json).serialize(to)
+}
+
+#[expect(clippy::ref_option, reason = "the signature of `serialize_with`")]
+fn spec<S: Serializer>(shown: &Option<Arc<Shown>>, to: S) -> Result<S::Ok, S::Error> {
+    shown.as_ref().map(|shown| &shown.spec_json).serialize(to)
 }
 
 /// What changed since a version.
@@ -130,7 +142,7 @@ pub(crate) async fn get_device_changes(
     });
     let devices = changes.devices.into_iter();
     let changes_of_now = devices.map(|(version, name)| {
-        let now = registry.look(|index| index.device(&name).cloned());
+        let now = registry.look(|index| index.device(&name).map(|entry| Arc::clone(&entry.shown)));
         DeviceChangeEntry::new(version, name, now)
     });
     Ok(Json(DeviceChangesResponse {

@@ -96,7 +96,7 @@ pub(crate) struct DeviceLockResponse {
 fn lockable(index: &Index, name: &str) -> Lockable {
     match index.device(name) {
         None => Lockable::Unknown,
-        Some(entry) if entry.spec.active => Lockable::Enabled,
+        Some(entry) if entry.shown.spec.active => Lockable::Enabled,
         Some(_) => Lockable::Disabled,
     }
 }
@@ -137,7 +137,9 @@ pub(crate) async fn lock_devices(
     }
     let locked_pvs = registry.look(|index| {
         let entries = devices.iter().filter_map(|name| index.device(name));
-        entries.flat_map(|entry| entry.metadata.pvs.values().cloned()).collect()
+        entries
+            .flat_map(|entry| entry.shown.metadata.pvs.values().map(ToString::to_string))
+            .collect()
     });
     Ok(Json(DeviceLockResponse {
         success: true,
@@ -380,12 +382,13 @@ pub(crate) async fn get_device_status(
     let table = table.map(|table| table.spec.clone()).unwrap_or_default();
     let lock = locks::effective(&table, &name, Timestamp::now());
     let health = registry.pv_health.lock();
-    let reported = entry.metadata.pvs.values();
-    let pv_health = reported.filter_map(|pv| Some((pv.clone(), health.get(pv)?.clone()))).collect();
+    let reported = entry.shown.metadata.pvs.values();
+    let pv_health =
+        reported.filter_map(|pv| Some((pv.to_string(), health.get(pv)?.clone()))).collect();
     Ok(Json(DeviceStatusResponse {
         device_name: name,
-        available: entry.spec.active && lock.is_none(),
-        enabled: entry.spec.active,
+        available: entry.shown.spec.active && lock.is_none(),
+        enabled: entry.shown.spec.active,
         lock_status: word(lock.is_some()),
         locked_by_plan: lock.map(|lock| lock.plan_name.clone()),
         locked_by_item: lock.map(|lock| lock.item_id.clone()),
@@ -436,16 +439,16 @@ pub(crate) async fn get_pv_status(
                 })),
             };
         };
-        let enabled = index.device(&owner.device).is_some_and(|entry| entry.spec.active);
+        let enabled = index.device(owner.device).is_some_and(|entry| entry.shown.spec.active);
         // A plan that holds any device with this PV relies on it, whoever owns it.
         let now = Timestamp::now();
-        let lock = locks::effective(&table, &owner.device, now).or_else(|| {
+        let lock = locks::effective(&table, owner.device, now).or_else(|| {
             index.devices_with(&pv).find_map(|name| locks::effective(&table, name, now))
         });
         Ok(Json(PVStatusResponse {
             pv_name: pv.clone(),
             available: enabled && lock.is_none(),
-            device_name: Some(owner.device.clone()),
+            device_name: Some(owner.device.to_owned()),
             device_enabled: Some(enabled),
             device_lock_status: Some(word(lock.is_some())),
             locked_by_plan: lock.map(|lock| lock.plan_name.clone()),

@@ -1,9 +1,11 @@
 //! Reading PVs (contract §1.8).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -16,6 +18,7 @@ use super::Shared;
 use super::errors::{device_not_found, pv_not_found};
 use super::locks::PvQuery;
 use super::pv_health;
+use super::written::kept;
 use crate::index::Glob;
 use crate::registry::Registry;
 
@@ -42,8 +45,8 @@ pub(crate) async fn get_device_pvs(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let entry = registry.look(|index| index.device(&name).cloned());
-    let shown = &entry.as_ref().ok_or_else(|| device_not_found(&name))?.metadata;
-    let pvs: IndexMap<&String, Value> = shown
+    let shown = &entry.as_ref().ok_or_else(|| device_not_found(&name))?.shown.metadata;
+    let pvs: IndexMap<&Arc<str>, Value> = shown
         .pvs
         .iter()
         .map(|(component, pv)| {
@@ -72,30 +75,47 @@ impl Model for Pattern {
     params(("pattern" = Option<String>, Query)), responses((status = 200, body = Object)))]
 pub(crate) async fn list_pvs(
     State(registry): Shared,
+    uri: Uri,
     Query(Pattern(pattern)): Query<Pattern>,
-) -> Json<Value> {
-    Json(registry.look(|index| {
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct Names<'a> {
+        success: bool,
+        pvs: Vec<&'a str>,
+        count: usize,
+    }
+    kept(&registry, &uri, |index, json| {
         let names = index.pv_names().into_iter();
         let fits = |name: &&str| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
         let pvs: Vec<&str> = names.filter(fits).collect();
-        json!({ "success": true, "pvs": pvs, "count": pvs.len() })
-    }))
+        Names { success: true, count: pvs.len(), pvs }.serialize(json)
+    })
 }
 
 /// PVs of all devices.
 #[utoipa::path(get, path = "/api/v1/pvs/detailed", tag = "PV Registry",
     responses((status = 200, body = Object)))]
-pub(crate) async fn get_pvs_detailed(State(registry): Shared) -> Json<Value> {
-    Json(registry.look(|index| {
-        let devices: BTreeMap<&String, &IndexMap<String, String>> =
-            index.devices().iter().map(|(name, entry)| (name, &entry.metadata.pvs)).collect();
-        json!({
-            "success": true,
-            "devices": devices,
-            "device_count": devices.len(),
-            "pv_count": index.pv_names().len(),
-        })
-    }))
+pub(crate) async fn get_pvs_detailed(
+    State(registry): Shared,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct Detailed<'a> {
+        success: bool,
+        devices: BTreeMap<&'a str, &'a IndexMap<Arc<str>, Arc<str>>>,
+        device_count: usize,
+        pv_count: usize,
+    }
+    kept(&registry, &uri, |index, json| {
+        let all = index.devices().iter();
+        let detailed = Detailed {
+            success: true,
+            devices: all.map(|(name, entry)| (name.as_str(), &entry.shown.metadata.pvs)).collect(),
+            device_count: index.devices().len(),
+            pv_count: index.pv_names().len(),
+        };
+        detailed.serialize(json)
+    })
 }
 
 /// The device that a PV belongs to, with all its PVs.
@@ -106,15 +126,15 @@ pub(crate) async fn lookup_device_pvs_by_pv(
     Query(PvQuery(pv)): Query<PvQuery>,
 ) -> Result<Json<Value>, ApiError> {
     registry.look(|index| {
-        let owner = index.owner(&pv).and_then(|owner| index.device(&owner.device));
+        let owner = index.owner(&pv).and_then(|owner| index.device(owner.device));
         match owner {
             Some(entry) => Ok(Json(json!({
                 "pv_name": pv,
-                "device_name": entry.metadata.name,
-                "device_label": entry.metadata.device_label,
-                "prefix": entry.prefix,
-                "sibling_pvs": entry.metadata.pvs,
-                "count": entry.metadata.pvs.len(),
+                "device_name": entry.shown.metadata.name,
+                "device_label": entry.shown.metadata.device_label,
+                "prefix": entry.shown.prefix,
+                "sibling_pvs": entry.shown.metadata.pvs,
+                "count": entry.shown.metadata.pvs.len(),
             }))),
             None if index.knows_pv(&pv) => Ok(Json(json!({
                 "pv_name": pv,
@@ -134,11 +154,10 @@ pub(crate) async fn lookup_device_pvs_by_pv(
     params(("pv_name" = String, Path)), responses((status = 200, body = PVMetadata)))]
 pub(crate) async fn get_pv(registry: &Registry, pv: String) -> Result<Json<PVMetadata>, ApiError> {
     let owner = registry.look(|index| match index.owner(&pv) {
-        Some(owner) => Some(Some(owner.clone())),
+        Some(owner) => Some(Some((owner.device.to_owned(), owner.component.to_owned()))),
         None => index.standalone_pv(&pv).map(|_| None),
     });
-    let owner = owner.ok_or_else(|| pv_not_found(&pv))?;
-    let (device_name, component_name) = owner.map(|owner| (owner.device, owner.component)).unzip();
+    let (device_name, component_name) = owner.ok_or_else(|| pv_not_found(&pv))?.unzip();
     Ok(Json(PVMetadata {
         pv,
         connected: false,

@@ -1,6 +1,6 @@
 //! Feeds the index: one watch for each kind, for as long as the service runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::Arc;
@@ -26,10 +26,15 @@ const NOT_LOADED: &str = "registry not loaded";
 trait Feed: Send + 'static {
     type Object;
 
+    /// What is remembered while a complete list comes in, page by page.
+    type List: Default + Send;
+
     /// Name of the part in `/ready`.
     const PART: &'static str;
 
-    fn replace(registry: &Registry, all: Vec<Self::Object>);
+    fn listed(registry: &Registry, list: &mut Self::List, object: Self::Object);
+    /// The list is complete: what is not on it does not exist.
+    fn complete(registry: &Registry, list: Self::List);
     fn apply(registry: &Registry, object: Self::Object);
     fn delete(registry: &Registry, object: &str);
 }
@@ -83,17 +88,21 @@ async fn follow<F>(
 {
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
     let mut events = pin!(watch_objects(api, config).default_backoff());
-    let mut listed = Vec::new();
+    let mut list = F::List::default();
     loop {
         let event = tokio::select! {
             () = shutdown.cancelled() => return,
             event = events.next() => event,
         };
         match event {
-            Some(Ok(Event::Init)) => listed.clear(),
-            Some(Ok(Event::InitApply(object))) => listed.extend(readable::<F>(object)),
+            Some(Ok(Event::Init)) => list = F::List::default(),
+            Some(Ok(Event::InitApply(object))) => {
+                if let Some(object) = readable::<F>(object) {
+                    F::listed(&registry, &mut list, object);
+                }
+            }
             Some(Ok(Event::InitDone)) => {
-                F::replace(&registry, std::mem::take(&mut listed));
+                F::complete(&registry, std::mem::take(&mut list));
                 registry.readiness.ready(F::PART);
                 registry.update(|_| Vec::new());
             }
@@ -133,11 +142,17 @@ struct Locks;
 
 impl Feed for Devices {
     type Object = Device;
+    type List = HashSet<String>;
 
     const PART: &'static str = "devices";
 
-    fn replace(registry: &Registry, all: Vec<Device>) {
-        registry.update(|index| index.replace_devices(all));
+    fn listed(registry: &Registry, list: &mut HashSet<String>, object: Device) {
+        list.insert(object.name_any());
+        Self::apply(registry, object);
+    }
+
+    fn complete(registry: &Registry, list: HashSet<String>) {
+        registry.update(|index| index.retain_devices(&list));
     }
 
     fn apply(registry: &Registry, object: Device) {
@@ -151,13 +166,16 @@ impl Feed for Devices {
 
 impl Feed for Classes {
     type Object = DeviceClass;
+    type List = BTreeMap<String, DeviceClassSpec>;
 
     const PART: &'static str = "device classes";
 
-    fn replace(registry: &Registry, all: Vec<DeviceClass>) {
-        let all: BTreeMap<String, DeviceClassSpec> =
-            all.into_iter().map(|class| (class.name_any(), class.spec)).collect();
-        registry.update(|index| index.replace_classes(all));
+    fn listed(_: &Registry, list: &mut Self::List, object: DeviceClass) {
+        list.insert(object.name_any(), object.spec);
+    }
+
+    fn complete(registry: &Registry, list: Self::List) {
+        registry.update(|index| index.replace_classes(list));
     }
 
     fn apply(registry: &Registry, object: DeviceClass) {
@@ -171,12 +189,18 @@ impl Feed for Classes {
 
 impl Feed for Pvs {
     type Object = ProcessVariable;
+    type List = HashSet<String>;
 
     const PART: &'static str = "process variables";
 
-    fn replace(registry: &Registry, all: Vec<ProcessVariable>) {
+    fn listed(registry: &Registry, list: &mut HashSet<String>, object: ProcessVariable) {
+        list.insert(object.name_any());
+        Self::apply(registry, object);
+    }
+
+    fn complete(registry: &Registry, list: HashSet<String>) {
         registry.update(|index| {
-            index.replace_pvs(all);
+            index.retain_pvs(&list);
             Vec::new()
         });
     }
@@ -205,14 +229,18 @@ fn set_locks(registry: &Registry, locks: Option<DeviceLocks>) {
 
 impl Feed for Locks {
     type Object = DeviceLocks;
+    type List = Option<DeviceLocks>;
 
     const PART: &'static str = "locks";
 
-    fn replace(registry: &Registry, all: Vec<DeviceLocks>) {
-        set_locks(
-            registry,
-            all.into_iter().find(|one| one.name_any() == device_locks::OBJECT_NAME),
-        );
+    fn listed(_: &Registry, list: &mut Option<DeviceLocks>, object: DeviceLocks) {
+        if object.name_any() == device_locks::OBJECT_NAME {
+            *list = Some(object);
+        }
+    }
+
+    fn complete(registry: &Registry, list: Option<DeviceLocks>) {
+        set_locks(registry, list);
     }
 
     fn apply(registry: &Registry, object: DeviceLocks) {
