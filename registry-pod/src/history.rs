@@ -24,6 +24,7 @@
 //! * With several replicas one change past the registry may be recorded twice, never zero times.
 //! * Locks that the queue writes itself are in the lock table, not in the history.
 
+pub(crate) mod feed;
 pub(crate) mod journal;
 pub(crate) mod observer;
 

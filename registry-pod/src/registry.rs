@@ -11,6 +11,7 @@ use kube::{Api, Client};
 use parking_lot::{Mutex, RwLock};
 use service::health::Readiness;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
 use crate::answers::Answers;
@@ -26,6 +27,8 @@ const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Registry {
     pub(crate) settings: Settings,
     pub(crate) readiness: Readiness,
+    /// Fires when the service stops: streams end then.
+    pub(crate) stopping: CancellationToken,
     pub(crate) journal: Journal,
     pub(crate) devices: Api<Device>,
     pub(crate) pvs: Api<ProcessVariable>,
@@ -51,11 +54,13 @@ impl Registry {
         namespace: &str,
         journal: Journal,
         readiness: Readiness,
+        stopping: CancellationToken,
         index: Index,
     ) -> Self {
         Self {
             settings,
             readiness,
+            stopping,
             journal,
             devices: Api::namespaced(client.clone(), namespace),
             pvs: Api::namespaced(client.clone(), namespace),
@@ -93,6 +98,11 @@ impl Registry {
         let touched = change(&mut self.index.write());
         self.revision.send_modify(|revision| *revision += 1);
         self.may_lack_rows(touched);
+    }
+
+    /// Counts changes of what [`Registry::look`] sees.
+    pub(crate) fn revision(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
     }
 
     /// Waits until everything was listed once.

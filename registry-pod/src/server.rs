@@ -77,9 +77,10 @@ impl Server {
         let (journal, writer) = journal::new(client.clone(), namespace);
         let shipped = crds::catalogue::shipped()?.into_iter().map(|class| class.spec).collect();
         let index = Index::new(shipped);
-        let readiness = Readiness::new();
+        let (readiness, stopping) = (Readiness::new(), shutdown.clone());
         let registry =
-            Arc::new(Registry::new(settings, &client, namespace, journal, readiness, index));
+            Registry::new(settings, &client, namespace, journal, readiness, stopping, index);
+        let registry = Arc::new(registry);
         startup::announce(&registry);
         watch::announce(&registry);
 

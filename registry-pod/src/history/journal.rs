@@ -15,7 +15,7 @@ use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use parking_lot::RwLock;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Log, NewRow, Operation, Row, Snapshot};
@@ -44,8 +44,23 @@ const ROWS_KEY: &str = "rows.jsonl";
 /// Appends to the history, and shows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
-    log: Arc<RwLock<Log>>,
+    known: Arc<Known>,
     requests: mpsc::Sender<Request>,
+}
+
+/// The history as this process knows it, and who waits for more of it.
+#[derive(Debug, Default)]
+struct Known {
+    log: RwLock<Log>,
+    /// Counts changes of the log.
+    revision: watch::Sender<u64>,
+}
+
+impl Known {
+    fn change(&self, change: impl FnOnce(&mut Log)) {
+        change(&mut self.log.write());
+        self.revision.send_modify(|revision| *revision += 1);
+    }
 }
 
 /// Rows to append together.
@@ -62,7 +77,7 @@ struct Request {
 #[derive(Debug)]
 pub(crate) struct Writer {
     api: Api<ConfigMap>,
-    log: Arc<RwLock<Log>>,
+    known: Arc<Known>,
     requests: mpsc::Receiver<Request>,
     head: Stored<Snapshot>,
     /// Full and growing chunks by their first id.
@@ -78,15 +93,15 @@ struct Stored<T> {
 /// The history of `namespace`, empty until the writer has loaded it.
 pub(crate) fn new(client: Client, namespace: &str) -> (Journal, Writer) {
     let (sender, requests) = mpsc::channel(WAITING);
-    let log = Arc::new(RwLock::new(Log::default()));
+    let known = Arc::new(Known::default());
     let writer = Writer {
         api: Api::namespaced(client, namespace),
-        log: Arc::clone(&log),
+        known: Arc::clone(&known),
         requests,
         head: Stored { object: ConfigMap::default(), content: Snapshot::default() },
         chunks: BTreeMap::new(),
     };
-    (Journal { log, requests: sender }, writer)
+    (Journal { known, requests: sender }, writer)
 }
 
 /// Seconds since 1970 as Python prints them.
@@ -133,7 +148,12 @@ impl Journal {
 
     /// Looks at the history.
     pub(crate) fn look<T>(&self, question: impl FnOnce(&Log) -> T) -> T {
-        question(&self.log.read())
+        question(&self.known.log.read())
+    }
+
+    /// Counts changes of what [`Journal::look`] sees.
+    pub(crate) fn revision(&self) -> watch::Receiver<u64> {
+        self.known.revision.subscribe()
     }
 }
 
@@ -227,12 +247,12 @@ impl Writer {
     }
 
     fn is_news(&self, row: &NewRow) -> bool {
-        self.log.read().recorded(&row.device_name) != row.digest.as_deref()
+        self.known.log.read().recorded(&row.device_name) != row.digest.as_deref()
     }
 
     /// Appends as many rows as fit into one chunk. Answers how many.
     async fn append(&mut self, queue: &VecDeque<(NewRow, bool)>) -> Result<usize, StoreError> {
-        let next = self.log.read().version() + 1;
+        let next = self.known.log.read().version() + 1;
         let growing =
             self.chunks.last_key_value().filter(|(_, c)| c.content.len() < ROWS_PER_CHUNK);
         let (first, mut rows, object) = match growing {
@@ -252,17 +272,14 @@ impl Writer {
         };
         self.chunks.insert(first, Stored { object, content: rows });
         let count = new.len();
-        let mut log = self.log.write();
-        for row in new {
-            log.push(row);
-        }
+        self.known.change(|log| new.into_iter().for_each(|row| log.push(row)));
         Ok(count)
     }
 
     async fn write_epoch(&mut self, epoch: String) -> Result<(), StoreError> {
         let head = Snapshot { epoch: epoch.clone(), ..self.head.content.clone() };
         self.write_head(head).await?;
-        self.log.write().set_epoch(epoch);
+        self.known.change(|log| log.set_epoch(epoch));
         Ok(())
     }
 
@@ -281,7 +298,7 @@ impl Writer {
             oldest.content.iter().for_each(|row| snapshot.fold(row));
             let (name, base) = (oldest.object.name_any(), snapshot.base);
             self.write_head(snapshot).await?;
-            self.log.write().forget(base);
+            self.known.change(|log| log.forget(base));
             self.chunks.pop_first();
             self.delete(&name).await?;
         }
@@ -323,7 +340,8 @@ impl Writer {
         }
         chunks.retain(|_, chunk| !is_folded(&chunk.content));
         let rows = chunks.values().flat_map(|chunk| chunk.content.iter().cloned());
-        *self.log.write() = Log::new(head.content.clone(), rows);
+        let loaded = Log::new(head.content.clone(), rows);
+        self.known.change(|log| *log = loaded);
         (self.head, self.chunks) = (head, chunks);
         Ok(())
     }

@@ -1,9 +1,13 @@
 //! Audit history and change feed (contract §1.6).
 
+mod stream;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 use service::ApiError;
 use service::validation::{Fields, Model, Query, kinds};
@@ -13,7 +17,9 @@ use super::Shared;
 use super::errors::{DEVICE_PERSISTENCE, check_writable};
 use crate::device::{DeviceInstantiationSpec, DeviceMetadata};
 use crate::history::Operation;
+use crate::history::feed::{self, Cursor, Feed};
 use crate::index::Shown;
+use crate::registry::Registry;
 
 /// Rows of a history request that names no limit.
 const DEFAULT_LIMIT: i64 = 1000;
@@ -124,31 +130,35 @@ impl Model for ChangesQuery {
     }
 }
 
-/// Devices that changed since `since_version`, oldest change first.
+/// Devices that changed since `since_version`, oldest change first. To a client that accepts
+/// `text/event-stream` they are sent as they change, for as long as it listens.
 #[utoipa::path(get, path = "/api/v1/devices/changes", tag = "Device Management",
-    params(("since_version" = Option<u64>, Query)),
-    responses((status = 200, body = DeviceChangesResponse)))]
+    params(("since_version" = Option<u64>, Query), ("Last-Event-ID" = Option<String>, Header)),
+    responses((status = 200, content(
+        (DeviceChangesResponse = "application/json"),
+        (String = "text/event-stream"),
+    ))))]
 pub(crate) async fn get_device_changes(
     State(registry): Shared,
     Query(query): Query<ChangesQuery>,
-) -> Result<Json<DeviceChangesResponse>, ApiError> {
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     check_writable(&registry, DEVICE_PERSISTENCE)?;
-    // The log first: a state newer than its row is harmless, an older one would be missed.
-    let (version, epoch, changes) = registry.look(|index| {
-        registry.journal.look(|log| {
-            let changes = log.changes(query.since_version, index.devices().keys());
-            (log.version(), log.epoch().to_owned(), changes)
-        })
-    });
-    let devices = changes.devices.into_iter();
-    let changes_of_now = devices.map(|(version, name)| {
-        let now = registry.look(|index| index.device(&name).map(|entry| Arc::clone(&entry.shown)));
-        DeviceChangeEntry::new(version, name, now)
-    });
-    Ok(Json(DeviceChangesResponse {
-        current_version: version,
-        service_epoch: epoch,
-        reset_occurred: changes.reset_occurred,
-        changes: changes_of_now.collect(),
-    }))
+    if stream::is_wanted(&headers) {
+        return Ok(stream::events(registry, &headers, query.since_version));
+    }
+    let feed = feed::read(&registry, &mut Cursor::at(query.since_version), usize::MAX).await;
+    Ok(Json(DeviceChangesResponse::new(&registry, feed)).into_response())
+}
+
+impl DeviceChangesResponse {
+    fn new(registry: &Registry, feed: Feed) -> Self {
+        let Feed { current_version, service_epoch, reset_occurred, devices } = feed;
+        let changes = devices.into_iter().map(|(version, name)| {
+            let now =
+                registry.look(|index| index.device(&name).map(|entry| Arc::clone(&entry.shown)));
+            DeviceChangeEntry::new(version, name, now)
+        });
+        Self { current_version, service_epoch, reset_occurred, changes: changes.collect() }
+    }
 }

@@ -84,15 +84,15 @@ impl Lab {
     /// An empty registry.
     pub(crate) async fn new(settings: Settings) -> Self {
         let directory = TempDir::new().unwrap();
-        Self::open(directory, settings, Vec::new()).await
+        Self::begin(directory, settings, Vec::new()).await
     }
 
     /// A registry that finds these devices at its first start.
     pub(crate) async fn with(specs: Vec<DeviceSpec>) -> Self {
-        Self::open(TempDir::new().unwrap(), settings(), specs).await
+        Self::begin(TempDir::new().unwrap(), settings(), specs).await
     }
 
-    async fn open(directory: TempDir, settings: Settings, specs: Vec<DeviceSpec>) -> Self {
+    async fn begin(directory: TempDir, settings: Settings, specs: Vec<DeviceSpec>) -> Self {
         let path = directory.path().join("state.db");
         let store = Embedded::open(embedded::Settings { path, crds: crds::all() }).await.unwrap();
         let devices: Api<Device> = Api::namespaced(store.client(NAMESPACE), NAMESPACE);
@@ -130,7 +130,7 @@ impl Lab {
         let store = Embedded::open(embedded::Settings { path, crds: crds::all() }).await.unwrap();
         meanwhile(store.client(NAMESPACE)).await;
         store.close().await;
-        Self::open(directory, settings, Vec::new()).await
+        Self::begin(directory, settings, Vec::new()).await
     }
 
     /// From now on the store refuses to keep the history, or keeps it again.
@@ -198,6 +198,13 @@ impl Lab {
 
     pub(crate) async fn get_from(&self, base: &str, path: &str) -> Answer {
         self.send_to(base, Method::GET, path, None).await
+    }
+
+    /// An answer whose body is still to come.
+    pub(crate) async fn open(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let request = headers.iter().fold(request, |all, (name, value)| all.header(*name, *value));
+        request.send().await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -8,4 +8,5 @@ mod lab;
 mod locks;
 mod roads;
 mod startup;
+mod stream;
 mod survival;

@@ -1,0 +1,161 @@
+//! The change feed as Server-Sent Events: the answer of the polled feed, each time there is one.
+//!
+//! An event is what `GET /devices/changes` answers, a bounded part of it at a time. Its id says
+//! where the client then stands, so that one that connects again misses nothing and hears nothing
+//! twice. Nothing is queued for a client: what changed while it was slow is read when it takes the
+//! next event, each device once.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, stream};
+use tokio::sync::watch;
+
+use super::DeviceChangesResponse;
+use crate::history::feed::{self, Cursor};
+use crate::registry::Registry;
+
+/// The media type that asks for a stream.
+const EVENT_STREAM: &str = "text/event-stream";
+/// What a client that connects again says it heard last.
+const LAST_EVENT_ID: &str = "last-event-id";
+/// Devices in one event: some 250 KiB, all that is in memory for a client.
+const DEVICES: usize = 200;
+/// A comment is sent after so long without an event, to keep proxies from closing the connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a client waits before it connects again.
+const RETRY: Duration = Duration::from_secs(2);
+/// Tells nginx not to hold events back.
+const UNBUFFERED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+
+/// Whether the client asks for a stream.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|one| one.to_str().ok());
+    accepted.flat_map(|one| one.split(',')).any(|one| {
+        let media_type = one.split(';').next().unwrap_or_default();
+        media_type.trim().eq_ignore_ascii_case(EVENT_STREAM)
+    })
+}
+
+/// Where a client stands: what it heard last, else what it asks for.
+fn cursor(headers: &HeaderMap, since_version: u64) -> Cursor {
+    let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    let Some(id) = last.filter(|id| !id.is_empty()) else { return Cursor::at(since_version) };
+    let (version, epoch) = id.split_once('@').unwrap_or((id, ""));
+    match (version.parse(), epoch) {
+        (Ok(version), "") => Cursor::at(version),
+        (Ok(version), epoch) => Cursor::within(version, epoch),
+        // Not ours: of an epoch that there never was.
+        (Err(_), _) => Cursor::within(0, id),
+    }
+}
+
+/// One client that listens, in the metrics.
+struct Listener;
+
+impl Listener {
+    fn new() -> Self {
+        metrics::gauge!("registry_change_listeners").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        metrics::gauge!("registry_change_listeners").decrement(1.0);
+    }
+}
+
+/// What a stream needs from one event to the next.
+struct State {
+    registry: Arc<Registry>,
+    cursor: Cursor,
+    journal: watch::Receiver<u64>,
+    greeted: bool,
+    _listener: Listener,
+}
+
+/// The events for a client, until it leaves or the service stops.
+pub(super) fn events(registry: Arc<Registry>, headers: &HeaderMap, since: u64) -> Response {
+    let state = State {
+        cursor: cursor(headers, since),
+        journal: registry.journal.revision(),
+        registry,
+        greeted: false,
+        _listener: Listener::new(),
+    };
+    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("alive");
+    ([UNBUFFERED], Sse::new(all(state)).keep_alive(heartbeat)).into_response()
+}
+
+fn all(state: State) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold(state, |mut state| async move {
+        let stopping = state.registry.stopping.clone();
+        let event = tokio::select! {
+            () = stopping.cancelled() => return None,
+            event = state.next() => event,
+        };
+        Some((Ok(event), state))
+    })
+}
+
+impl State {
+    /// The next event. The first comes at once and says where the feed stands.
+    async fn next(&mut self) -> Event {
+        loop {
+            self.journal.mark_unchanged();
+            let feed = feed::read(&self.registry, &mut self.cursor, DEVICES).await;
+            let is_news = !feed.devices.is_empty() || feed.reset_occurred;
+            if is_news || !self.greeted {
+                let id = format!("{}@{}", feed.current_version, feed.service_epoch);
+                let answer = DeviceChangesResponse::new(&self.registry, feed);
+                let mut event = Event::default().id(id);
+                if !self.greeted {
+                    self.greeted = true;
+                    event = event.retry(RETRY);
+                }
+                // Plain data that we made ourselves: it has a form in JSON.
+                return event.json_data(answer).unwrap_or_default();
+            }
+            if self.journal.changed().await.is_err() {
+                // The history is not written any more: the service stops.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        [(HeaderName::from_static(name), HeaderValue::from_static(value))].into_iter().collect()
+    }
+
+    #[test]
+    fn a_stream_is_for_those_who_accept_one() {
+        for accept in ["text/event-stream", "application/json, Text/Event-Stream;q=0.5"] {
+            assert!(is_wanted(&headers("accept", accept)), "{accept}");
+        }
+        for accept in ["*/*", "application/json", "text/html"] {
+            assert!(!is_wanted(&headers("accept", accept)), "{accept}");
+        }
+        assert!(!is_wanted(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn what_was_heard_last_wins_over_what_is_asked_for() {
+        let last = |id| cursor(&headers("last-event-id", id), 3);
+        assert_eq!(last("12@17.5"), Cursor::within(12, "17.5"));
+        assert_eq!(last("12"), Cursor::at(12));
+        assert_eq!(last("nonsense"), Cursor::within(0, "nonsense"));
+        assert_eq!(last(""), Cursor::at(3));
+        assert_eq!(cursor(&HeaderMap::new(), 3), Cursor::at(3));
+    }
+}
