@@ -40,6 +40,8 @@ impl Claimant for Device {
             status.signals = Vec::new();
             keep_acceptance(&mut status.conditions);
         }
+        // Read one by one, it is half empty.
+        self.spec.pvs = std::mem::take(&mut self.spec.pvs).into_iter().collect();
         self
     }
 }

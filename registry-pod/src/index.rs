@@ -268,7 +268,8 @@ impl Index {
     }
 
     /// All PV names, sorted.
-    pub(crate) fn pv_names(&self) -> BTreeSet<&str> {
-        self.ownership.pvs().chain(self.standalone.keys().map(String::as_str)).collect()
+    pub(crate) fn pv_names(&self) -> BTreeSet<Arc<str>> {
+        let standalone = self.standalone.keys().map(|name| name.as_str().into());
+        self.ownership.pvs().iter().cloned().chain(standalone).collect()
     }
 }

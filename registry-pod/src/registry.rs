@@ -37,7 +37,10 @@ pub(crate) struct Registry {
     /// One change of the lock table at a time, so that this process never competes with itself.
     pub(crate) lock_turn: Semaphore,
     index: RwLock<Index>,
-    answers: Answers,
+    /// By version of the index.
+    answers: Answers<u64>,
+    /// The change feed, by version of the index and of the history.
+    pub(crate) feed: Answers<(u64, u64, String)>,
     /// Counts changes of the index.
     revision: watch::Sender<u64>,
     /// Devices whose history may lack a row.
@@ -69,6 +72,7 @@ impl Registry {
             lock_turn: Semaphore::new(1),
             index: RwLock::new(index),
             answers: Answers::default(),
+            feed: Answers::default(),
             revision: watch::Sender::new(0),
             unrecorded: Mutex::default(),
             has_unrecorded: Notify::new(),
@@ -81,15 +85,18 @@ impl Registry {
         question(&self.index.read())
     }
 
-    /// The answer to `request`, which is made of devices and PVs alone: as `write` says, unless it is known from before.
-    pub(crate) fn answer<E>(
+    /// The answer to `request`, which is made of devices and PVs alone: what `look` finds as `write` words it, unless it is known
+    /// from before.
+    pub(crate) fn answer<T, E>(
         &self,
         request: &str,
-        write: impl FnOnce(&Index) -> Result<Vec<u8>, E>,
+        look: impl FnOnce(&Index) -> T,
+        write: impl FnOnce(T) -> Result<Vec<u8>, E>,
     ) -> Result<Bytes, E> {
         let now = self.look(Index::version);
-        self.answers.get(now, request, || {
-            self.look(|index| write(index).map(|body| (index.version(), body)))
+        self.answers.get(&now, request, || {
+            let (version, found) = self.look(|index| (index.version(), look(index)));
+            Ok((version, write(found)?))
         })
     }
 

@@ -86,8 +86,17 @@ pub(crate) struct Writer {
 
 #[derive(Debug)]
 struct Stored<T> {
+    /// Without its data, which is `content`.
     object: ConfigMap,
     content: T,
+}
+
+impl<T> Stored<T> {
+    fn new(mut object: ConfigMap, content: T) -> Self {
+        object.data = None;
+        object.metadata.managed_fields = None;
+        Self { object, content }
+    }
 }
 
 /// The history of `namespace`, empty until the writer has loaded it.
@@ -98,7 +107,7 @@ pub(crate) fn new(client: Client, namespace: &str) -> (Journal, Writer) {
         api: Api::namespaced(client, namespace),
         known: Arc::clone(&known),
         requests,
-        head: Stored { object: ConfigMap::default(), content: Snapshot::default() },
+        head: Stored::new(ConfigMap::default(), Snapshot::default()),
         chunks: BTreeMap::new(),
     };
     (Journal { known, requests: sender }, writer)
@@ -270,7 +279,7 @@ impl Writer {
             None => bounded_call(self.api.create(&post(), &wanted)).await?,
             Some(_) => bounded_call(self.api.replace(&wanted.name_any(), &post(), &wanted)).await?,
         };
-        self.chunks.insert(first, Stored { object, content: rows });
+        self.chunks.insert(first, Stored::new(object, rows));
         let count = new.len();
         self.known.change(|log| new.into_iter().for_each(|row| log.push(row)));
         Ok(count)
@@ -286,7 +295,7 @@ impl Writer {
     async fn write_head(&mut self, snapshot: Snapshot) -> Result<(), StoreError> {
         let wanted = encode_head(&snapshot, Some(&self.head.object));
         let object = bounded_call(self.api.replace(HEAD, &post(), &wanted)).await?;
-        self.head = Stored { object, content: snapshot };
+        self.head = Stored::new(object, snapshot);
         Ok(())
     }
 
@@ -319,11 +328,12 @@ impl Writer {
         let mut head = None;
         for object in list.items {
             if object.name_any() == HEAD {
-                head = Some(Stored { content: decode_head(&object)?, object });
+                let content = decode_head(&object)?;
+                head = Some(Stored::new(object, content));
             } else {
                 let rows = decode_chunk(&object)?;
                 if let Some(first) = rows.first().map(|row| row.id) {
-                    chunks.insert(first, Stored { object, content: rows });
+                    chunks.insert(first, Stored::new(object, rows));
                 }
             }
         }

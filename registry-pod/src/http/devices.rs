@@ -1,11 +1,12 @@
 //! Reading devices (contract §1.4).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::Response;
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 use service::ApiError;
 use service::validation::{Fields, Model, Query, kinds};
 
@@ -13,7 +14,7 @@ use super::Shared;
 use super::errors::device_not_found;
 use super::written::{as_json, kept};
 use crate::device::{DeviceInstantiationSpec, DeviceMetadata, LABELS};
-use crate::index::{DeviceFilter, Glob};
+use crate::index::{DeviceFilter, Entry, Glob};
 
 impl Model for DeviceFilter {
     fn read(fields: &mut Fields<'_, '_>) -> Option<Self> {
@@ -46,11 +47,13 @@ pub(crate) async fn list_devices(
     uri: Uri,
     Query(filter): Query<DeviceFilter>,
 ) -> Result<Response, ApiError> {
-    kept(&registry, &uri, |index, json| {
-        let all = index.devices().iter();
-        let fitting = all.filter(|(_, entry)| filter.matches(&entry.shown.metadata));
-        json.collect_seq(fitting.map(|(name, _)| name))
-    })
+    let fits = |entry: &&Arc<Entry>| filter.matches(&entry.shown.metadata);
+    kept(
+        &registry,
+        &uri,
+        |index| index.devices().values().filter(fits).cloned().collect::<Vec<_>>(),
+        |found, json| json.collect_seq(found.iter().map(|entry| &entry.shown.metadata.name)),
+    )
 }
 
 /// Metadata of all devices by name.
@@ -60,10 +63,15 @@ pub(crate) async fn get_all_devices_info(
     State(registry): Shared,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    kept(&registry, &uri, |index, json| {
-        let all = index.devices().iter();
-        json.collect_map(all.map(|(name, entry)| (name, &entry.shown.metadata_json)))
-    })
+    let shown = |entry: &Arc<Entry>| Arc::clone(&entry.shown);
+    kept(
+        &registry,
+        &uri,
+        |index| index.devices().values().map(shown).collect::<Vec<_>>(),
+        |all, json| {
+            json.collect_map(all.iter().map(|one| (&one.metadata.name, &one.metadata_json)))
+        },
+    )
 }
 
 /// Short class names in use, sorted.
@@ -73,12 +81,13 @@ pub(crate) async fn get_device_classes(
     State(registry): Shared,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    kept(&registry, &uri, |index, json| {
-        let all = index.devices().values();
-        let classes: BTreeSet<&str> =
-            all.map(|entry| entry.shown.metadata.ophyd_class.as_str()).collect();
-        json.collect_seq(classes)
-    })
+    let class = |entry: &Arc<Entry>| entry.shown.metadata.ophyd_class.clone();
+    kept(
+        &registry,
+        &uri,
+        |index| index.devices().values().map(class).collect::<BTreeSet<_>>(),
+        |classes, json| classes.serialize(json),
+    )
 }
 
 /// Device labels in use, sorted.
@@ -88,12 +97,13 @@ pub(crate) async fn get_device_labels(
     State(registry): Shared,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    kept(&registry, &uri, |index, json| {
-        let all = index.devices().values();
-        let labels: BTreeSet<&str> =
-            all.map(|entry| entry.shown.metadata.device_label.as_str()).collect();
-        json.collect_seq(labels)
-    })
+    let label = |entry: &Arc<Entry>| entry.shown.metadata.device_label.as_str();
+    kept(
+        &registry,
+        &uri,
+        |index| index.devices().values().map(label).collect::<BTreeSet<_>>(),
+        |labels, json| labels.serialize(json),
+    )
 }
 
 pub(crate) struct ActiveOnly(bool);
@@ -113,11 +123,14 @@ pub(crate) async fn list_device_instantiations(
     uri: Uri,
     Query(ActiveOnly(active_only)): Query<ActiveOnly>,
 ) -> Result<Response, ApiError> {
-    kept(&registry, &uri, |index, json| {
-        let all = index.devices().iter();
-        let fitting = all.filter(|(_, entry)| entry.shown.spec.active || !active_only);
-        json.collect_map(fitting.map(|(name, entry)| (name, &entry.shown.spec_json)))
-    })
+    let fits = |entry: &&Arc<Entry>| entry.shown.spec.active || !active_only;
+    let shown = |entry: &Arc<Entry>| Arc::clone(&entry.shown);
+    kept(
+        &registry,
+        &uri,
+        |index| index.devices().values().filter(fits).map(shown).collect::<Vec<_>>(),
+        |all, json| json.collect_map(all.iter().map(|one| (&one.spec.name, &one.spec_json))),
+    )
 }
 
 /// Metadata of one device.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Serialize, Serializer};
 use service::ApiError;
 use service::validation::{Fields, Model, Query, kinds};
@@ -15,10 +15,11 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::errors::{DEVICE_PERSISTENCE, check_writable};
+use super::written::{as_json, unwritten};
 use crate::device::{DeviceInstantiationSpec, DeviceMetadata};
 use crate::history::Operation;
 use crate::history::feed::{self, Cursor, Feed};
-use crate::index::Shown;
+use crate::index::{Index, Shown};
 use crate::registry::Registry;
 
 /// Rows of a history request that names no limit.
@@ -148,7 +149,14 @@ pub(crate) async fn get_device_changes(
         return Ok(stream::events(registry, &headers, query.since_version));
     }
     let feed = feed::read(&registry, &mut Cursor::at(query.since_version), usize::MAX).await;
-    Ok(Json(DeviceChangesResponse::new(&registry, feed)).into_response())
+    // First the version: states that are newer than it says do no harm.
+    let index = registry.look(Index::version);
+    let now = (index, feed.current_version, feed.service_epoch.clone());
+    let body = registry.feed.get(&now, &query.since_version.to_string(), || {
+        let changes = DeviceChangesResponse::new(&registry, feed);
+        Ok((now.clone(), serde_json::to_vec(&changes)?))
+    });
+    Ok(as_json(body.map_err(unwritten)?))
 }
 
 impl DeviceChangesResponse {

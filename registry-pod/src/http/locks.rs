@@ -1,11 +1,12 @@
 //! Device locks, and the availability that follows from them (contract §1.7).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use crds::DeviceLocksSpec;
+use crds::{DeviceLocks, DeviceLocksSpec};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
@@ -331,7 +332,7 @@ impl Model for LockPolicy {
 #[utoipa::path(get, path = "/api/v1/devices/lock/policy", tag = "Device Locking",
     responses((status = 200, body = LockPolicy)))]
 pub(crate) async fn get_lock_policy(State(registry): Shared) -> Json<LockPolicy> {
-    Json(LockPolicy { lock_all: table(&registry).lock_all })
+    Json(LockPolicy { lock_all: table(&registry).spec.lock_all })
 }
 
 /// Changes the lock policy.
@@ -346,8 +347,8 @@ pub(crate) async fn set_lock_policy(
     Ok(Json(policy))
 }
 
-fn table(registry: &Registry) -> DeviceLocksSpec {
-    registry.look(|index| index.locks().map(|table| table.spec.clone())).unwrap_or_default()
+fn table(registry: &Registry) -> Arc<DeviceLocks> {
+    registry.look(|index| index.locks().cloned()).unwrap_or_default()
 }
 
 /// Whether a device may be used now.
@@ -379,8 +380,8 @@ pub(crate) async fn get_device_status(
     let (entry, table) =
         registry.look(|index| (index.device(&name).cloned(), index.locks().cloned()));
     let entry = entry.ok_or_else(|| device_not_found(&name))?;
-    let table = table.map(|table| table.spec.clone()).unwrap_or_default();
-    let lock = locks::effective(&table, &name, Timestamp::now());
+    let table = table.unwrap_or_default();
+    let lock = locks::effective(&table.spec, &name, Timestamp::now());
     let health = registry.pv_health.lock();
     let reported = entry.shown.metadata.pvs.values();
     let pv_health =
@@ -394,7 +395,7 @@ pub(crate) async fn get_device_status(
         locked_by_item: lock.map(|lock| lock.item_id.clone()),
         locked_at: lock.map(|lock| lock.locked_at.clone()),
         locked_until: lock.and_then(|lock| lock.expires_at.clone()),
-        lock_epoch: table.epoch.clone(),
+        lock_epoch: table.spec.epoch.clone(),
         pv_health,
     }))
 }
@@ -442,8 +443,8 @@ pub(crate) async fn get_pv_status(
         let enabled = index.device(owner.device).is_some_and(|entry| entry.shown.spec.active);
         // A plan that holds any device with this PV relies on it, whoever owns it.
         let now = Timestamp::now();
-        let lock = locks::effective(&table, owner.device, now).or_else(|| {
-            index.devices_with(&pv).find_map(|name| locks::effective(&table, name, now))
+        let lock = locks::effective(&table.spec, owner.device, now).or_else(|| {
+            index.devices_with(&pv).find_map(|name| locks::effective(&table.spec, name, now))
         });
         Ok(Json(PVStatusResponse {
             pv_name: pv.clone(),

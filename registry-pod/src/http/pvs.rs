@@ -19,7 +19,7 @@ use super::errors::{device_not_found, pv_not_found};
 use super::locks::PvQuery;
 use super::pv_health;
 use super::written::kept;
-use crate::index::Glob;
+use crate::index::{Entry, Glob};
 use crate::registry::Registry;
 
 /// What the registry knows of a PV. It never asks EPICS, so everything live is empty.
@@ -79,17 +79,18 @@ pub(crate) async fn list_pvs(
     Query(Pattern(pattern)): Query<Pattern>,
 ) -> Result<Response, ApiError> {
     #[derive(Serialize)]
-    struct Names<'a> {
+    struct Names {
         success: bool,
-        pvs: Vec<&'a str>,
+        pvs: Vec<Arc<str>>,
         count: usize,
     }
-    kept(&registry, &uri, |index, json| {
-        let names = index.pv_names().into_iter();
-        let fits = |name: &&str| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
-        let pvs: Vec<&str> = names.filter(fits).collect();
-        Names { success: true, count: pvs.len(), pvs }.serialize(json)
-    })
+    let fits = |name: &Arc<str>| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
+    kept(
+        &registry,
+        &uri,
+        |index| index.pv_names().into_iter().filter(fits).collect::<Vec<_>>(),
+        |pvs, json| Names { success: true, count: pvs.len(), pvs }.serialize(json),
+    )
 }
 
 /// PVs of all devices.
@@ -106,16 +107,22 @@ pub(crate) async fn get_pvs_detailed(
         device_count: usize,
         pv_count: usize,
     }
-    kept(&registry, &uri, |index, json| {
-        let all = index.devices().iter();
-        let detailed = Detailed {
-            success: true,
-            devices: all.map(|(name, entry)| (name.as_str(), &entry.shown.metadata.pvs)).collect(),
-            device_count: index.devices().len(),
-            pv_count: index.pv_names().len(),
-        };
-        detailed.serialize(json)
-    })
+    let shown = |entry: &Arc<Entry>| Arc::clone(&entry.shown);
+    kept(
+        &registry,
+        &uri,
+        |index| {
+            let all: Vec<_> = index.devices().values().map(shown).collect();
+            (all, index.pv_names().len())
+        },
+        |(all, pv_count), json| {
+            let metadata = all.iter().map(|one| &one.metadata);
+            let devices: BTreeMap<&str, _> =
+                metadata.map(|metadata| (metadata.name.as_str(), &metadata.pvs)).collect();
+            let device_count = devices.len();
+            Detailed { success: true, devices, device_count, pv_count }.serialize(json)
+        },
+    )
 }
 
 /// The device that a PV belongs to, with all its PVs.

@@ -1,5 +1,7 @@
 //! Which devices a list asks for (contract §1.4).
 
+use std::cell::OnceCell;
+
 use crds::device::DeviceLabel;
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -7,28 +9,37 @@ use crate::device::DeviceMetadata;
 
 /// A shell pattern over a whole name, as Python's `fnmatch`: `*` crosses every character.
 #[derive(Clone, Debug)]
-pub(crate) struct Glob(Option<GlobMatcher>);
+pub(crate) struct Glob {
+    pattern: String,
+    /// Made for the first name: to make it takes longer than to answer from memory. None matches nothing.
+    matcher: OnceCell<Option<GlobMatcher>>,
+}
 
 impl Glob {
     /// A pattern that cannot be read matches nothing.
     pub(crate) fn new(pattern: &str) -> Self {
-        // `{`, `}` and `\` are ordinary characters in fnmatch, and PV names are full of braces.
-        let mut literal = String::with_capacity(pattern.len());
-        for c in pattern.chars() {
-            match c {
-                '{' | '}' | '\\' => literal.extend(['\\', c]),
-                c => literal.push(c),
-            }
-        }
-        let mut glob = GlobBuilder::new(&literal);
-        glob.literal_separator(false).backslash_escape(true);
-        Self(glob.build().ok().map(|glob| glob.compile_matcher()))
+        Self { pattern: pattern.to_owned(), matcher: OnceCell::new() }
     }
 
     /// Whether `name` fits the whole pattern.
     pub(crate) fn matches(&self, name: &str) -> bool {
-        self.0.as_ref().is_some_and(|glob| glob.is_match(name))
+        let matcher = self.matcher.get_or_init(|| matcher(&self.pattern));
+        matcher.as_ref().is_some_and(|glob| glob.is_match(name))
     }
+}
+
+fn matcher(pattern: &str) -> Option<GlobMatcher> {
+    // `{`, `}` and `\` are ordinary characters in fnmatch, and PV names are full of braces.
+    let mut literal = String::with_capacity(pattern.len());
+    for c in pattern.chars() {
+        match c {
+            '{' | '}' | '\\' => literal.extend(['\\', c]),
+            c => literal.push(c),
+        }
+    }
+    let mut glob = GlobBuilder::new(&literal);
+    glob.literal_separator(false).backslash_escape(true);
+    glob.build().ok().map(|glob| glob.compile_matcher())
 }
 
 /// Conditions on a device; all that are given must hold.

@@ -115,7 +115,7 @@ impl Ownership {
         claims.into_iter().flatten().flat_map(|claims| claims.iter().rev()).filter_map(Claim::owner)
     }
 
-    pub(super) fn pvs(&self) -> impl Iterator<Item = &str> {
-        self.pvs.iter().map(AsRef::as_ref)
+    pub(super) fn pvs(&self) -> &BTreeSet<Arc<str>> {
+        &self.pvs
     }
 }

@@ -31,7 +31,7 @@ fn the_last_registered_device_owns_a_shared_pv_until_it_goes() {
     assert_eq!(owner_of(&index, "S:1"), Some("early"));
     index.delete_device("early");
     assert_eq!(owner_of(&index, "S:1"), None);
-    assert_eq!(index.pv_names().into_iter().collect::<Vec<_>>(), ["S:9"]);
+    assert_eq!(index.pv_names(), BTreeSet::from(["S:9".into()]));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn told(index: &Index) -> Vec<String> {
         format!("{} {version:?} {} {:?}", object.name_any(), shown.metadata_json, shown.prefix)
     });
     let pvs = index.pv_names().into_iter().map(|pv| {
-        format!("{pv} {:?} {:?}", index.owner(pv), index.devices_with(pv).collect::<Vec<_>>())
+        format!("{pv} {:?} {:?}", index.owner(&pv), index.devices_with(&pv).collect::<Vec<_>>())
     });
     devices.chain(pvs).collect()
 }
