@@ -21,6 +21,10 @@ HELM_VERSION := v3.22.0
 HELM_DOCS_VERSION := v1.14.2
 CHART_TOOLS := $(VENV)/.chart-tools-$(HELM_VERSION)-$(HELM_DOCS_VERSION)
 
+# Programs that only some targets need.
+TOOLS := $(TARGET)/tools
+MDBOOK_VERSION := 0.5.4
+
 # `make images` builds what is deployed; PROFILE=dev packs the executable of the tests, which is larger.
 PROFILE ?= image
 HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -28,7 +32,7 @@ VERSION = $(shell sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\
 IMAGE_TAG ?= localhost/beamline:$(if $(filter dev,$(PROFILE)),dev,$(VERSION))
 IMAGE_ARCHIVE ?= $(TARGET)/images/beamline-$(PROFILE).tar
 
-.PHONY: help run build test lint unit programs conformance cluster scenarios node-packages e2e charts bench bench-cluster generate images clean-state
+.PHONY: help run build test lint unit programs conformance cluster scenarios node-packages e2e charts bench bench-cluster generate images book clean-state
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -142,6 +146,9 @@ else
 		--tag $(IMAGE_TAG) --image-version $(VERSION) --output $(IMAGE_ARCHIVE) --max-megabytes 40
 endif
 
+book: $(TOOLS)/bin/mdbook ## The documentation as pages for a browser, in target/book
+	$< build docs --dest-dir $(abspath $(TARGET))/book
+
 clean-state: ## Forget the beamline of this folder: its objects, its history, its runs
 	rm -rf .beamline
 
@@ -175,6 +182,9 @@ $(VENV)/.installed: e2e/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
 	touch $@
+
+$(TOOLS)/bin/mdbook:
+	$(CARGO) install --locked --quiet --root $(TOOLS) mdbook@$(MDBOOK_VERSION)
 
 $(CHART_TOOLS): $(VENV)/.installed
 	GOBIN=$(abspath $(VENV)/bin) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
