@@ -323,7 +323,7 @@ mod tests {
 
     async fn refusal(address: &str) -> LinkError {
         let (token, reports) = ("once".into(), Reports::default());
-        Link::connect(address, &token, "one", &reports).await.err().expect("nobody lets it in")
+        Link::connect(address, &token, "one", &reports).await.expect_err("nobody lets it in")
     }
 
     #[tokio::test]
