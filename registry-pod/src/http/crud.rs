@@ -25,7 +25,7 @@ use crate::registry::Registry;
 use crate::store::StoreError;
 
 /// How often an update is tried against other writers of the same object.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
 /// A device was changed.
 #[derive(Debug, Serialize, ToSchema)]

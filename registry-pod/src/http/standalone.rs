@@ -15,9 +15,11 @@ use service::validation::{Body, Fields, Model, Query, kinds};
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::crud::ATTEMPTS;
 use super::errors::{PV_REGISTRATION, check_writable};
 use crate::device::is_pv_name;
 use crate::registry::Registry;
+use crate::store::StoreError;
 use crate::store::write::UPDATED_AT;
 
 /// The rule for PV names, as errors word it.
@@ -146,9 +148,25 @@ impl Model for PvUpdate {
     }
 }
 
+impl PvUpdate {
+    fn apply(&self, old: &ProcessVariableSpec) -> ProcessVariableSpec {
+        ProcessVariableSpec {
+            pv_name: old.pv_name.clone(),
+            description: self.description.clone().unwrap_or_else(|| old.description.clone()),
+            protocol: self.protocol.unwrap_or(old.protocol),
+            access_mode: self.access_mode.unwrap_or(old.access_mode),
+            labels: self.labels.clone().unwrap_or_else(|| old.labels.clone()),
+        }
+    }
+}
+
+fn not_found(name: &str) -> ApiError {
+    ApiError::not_found(format!("Standalone PV not found: {name}"))
+}
+
 fn find(registry: &Registry, name: &str) -> Result<ProcessVariable, ApiError> {
     let pv = registry.look(|index| index.standalone_pv(name).cloned());
-    let pv = pv.ok_or_else(|| ApiError::not_found(format!("Standalone PV not found: {name}")))?;
+    let pv = pv.ok_or_else(|| not_found(name))?;
     if let Some(owner) = managed::by_git(&pv.metadata).filter(|_| !registry.settings.runtime_edits)
     {
         let detail =
@@ -169,17 +187,20 @@ pub(crate) async fn update_standalone_pv(
     Body(update): Body<PvUpdate>,
 ) -> Result<Json<PvChanged>, ApiError> {
     check_writable(&registry, PV_REGISTRATION)?;
-    let pv = find(&registry, &name)?;
-    let old = pv.spec.clone();
-    let spec = ProcessVariableSpec {
-        pv_name: old.pv_name,
-        description: update.description.unwrap_or(old.description),
-        protocol: update.protocol.unwrap_or(old.protocol),
-        access_mode: update.access_mode.unwrap_or(old.access_mode),
-        labels: update.labels.unwrap_or(old.labels),
-    };
-    registry.replace_pv(&pv, spec).await?;
-    Ok(PvChanged::new(name, "update", "updated"))
+    let mut pv = find(&registry, &name)?;
+    // Direct control writes the status of the same object.
+    for _ in 0..ATTEMPTS {
+        match registry.replace_pv(&pv, update.apply(&pv.spec)).await {
+            Ok(()) => return Ok(PvChanged::new(name, "update", "updated")),
+            Err(error) if error.is_not_found() => return Err(not_found(&name)),
+            Err(error) if error.is_conflict() => {
+                let fresh = registry.fresh_pv(&pv).await?;
+                pv = fresh.ok_or_else(|| not_found(&name))?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Contended("the standalone PV").into())
 }
 
 /// Deletes a standalone PV.

@@ -141,6 +141,14 @@ impl Registry {
         Ok(())
     }
 
+    /// The standalone PV as the API has it now; none when it is gone.
+    pub(crate) async fn fresh_pv(
+        &self,
+        pv: &ProcessVariable,
+    ) -> Result<Option<ProcessVariable>, StoreError> {
+        bounded_call(self.pvs.get_opt(&pv.name_any())).await
+    }
+
     /// Deletes a standalone PV.
     pub(crate) async fn delete_pv(&self, pv: &ProcessVariable) -> Result<(), StoreError> {
         let preconditions = Preconditions { uid: pv.uid(), resource_version: None };

@@ -12,7 +12,7 @@ use crds::{Device, DeviceSpec};
 use embedded::Embedded;
 use kube::api::PostParams;
 use kube::{Api, Client};
-use registry_pod::{Server, Settings};
+use registry_pod::{RunError, Server, Settings};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -33,6 +33,13 @@ pub(crate) struct Lab {
     settings: Settings,
     directory: TempDir,
     history_fails: Arc<AtomicBool>,
+}
+
+/// A registry beside that of the lab.
+pub(crate) struct Another {
+    pub(crate) base: String,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) server: JoinHandle<Result<(), RunError>>,
 }
 
 /// A fault that the store does not produce by itself: writes of ConfigMaps fail.
@@ -153,9 +160,23 @@ impl Lab {
         (base, stop)
     }
 
+    /// Where the registry answers.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The API that the registry writes to.
     pub(crate) fn api(&self) -> axum::Router {
         self.store.router()
+    }
+
+    /// Another registry, whose API is not quite that of the store. It may not be ready yet.
+    pub(crate) async fn another_on(&self, api: axum::Router) -> Another {
+        let bound = Server::bind(settings()).await.unwrap();
+        let base = format!("http://{}", bound.addr());
+        let (client, shutdown) = (Client::new(api, NAMESPACE), CancellationToken::new());
+        let server = tokio::spawn(bound.serve(client, NAMESPACE, shutdown.clone()));
+        Another { base, shutdown, server }
     }
 
     /// The store, past the registry: what `kubectl` does.

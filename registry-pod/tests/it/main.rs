@@ -5,6 +5,7 @@
 mod api;
 mod exerciser;
 mod lab;
+mod lock_histories;
 mod locks;
 mod roads;
 mod startup;

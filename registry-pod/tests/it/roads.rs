@@ -1,8 +1,16 @@
 //! Changes that come past the registry: what kubectl, Argo CD or another replica write.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use crds::{Device, ProcessVariable};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use registry_pod::Settings;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, mock, new_device, settings, spec};
@@ -193,4 +201,45 @@ async fn a_replica_answers_what_the_other_wrote() {
     let path = "/api/v1/devices/m";
     lab.until(async || lab.send_to(&replica, reqwest::Method::GET, path, None).await.status == 200)
         .await;
+}
+
+/// Direct control writes the status of PVs and devices whenever an IOC comes or goes.
+async fn others_are_faster(
+    State(times): State<Arc<AtomicUsize>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let one_less = |left: usize| left.checked_sub(1);
+    let replaces = request.method() == Method::PUT && !request.uri().path().contains("configmaps");
+    if replaces && times.fetch_update(SeqCst, SeqCst, one_less).is_ok() {
+        let status = json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 409,
+            "reason": "Conflict", "message": "the object has been modified",
+        });
+        return (StatusCode::CONFLICT, axum::Json(status)).into_response();
+    }
+    next.run(request).await
+}
+
+#[tokio::test]
+async fn a_change_survives_that_others_write_the_same_object() {
+    let lab = Lab::with(mock()).await;
+    lab.post("/api/v1/pvs", json!({ "pv_name": "S:1" })).await.of(201);
+    let times = Arc::new(AtomicUsize::new(0));
+    let api = lab.api().layer(from_fn_with_state(Arc::clone(&times), others_are_faster));
+    let another = lab.another_on(api).await;
+    let base = &another.base;
+    lab.until(async || lab.get_from(base, "/ready").await.status == StatusCode::OK).await;
+    let changes = [
+        ("/api/v1/pvs/standalone/S:1", json!({ "description": "ring current" })),
+        ("/api/v1/devices/det1", json!({ "metadata": { "documentation": "scaler" } })),
+    ];
+    for (path, change) in changes {
+        times.store(3, SeqCst);
+        lab.send_to(base, Method::PUT, path, Some(&change)).await.of(200);
+        assert_eq!(times.load(SeqCst), 0);
+        times.store(99, SeqCst);
+        let refused = lab.send_to(base, Method::PUT, path, Some(&change)).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
 }

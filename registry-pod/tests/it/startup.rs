@@ -6,12 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use kube::Client;
-use registry_pod::Server;
 use reqwest::StatusCode;
-use tokio_util::sync::CancellationToken;
 
-use crate::lab::{Lab, mock, settings};
+use crate::lab::{Another, Lab, mock};
 
 async fn away(State(away): State<Arc<AtomicBool>>, request: Request, next: Next) -> Response {
     if away.load(Ordering::SeqCst) {
@@ -25,12 +22,7 @@ async fn it_waits_for_the_api_and_says_so() {
     let lab = Lab::with(mock()).await;
     let is_away = Arc::new(AtomicBool::new(true));
     let api = lab.api().layer(from_fn_with_state(Arc::clone(&is_away), away));
-    let bound = Server::bind(settings()).await.unwrap();
-    let base = format!("http://{}", bound.addr());
-    let shutdown = CancellationToken::new();
-    let server =
-        tokio::spawn(bound.serve(Client::new(api, "default"), "default", shutdown.clone()));
-
+    let Another { base, shutdown, server } = lab.another_on(api).await;
     assert_eq!(lab.get_from(&base, "/livez").await.status, StatusCode::OK);
     lab.get_from(&base, "/ready")
         .await
@@ -50,8 +42,7 @@ async fn it_waits_for_the_api_and_says_so() {
 async fn it_can_be_stopped_while_it_waits() {
     let lab = Lab::with(mock()).await;
     let api = lab.api().layer(from_fn_with_state(Arc::new(AtomicBool::new(true)), away));
-    let bound = Server::bind(settings()).await.unwrap();
-    let shutdown = CancellationToken::new();
-    shutdown.cancel();
-    bound.serve(Client::new(api, "default"), "default", shutdown).await.unwrap();
+    let another = lab.another_on(api).await;
+    another.shutdown.cancel();
+    another.server.await.unwrap().unwrap();
 }
