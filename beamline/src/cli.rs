@@ -52,9 +52,13 @@ pub(crate) struct Cli {
 
 impl Cli {
     /// What is logged: as asked for, or as is usual for the command.
-    pub(crate) fn log(&self) -> &str {
-        let usual = if self.command.serves() { DEFAULT_LOG } else { CLIENT_LOG };
-        self.log.as_deref().unwrap_or(usual)
+    pub(crate) fn log(&self) -> String {
+        let usual = match &self.command {
+            Command::Registry(args) => DEFAULT_LOG.replacen("info", args.settings.log_level, 1),
+            command if command.serves() => DEFAULT_LOG.to_owned(),
+            _ => CLIENT_LOG.to_owned(),
+        };
+        self.log.clone().unwrap_or(usual)
     }
 }
 
@@ -196,11 +200,14 @@ mod tests {
     fn only_what_serves_logs_by_itself() {
         let log = |words: &[&str]| {
             let matches = command().get_matches_from([&["beamline"], words].concat());
-            Cli::from_arg_matches(&matches).unwrap().log().to_owned()
+            Cli::from_arg_matches(&matches).unwrap().log()
         };
         assert_eq!(log(&["queue"]), DEFAULT_LOG);
         assert_eq!(log(&["queue", "list"]), CLIENT_LOG);
         assert_eq!(log(&["queue", "list", "--log", "debug"]), "debug");
+        assert_eq!(log(&["registry"]), DEFAULT_LOG);
+        let errors = log(&["registry", "--registry-log-level", "CRITICAL"]);
+        assert!(errors.starts_with("error,"), "{errors}");
     }
 
     #[test]

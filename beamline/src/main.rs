@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    if let Err(error) = telemetry::init(cli.log_format, cli.log()) {
+    if let Err(error) = telemetry::init(cli.log_format, &cli.log()) {
         return fail(&error.into());
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -39,7 +39,7 @@ pub(crate) struct RegistryArgs {
     #[command(flatten)]
     api: ApiArgs,
     #[command(flatten)]
-    settings: registry_pod::Settings,
+    pub(crate) settings: registry_pod::Settings,
 }
 
 /// Settings of direct control by itself.

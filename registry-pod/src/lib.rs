@@ -18,11 +18,13 @@ mod locks;
 pub mod metrics;
 mod pv_health;
 mod registry;
+mod seed;
 mod server;
 mod settings;
 mod startup;
 mod store;
 
 pub use http::interface;
+pub use seed::Strategy;
 pub use server::{RunError, Server};
-pub use settings::Settings;
+pub use settings::{Settings, Unused};

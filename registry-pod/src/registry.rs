@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crds::{Device, DeviceLocks, ProcessVariable};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use parking_lot::{Mutex, RwLock};
 use service::health::Readiness;
@@ -33,6 +34,7 @@ pub(crate) struct Registry {
     pub(crate) devices: Api<Device>,
     pub(crate) pvs: Api<ProcessVariable>,
     pub(crate) locks: Api<DeviceLocks>,
+    pub(crate) config_maps: Api<ConfigMap>,
     pub(crate) pv_health: Mutex<PvHealth>,
     /// One change of the lock table at a time, so that this process never competes with itself.
     pub(crate) lock_turn: Semaphore,
@@ -68,6 +70,7 @@ impl Registry {
             devices: Api::namespaced(client.clone(), namespace),
             pvs: Api::namespaced(client.clone(), namespace),
             locks: Api::namespaced(client.clone(), namespace),
+            config_maps: Api::namespaced(client.clone(), namespace),
             pv_health: Mutex::default(),
             lock_turn: Semaphore::new(1),
             index: RwLock::new(index),

@@ -1,6 +1,7 @@
 //! The service as a whole: bind first, then serve.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::Client;
@@ -14,6 +15,7 @@ use crate::history::journal::{self, Writer};
 use crate::history::observer;
 use crate::index::Index;
 use crate::registry::Registry;
+use crate::seed::SeedError;
 use crate::store::{StoreError, watch};
 use crate::{Settings, http, startup};
 
@@ -26,6 +28,17 @@ pub enum RunError {
     /// The shipped device classes cannot be read.
     #[error(transparent)]
     Classes(#[from] crds::catalogue::Error),
+    /// The profile cannot be loaded.
+    #[error("the registry cannot start: {0}")]
+    Profile(String),
+    /// The OpenAPI description cannot be written.
+    #[error("cannot write the OpenAPI description to {}", path.display())]
+    OpenApi {
+        /// Where to.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The port cannot be served any more.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -37,6 +50,15 @@ pub enum RunError {
 impl From<StoreError> for RunError {
     fn from(error: StoreError) -> Self {
         Self::Store(with_sources(&error))
+    }
+}
+
+impl From<SeedError> for RunError {
+    fn from(error: SeedError) -> Self {
+        match error {
+            SeedError::Profile(problem) => Self::Profile(problem),
+            SeedError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -74,6 +96,12 @@ impl Server {
         shutdown: CancellationToken,
     ) -> Result<(), RunError> {
         let Self { settings, listener } = self;
+        settings.unused.log();
+        if let Some(path) = &settings.openapi_export_path {
+            let written =
+                std::fs::write(path, service::openapi::document(&http::interface()).to_string());
+            written.map_err(|source| RunError::OpenApi { path: path.clone(), source })?;
+        }
         let (journal, writer) = journal::new(client.clone(), namespace);
         let shipped = crds::catalogue::shipped()?.into_iter().map(|class| class.spec).collect();
         let index = Index::new(shipped);

@@ -1,7 +1,14 @@
 //! Settings of the registry, under their upstream names (contract §1.10).
 
+mod unused;
+
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args};
 use service::settings::{Cors, JsonList, json_list, lax_bool};
+pub use unused::Unused;
+
+use crate::seed::Strategy;
 
 /// Settings of the registry.
 #[derive(Args, Clone, Debug)]
@@ -89,6 +96,70 @@ pub struct Settings {
         action = ArgAction::Set
     )]
     pub runtime_edits: bool,
+    /// What an empty registry begins with: `happi` or `bits` from the profile, `auto` for whichever
+    /// it has, three `mock` devices, or `empty`. Without a profile `auto` begins with nothing.
+    #[arg(
+        id = "registry_load_strategy",
+        long = "registry-load-strategy",
+        env = "CONFIG_LOAD_STRATEGY",
+        default_value = "auto"
+    )]
+    pub load_strategy: Strategy,
+    /// Folder with a happi database or a BITS device list.
+    #[arg(
+        id = "registry_profile_path",
+        long = "registry-profile-path",
+        env = "CONFIG_PROFILE_PATH"
+    )]
+    pub profile_path: Option<PathBuf>,
+    /// Whether an empty registry begins with the mock devices, whatever the strategy.
+    #[arg(
+        id = "registry_use_mock_data",
+        long = "registry-use-mock-data",
+        env = "CONFIG_USE_MOCK_DATA",
+        default_value = "false",
+        value_parser = lax_bool,
+        action = ArgAction::Set
+    )]
+    pub use_mock_data: bool,
+    /// Name of the service in `/health`.
+    #[arg(
+        id = "registry_service_name",
+        long = "registry-service-name",
+        env = "CONFIG_SERVICE_NAME",
+        default_value = "configuration_service"
+    )]
+    pub service_name: String,
+    /// What is logged, unless `--log` says more precisely: DEBUG, INFO, WARNING, ERROR or CRITICAL.
+    #[arg(
+        id = "registry_log_level",
+        long = "registry-log-level",
+        env = "CONFIG_LOG_LEVEL",
+        default_value = "INFO",
+        value_parser = log_level
+    )]
+    pub log_level: &'static str,
+    /// File to write the OpenAPI description into at start.
+    #[arg(
+        id = "registry_openapi_export_path",
+        long = "registry-openapi-export-path",
+        env = "OPHYD_SERVICE_OPENAPI_EXPORT_PATH"
+    )]
+    pub openapi_export_path: Option<PathBuf>,
+    /// What has no effect here.
+    #[command(flatten)]
+    pub unused: Unused,
+}
+
+/// A level as Python names it, as the logs here do.
+fn log_level(text: &str) -> Result<&'static str, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "DEBUG" => Ok("debug"),
+        "INFO" => Ok("info"),
+        "WARNING" | "WARN" => Ok("warn"),
+        "ERROR" | "CRITICAL" => Ok("error"),
+        _ => Err(format!("'{text}' is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")),
+    }
 }
 
 impl Default for Settings {
@@ -103,6 +174,13 @@ impl Default for Settings {
             lock_lease_ttl_seconds: 0.0,
             device_class_allowlist: JsonList::default(),
             runtime_edits: false,
+            load_strategy: Strategy::Auto,
+            profile_path: None,
+            use_mock_data: false,
+            service_name: "configuration_service".to_owned(),
+            log_level: "info",
+            openapi_export_path: None,
+            unused: Unused::default(),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::history::journal::Writer;
 use crate::registry::Registry;
+use crate::seed::{self, SeedError};
+use crate::server::RunError;
 use crate::store::{self, StoreError};
 
 /// Name of the part in `/ready`.
@@ -25,12 +27,12 @@ pub(crate) fn announce(registry: &Registry) {
     registry.readiness.not_ready(PART, NOT_LOADED);
 }
 
-/// Opens the history and the lock table. Until the API answers, this waits: to end and be started
+/// Opens the history and the lock table, and seeds the registry if that is wanted. Until the API answers, this waits: to end and be started
 /// again would not bring it back any sooner.
 ///
 /// # Errors
-/// When something stored cannot be read; waiting does not mend that.
-pub(crate) async fn open(registry: &Registry, writer: &mut Writer) -> Result<Opened, StoreError> {
+/// When something stored cannot be read, or the profile is wrong; waiting does not mend that.
+pub(crate) async fn open(registry: &Registry, writer: &mut Writer) -> Result<Opened, RunError> {
     let first_start = loop {
         match writer.create().await {
             Ok(created) => break created,
@@ -42,6 +44,12 @@ pub(crate) async fn open(registry: &Registry, writer: &mut Writer) -> Result<Ope
     }
     while let Err(error) = store::locks::ensure(registry).await {
         pause(error).await?;
+    }
+    while let Err(error) = seed::at_start(registry).await {
+        match error {
+            SeedError::Store(error) => pause(error).await?,
+            SeedError::Profile(_) => return Err(error.into()),
+        }
     }
     registry.readiness.ready(PART);
     registry.update(|_| Vec::new());

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{NewRow, Operation, details};
 use crate::index::Shown;
 use crate::registry::Registry;
+use crate::store::write::was_seeded;
 
 /// Wait before trying again when the history cannot be written.
 const RETRY: Duration = Duration::from_secs(1);
@@ -55,7 +56,8 @@ fn missing_row(
     known: &mut HashMap<String, Arc<Shown>>,
     found: Operation,
 ) -> Option<NewRow> {
-    let shown = registry.look(|index| index.device(name).map(|entry| Arc::clone(&entry.shown)));
+    let entry = registry.look(|index| index.device(name).cloned());
+    let shown = entry.as_ref().map(|entry| Arc::clone(&entry.shown));
     let recorded = registry.journal.look(|log| log.recorded(name).map(ToOwned::to_owned));
     let before = match &shown {
         Some(shown) => known.insert(name.to_owned(), Arc::clone(shown)),
@@ -69,6 +71,8 @@ fn missing_row(
         }
         (Some(shown), Some(recorded)) if recorded == shown.digest => return None,
         (Some(shown), None) => {
+            let is_seeded = entry.is_some_and(|entry| was_seeded(&entry.object));
+            let found = if is_seeded { Operation::Seed } else { found };
             let details = match found {
                 Operation::Seed => details::seed(),
                 _ => details::add(shown),

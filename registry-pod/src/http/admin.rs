@@ -2,7 +2,7 @@
 //!
 //! In place of the Python service's profile stand the manifests. `reset` takes back what was done
 //! over this API: devices created here go, devices switched on or off here follow their manifest
-//! again. `clear` deletes every device.
+//! again, and devices seeded from a profile are what it says now. `clear` deletes every device.
 
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use crate::history::{ALL_DEVICES, NewRow, Operation, details};
 use crate::index::Entry;
 use crate::locks;
 use crate::registry::Registry;
+use crate::seed::{self, Profile};
 use crate::store::locks::change;
 use crate::store::write::was_created_here;
 
@@ -52,6 +53,8 @@ pub(crate) async fn reset_registry(
     State(registry): Shared,
 ) -> Result<Json<DeviceChanged>, ApiError> {
     check_writable(&registry, DEVICE_PERSISTENCE)?;
+    let profile = Profile::read(&registry.settings)
+        .map_err(|error| ApiError::internal("the profile cannot be loaded").caused_by(error))?;
     let devices = all(&registry);
     let _changing: Vec<_> =
         devices.iter().map(|entry| registry.changing(&entry.shown.metadata.name)).collect();
@@ -61,9 +64,12 @@ pub(crate) async fn reset_registry(
     for entry in &kept {
         registry.follow_manifest(&entry.object).await?;
     }
+    if let Some(profile) = profile {
+        seed::bring_about(&registry, &profile).await?;
+    }
     let kept = all(&registry);
-    let seed = details::seed();
-    let rows = kept.iter().map(|entry| NewRow::of(&entry.shown, Operation::Seed, Some(&seed)));
+    let found = details::seed();
+    let rows = kept.iter().map(|entry| NewRow::of(&entry.shown, Operation::Seed, Some(&found)));
     registry.journal.append_news(rows.collect()).await?;
     let count = kept.len();
     let message = format!("Registry reset and re-seeded with {count} devices from profile");
@@ -85,6 +91,7 @@ pub(crate) async fn clear_registry(
     }
     let _changing: Vec<_> =
         devices.iter().map(|entry| registry.changing(&entry.shown.metadata.name)).collect();
+    seed::never_again(&registry).await?;
     start_over(&registry, devices.clone()).await?;
     let message = "Registry cleared. 0 devices. Use CRUD or EE sync to populate.".to_owned();
     Ok(DeviceChanged::new(ALL_DEVICES, "clear", message))

@@ -23,14 +23,14 @@ pub(crate) async fn health(State(registry): Shared) -> Response {
         let devices = registry.look(|index| index.devices().len());
         return Json(json!({
             "status": "healthy",
-            "service": "configuration_service",
+            "service": registry.settings.service_name,
             "devices_loaded": devices,
         }))
         .into_response();
     }
     let body = json!({
         "status": "unhealthy",
-        "service": "configuration_service",
+        "service": registry.settings.service_name,
         "detail": "registry store unreachable",
     });
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()

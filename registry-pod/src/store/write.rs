@@ -16,12 +16,21 @@ use crate::registry::Registry;
 /// When a standalone PV was last changed through the API, in seconds since 1970.
 pub(crate) const UPDATED_AT: &str = "beamline.dev/updated-at";
 
-/// Marks what was created over this API, and goes with the next reset.
-const CREATED_BY: (&str, &str) = ("beamline.dev/created-by", "registry");
+/// Says how a device came about that is in no manifest.
+pub(crate) const CREATED_BY: &str = "beamline.dev/created-by";
+/// Over this API: it goes with the next reset.
+const REGISTRY: &str = "registry";
+/// From the profile: the next reset makes it what the profile says.
+pub(crate) const SEEDED: &str = "profile";
+
+/// Whether the device was seeded from a profile.
+pub(crate) fn was_seeded(device: &Device) -> bool {
+    device.labels().get(CREATED_BY).is_some_and(|by| by == SEEDED)
+}
 
 /// Whether the device was created over this API, not from a manifest.
 pub(crate) fn was_created_here(device: &Device) -> bool {
-    device.labels().get(CREATED_BY.0).is_some_and(|by| by == CREATED_BY.1)
+    device.labels().get(CREATED_BY).is_some_and(|by| by == REGISTRY)
 }
 
 fn post() -> PostParams {
@@ -41,7 +50,7 @@ impl Registry {
     /// Stores a new device.
     pub(crate) async fn create_device(&self, spec: DeviceSpec) -> Result<Arc<Entry>, StoreError> {
         let mut device = Device::new(&object_name(&spec.name), spec);
-        device.labels_mut().insert(CREATED_BY.0.to_owned(), CREATED_BY.1.to_owned());
+        device.labels_mut().insert(CREATED_BY.to_owned(), REGISTRY.to_owned());
         let stored = bounded_call(self.devices.create(&post(), &device)).await?;
         self.visible(&stored).await
     }

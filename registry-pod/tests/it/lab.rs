@@ -140,6 +140,17 @@ impl Lab {
         Self::begin(directory, settings, Vec::new()).await
     }
 
+    /// Starts again on the same file with other settings.
+    pub(crate) async fn restart_with(self, settings: Settings) -> Self {
+        let (directory, _) = self.stop().await;
+        Self::begin(directory, settings, Vec::new()).await
+    }
+
+    /// A client of the store.
+    pub(crate) fn client(&self) -> Client {
+        self.store.client(NAMESPACE)
+    }
+
     /// From now on the store refuses to keep the history, or keeps it again.
     pub(crate) fn history_fails(&self, fails: bool) {
         self.history_fails.store(fails, Ordering::SeqCst);

@@ -8,6 +8,7 @@ mod lab;
 mod lock_histories;
 mod locks;
 mod roads;
+mod seeding;
 mod startup;
 mod stream;
 mod survival;
