@@ -88,7 +88,7 @@ pub(crate) async fn never_again(registry: &Registry) -> Result<(), StoreError> {
 
 /// Makes the seeded devices what the profile says.
 pub(crate) async fn bring_about(registry: &Registry, profile: &Profile) -> Result<(), StoreError> {
-    let label = format!("{}={SEEDED}", CREATED_BY);
+    let label = format!("{CREATED_BY}={SEEDED}");
     let seeded = bounded_call(registry.devices.list(&ListParams::default().labels(&label))).await?;
     let present: BTreeMap<String, Device> =
         seeded.items.into_iter().map(|device| (device.name_any(), device)).collect();
