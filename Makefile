@@ -77,7 +77,7 @@ cluster: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns policies) no
 
 # Root, because a node needs it. With BEAMLINE_E2E_CLUSTER=1 and a KUBECONFIG, pytest takes another cluster: see e2e/on_cluster.
 ifeq ($(if $(shell command -v $(GO)),$(shell id -u)),0)
-scenarios: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns policies) node-packages $(VENV)/.installed $(CHART_TOOLS) ## What users do on a cluster, and what may go wrong there (needs root)
+scenarios: $(addprefix $(CLUSTER)/bin/,e2e-cluster kubernetes coredns policies kstatus) node-packages $(VENV)/.installed $(CHART_TOOLS) ## What users do on a cluster, and what may go wrong there (needs root)
 	$(MAKE) images PROFILE=dev
 	trap '$< down --folder=$(CLUSTER)/scenarios' EXIT; \
 	kubeconfig=$$($< up --folder=$(CLUSTER)/scenarios); \
@@ -167,6 +167,9 @@ $(CLUSTER)/bin/coredns: e2e/cluster/coredns/go.mod $(wildcard e2e/cluster/coredn
 	$(GO_BUILD) -ldflags "-s -w" .
 
 $(CLUSTER)/bin/policies: e2e/cluster/policies/go.mod $(wildcard e2e/cluster/policies/*)
+	$(GO_BUILD) -ldflags "-s -w" .
+
+$(CLUSTER)/bin/kstatus: e2e/kstatus/go.mod $(wildcard e2e/kstatus/*)
 	$(GO_BUILD) -ldflags "-s -w" .
 
 # What a node takes from Debian: program, or file, and the package that it comes in.

@@ -21,7 +21,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::conditions;
+use crate::schema::{conditions, not_seen_yet};
 
 /// Annotation on a `Beamline`: with the value `"true"` the queue pod is replaced at once when its
 /// settings change, even while a plan runs. The plan goes on in its worker.
@@ -125,8 +125,9 @@ impl Default for DisruptionSettings {
 /// What runs for a beamline.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = not_seen_yet)]
 pub struct BeamlineStatus {
-    /// The `metadata.generation` that this status describes.
+    /// The `metadata.generation` that this status describes; -1 when nobody has looked yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`: everything asked for is up. `Reconciling` while that is on its way. `Stalled` when

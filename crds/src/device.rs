@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::schema::{FreeForm, conditions, free_form_list, free_form_object, pv_map};
+use crate::schema::{FreeForm, conditions, free_form_list, free_form_object, not_seen_yet, pv_map};
 
 /// Annotation that enables or disables a device at run time, outside the fields that git owns:
 /// `"true"` or `"false"`.
@@ -289,11 +289,12 @@ pub struct Capabilities {
 /// What the system made of a device.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = not_seen_yet)]
 pub struct DeviceStatus {
-    /// The `metadata.generation` that this status describes.
+    /// The `metadata.generation` that this status describes; -1 when nobody has looked yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` (operator) and `Connected` (control pod).
+    /// `Ready`, and `Stalled` when only an edit can help (operator); `Connected` (control pod).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,

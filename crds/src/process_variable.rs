@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::conditions;
+use crate::schema::{conditions, not_seen_yet};
 
 /// A standalone PV: known to the registry and usable by name, without a device around it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,11 +109,12 @@ pub enum AccessMode {
 /// What the system made of a PV.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = not_seen_yet)]
 pub struct ProcessVariableStatus {
-    /// The `metadata.generation` that this status describes.
+    /// The `metadata.generation` that this status describes; -1 when nobody has looked yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` (operator) and `Connected` (control pod).
+    /// `Ready`, and `Stalled` when only an edit can help (operator); `Connected` (control pod).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,

@@ -109,3 +109,9 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
         },
     })
 }
+
+/// Lets a status that nobody has written yet say so: clients that wait, as Flux and Argo CD do, take an object without a
+/// status for done.
+pub(crate) fn not_seen_yet(status: &mut Schema) {
+    status.insert("default".to_owned(), serde_json::json!({ "observedGeneration": -1 }));
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -57,6 +59,12 @@ class Release:
 
     def apply(self, *objects: dict[str, object]) -> str:
         return self.cluster.apply(self.namespace, *objects)
+
+    def make(self, made: dict[str, object]) -> dict[str, object]:
+        """Creates an object; as it is then."""
+        text = yaml.safe_dump(made)
+        words = ("create", "--filename=-", "--output=json")
+        return json.loads(self.kubectl(*words, stdin=text))
 
     def pods(self, component: str) -> list[dict[str, object]]:
         return self.find("pods", "--selector", f"app.kubernetes.io/component={component}")
@@ -114,6 +122,15 @@ class Release:
         """Waits for the end of the item, which must be a good one."""
         ended = self.finished(item, limit)
         assert ended["status"]["result"]["exit_status"] == "completed", ended  # type: ignore[index]
+
+
+def kstatus(thing: object) -> str:
+    """What the library of Flux makes of it: InProgress, Current, Failed or Terminating."""
+    program = ROOT / ".cluster" / "bin" / "kstatus"
+    done = subprocess.run(
+        [program], input=json.dumps(thing), capture_output=True, text=True, check=True, timeout=30
+    )
+    return done.stdout.partition(":")[0]
 
 
 def device(name: str, prefix: str, device_class: str = "ophyd.EpicsMotor") -> dict[str, object]:

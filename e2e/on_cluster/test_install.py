@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from cluster import ROOT, Cluster, Refused, wait_for
-from release import Release, device
+from cluster import IMAGE, ROOT, Cluster, Refused, wait_for
+from release import Release, device, kstatus
 
 MADE = "deployments,services,serviceaccounts,roles,rolebindings,poddisruptionbudgets"
 OF_BEAMLINE = "app.kubernetes.io/managed-by=beamline-operator"
@@ -27,6 +29,52 @@ def test_every_pod_meets_the_restricted_standard(bl01: Release) -> None:
         f"kubectl label --dry-run=server --overwrite namespace {bl01.namespace} {label} 2>&1",
     )
     assert "violate" not in checked, checked
+
+
+def becomes(release: Release, name: str, wanted: str) -> None:
+    wait_for(f"{name} is {wanted}", lambda: kstatus(release.get(name)) == wanted)
+
+
+def test_those_who_wait_as_flux_does_see_how_devices_and_pvs_stand(bl01: Release) -> None:
+    assert kstatus(bl01.make(device("waited-for", "sim:mtr1"))) == "InProgress"
+    becomes(bl01, "device/waited-for", "Current")
+    elsewhere = {"spec": {"prefix": "sim:mtr2"}}
+    assert kstatus(patched(bl01, "device/waited-for", elsewhere)) == "InProgress"
+    becomes(bl01, "device/waited-for", "Current")
+
+    assert kstatus(bl01.make(device("wrong", "x", "no.such.Class"))) == "InProgress"
+    becomes(bl01, "device/wrong", "Failed")
+    patched(bl01, "device/wrong", {"spec": {"deviceClass": "ophyd.EpicsMotor"}})
+    becomes(bl01, "device/wrong", "Current")
+
+    spec = {"pvName": "sim:mtr3.RBV"}
+    pv = device("readback", "") | {"kind": "ProcessVariable", "spec": spec}
+    assert kstatus(bl01.make(pv)) == "InProgress"
+    becomes(bl01, "epv/readback", "Current")
+
+    patched(bl01, "device/wrong", {"metadata": {"finalizers": ["beamline.dev/held"]}})
+    bl01.kubectl("delete", "device/waited-for", "epv/readback")
+    bl01.kubectl("delete", "device/wrong", "--wait=false")
+    becomes(bl01, "device/wrong", "Terminating")
+    patched(bl01, "device/wrong", {"metadata": {"finalizers": None}})
+
+
+def test_those_who_wait_as_flux_does_see_how_a_beamline_stands(bl01: Release) -> None:
+    becomes(bl01, "beamline/bl01", "Current")
+    becomes(bl01, "queue/main", "Current")
+    guarded = {"spec": {"networkPolicy": {"enabled": True}}}
+    assert kstatus(patched(bl01, "beamline/bl01", guarded)) == "InProgress"
+    becomes(bl01, "beamline/bl01", "Current")
+
+    rival = device("rival", "") | {"kind": "Beamline", "spec": {"image": IMAGE}}
+    assert kstatus(bl01.make(rival)) == "InProgress"
+    becomes(bl01, "beamline/rival", "Failed")
+    bl01.kubectl("delete", "beamline", "rival")
+
+
+def patched(release: Release, name: str, change: dict[str, object]) -> object:
+    words = ("patch", name, "--type=merge", f"--patch={json.dumps(change)}", "--output=json")
+    return json.loads(release.kubectl(*words))
 
 
 def test_an_upgrade_rolls_only_the_pods_that_it_concerns(own_release: Release) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster import wait_for
-from release import Release, ends, start_queue
+from release import Release, ends, kstatus, start_queue
 
 
 def test_plans_of_kubectl_and_of_http_run_alike(environment: Release) -> None:
@@ -12,6 +12,7 @@ def test_plans_of_kubectl_and_of_http_run_alike(environment: Release) -> None:
         "the worker's pod is up",
         lambda: [pod["status"]["phase"] for pod in one.pods("worker")] == ["Running"],  # type: ignore[index]
     )
+    wait_for("those who wait see it", lambda: kstatus(one.find("planworkers")[0]) == "Current")
     by_kubectl = one.plan("scan", ["random_walk"], "motor1", 0, 1, num=3)
     plan = {"item_type": "plan", "name": "count", "args": [["random_walk"]], "kwargs": {"num": 2}}
     with one.part("queue") as queue:

@@ -1,4 +1,4 @@
-//! How controllers speak: the `Ready` condition, and an event whenever it changes.
+//! How controllers speak: the `Ready` condition, `Stalled` beside it, and an event whenever `Ready` changes.
 
 use crds::conditions::{self, Verdict, reasons, types};
 use k8s_openapi::NamespaceResourceScope;
@@ -31,13 +31,27 @@ pub(crate) fn own_conditions(
     ours
 }
 
-/// As [`own_conditions`] for a kind of which we say no more than `Ready`.
-pub(crate) fn ready_condition(
+/// As [`own_conditions`] for a kind of which we say whether it is ready, and whether only an edit can help.
+pub(crate) fn readiness(
     present: &[Condition],
     verdict: &Verdict,
     generation: Option<i64>,
 ) -> Vec<Condition> {
-    own_conditions(present, std::slice::from_ref(verdict), generation)
+    let stalled = Verdict { type_: types::STALLED, status: Some(true), ..verdict.clone() };
+    let stalled = Some(stalled).filter(|_| is_stuck(verdict));
+    let verdicts: Vec<_> = std::iter::once(verdict.clone()).chain(stalled).collect();
+    own_conditions(present, &verdicts, generation)
+}
+
+/// Whether a condition is one of [`readiness`].
+pub(crate) fn is_readiness(condition: &Condition) -> bool {
+    [types::READY, types::STALLED].contains(&condition.type_.as_str())
+}
+
+fn is_stuck(verdict: &Verdict) -> bool {
+    use crds::conditions::reasons::{CONFLICT, FAILED, INVALID_SPEC, UNKNOWN_CLASS};
+    const STUCK: [&str; 4] = [CONFLICT, FAILED, INVALID_SPEC, UNKNOWN_CLASS];
+    verdict.status == Some(false) && STUCK.contains(&verdict.reason)
 }
 
 /// Applies `wanted` as our part of the status, and publishes an event when `Ready` changed.
@@ -132,7 +146,7 @@ where
         let intent = json!({
             "apiVersion": K::api_version(&()), "kind": K::kind(&()),
             "metadata": {"name": object.name_any(), "uid": object.uid()},
-            "status": {"conditions": ready_condition(&present, &verdict, generation)},
+            "status": {"conditions": readiness(&present, &verdict, generation)},
         });
         let params = PatchParams::apply(MANAGER).force();
         call(api.patch_status(&object.name_any(), &params, &Patch::Apply(intent))).await.map(drop)

@@ -268,7 +268,7 @@ async fn waits_and_watches_end_when_what_they_wait_for_happens() {
         api.patch_status(
             "m1",
             &params,
-            &Patch::Merge(json!({"status": {"conditions": [condition]}})),
+            &Patch::Merge(json!({"status": {"observedGeneration": 2, "conditions": [condition]}})),
         )
         .await
         .unwrap();

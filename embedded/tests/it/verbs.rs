@@ -97,7 +97,9 @@ conformance! {
         with_status["status"] = json!({"signalCount": 9});
         let wanted: Device = serde_json::from_value(with_status).unwrap();
         let made = api.create(&PostParams::default(), &wanted).await.unwrap();
-        assert!(made.status.is_none(), "a create does not write the status");
+        let status = made.status.clone().unwrap();
+        assert_eq!(status.signal_count, None, "a create does not write the status");
+        assert_eq!(status.observed_generation, Some(-1), "nobody has looked yet");
         let patch = Patch::Merge(json!({"status": {"signalCount": 3}, "spec": {"prefix": "no"}}));
         let after = api.patch_status("m1", &PatchParams::default(), &patch).await.unwrap();
         assert_eq!(after.status.as_ref().unwrap().signal_count, Some(3));

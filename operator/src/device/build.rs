@@ -1,11 +1,11 @@
 //! The status that a judged device should have. Deterministic, no client.
 
+use crds::Device;
 use crds::conditions::Verdict;
 use crds::device::{DeviceStatus, SignalStatus};
-use crds::{Device, conditions::types};
 
 use super::validate::Validated;
-use crate::report::ready_condition;
+use crate::report::{is_readiness, readiness};
 
 /// Signals listed in the status; all of them count in `signalCount`.
 const LISTED_SIGNALS: usize = 1000;
@@ -30,11 +30,7 @@ pub(super) fn build(device: &Device, validated: &Validated) -> Wanted {
     });
     let status = DeviceStatus {
         observed_generation: device.metadata.generation,
-        conditions: ready_condition(
-            present.unwrap_or_default(),
-            verdict,
-            device.metadata.generation,
-        ),
+        conditions: readiness(present.unwrap_or_default(), verdict, device.metadata.generation),
         device_label: Some(resolved.label),
         signal_count: i32::try_from(resolved.signals.len()).ok(),
         signals: signals.collect(),
@@ -49,6 +45,6 @@ pub(super) fn is_said(wanted: &DeviceStatus, present: Option<&DeviceStatus>) -> 
         return false;
     };
     let mut ours = present.clone();
-    ours.conditions.retain(|condition| condition.type_ == types::READY);
+    ours.conditions.retain(is_readiness);
     ours == *wanted
 }

@@ -5,7 +5,7 @@ use crds::conditions::{Verdict, types};
 use crds::plan_worker::PlanWorkerStatus;
 
 use super::validate::Saying;
-use crate::report::ready_condition;
+use crate::report::readiness;
 
 /// Our part of the status, and the verdict that it expresses.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub(super) fn build(worker: &PlanWorker, saying: &Saying) -> Wanted {
     let generation = worker.metadata.generation;
     let status = PlanWorkerStatus {
         observed_generation: generation,
-        conditions: ready_condition(present.unwrap_or_default(), &verdict, generation),
+        conditions: readiness(present.unwrap_or_default(), &verdict, generation),
         pid: *pid,
         exit: exit.clone(),
     };

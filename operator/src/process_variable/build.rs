@@ -4,7 +4,7 @@ use crds::ProcessVariable;
 use crds::conditions::Verdict;
 use crds::process_variable::ProcessVariableStatus;
 
-use crate::report::ready_condition;
+use crate::report::readiness;
 
 /// Builds what the status should say.
 pub(super) fn build(pv: &ProcessVariable, verdict: &Verdict) -> ProcessVariableStatus {
@@ -12,6 +12,6 @@ pub(super) fn build(pv: &ProcessVariable, verdict: &Verdict) -> ProcessVariableS
     let generation = pv.metadata.generation;
     ProcessVariableStatus {
         observed_generation: generation,
-        conditions: ready_condition(present.unwrap_or_default(), verdict, generation),
+        conditions: readiness(present.unwrap_or_default(), verdict, generation),
     }
 }

@@ -1,7 +1,7 @@
 //! Writes the status of a PV, only when it says something else.
 
 use crds::ProcessVariable;
-use crds::conditions::{Verdict, types};
+use crds::conditions::Verdict;
 use crds::process_variable::ProcessVariableStatus;
 
 use crate::context::Context;
@@ -17,7 +17,7 @@ pub(super) async fn update(
 ) -> Result<(), Error> {
     let mut ours = pv.status.clone().unwrap_or_default();
     let before = ours.conditions.clone();
-    ours.conditions.retain(|condition| condition.type_ == types::READY);
+    ours.conditions.retain(report::is_readiness);
     if ours == *wanted {
         return Ok(());
     }

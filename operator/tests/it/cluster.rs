@@ -131,7 +131,8 @@ async fn an_operator_of_one_namespace_leaves_the_others_alone() {
     let other: Api<Device> = Api::namespaced(beamline.client.clone(), "hall-b");
     other.create(&PostParams::default(), &device("left-alone")).await.unwrap();
     create_and_wait(&beamline, "hall-a", "cared-for").await;
-    assert!(other.get("left-alone").await.unwrap().status.is_none());
+    let status = other.get("left-alone").await.unwrap().status.unwrap_or_default();
+    assert_eq!((status.observed_generation, status.conditions), (Some(-1), vec![]));
     only.end().await.unwrap();
 }
 

@@ -145,7 +145,11 @@ async fn each_of_ten_thousand_devices_is_written_once_and_a_change_costs_what_it
     let mut rival = device("d8");
     rival.metadata.name = Some("rival".to_owned());
     devices.create(&params, &rival).await.unwrap();
-    world.wait("rival", |device| device.status.is_some()).await;
+    let is_judged = |device: &Device| {
+        let status = device.status.as_ref().unwrap();
+        status.observed_generation == device.metadata.generation
+    };
+    world.wait("rival", is_judged).await;
     devices.delete("d8", &DeleteParams::default()).await.unwrap();
     world.wait("rival", |device| is_true(&device.status.as_ref().unwrap().conditions, READY)).await;
     // A class comes that nobody uses.
