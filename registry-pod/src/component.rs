@@ -11,9 +11,12 @@ pub(crate) struct NestedDeviceComponent {
     name: String,
     device_path: String,
     parent_device: String,
+    #[schema(required = false)]
     component_type: String,
     pv: Option<String>,
+    #[schema(required = false)]
     is_readable: bool,
+    #[schema(required = false)]
     is_settable: bool,
 }
 

@@ -22,6 +22,8 @@ use utoipa::ToSchema;
 
 use words::Words;
 
+use crate::vocabulary;
+
 /// The words of [`DeviceLabel`] on the wire, in the order in which errors list them.
 pub(crate) const LABELS: &[&str] = &["motor", "detector", "signal", "flyer", "readable", "device"];
 /// The words of [`Framework`] on the wire.
@@ -35,30 +37,42 @@ const DIGEST_BYTES: usize = 8;
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct DeviceMetadata {
     pub(crate) name: String,
-    #[schema(value_type = String)]
+    #[schema(value_type = vocabulary::DeviceLabel)]
     pub(crate) device_label: DeviceLabel,
     pub(crate) ophyd_class: String,
     pub(crate) module: Option<String>,
+    #[schema(required = false)]
     pub(crate) is_movable: bool,
+    #[schema(required = false)]
     pub(crate) is_flyable: bool,
+    #[schema(required = false)]
     pub(crate) is_readable: bool,
+    #[schema(required = false)]
     pub(crate) is_triggerable: bool,
+    #[schema(required = false)]
     pub(crate) is_stageable: bool,
+    #[schema(required = false)]
     pub(crate) is_configurable: bool,
+    #[schema(required = false)]
     pub(crate) is_pausable: bool,
+    #[schema(required = false)]
     pub(crate) is_stoppable: bool,
+    #[schema(required = false)]
     pub(crate) is_subscribable: bool,
+    #[schema(required = false)]
     pub(crate) is_checkable: bool,
+    #[schema(required = false)]
     pub(crate) writes_external_assets: bool,
-    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    #[schema(required = false, value_type = std::collections::BTreeMap<String, String>)]
     pub(crate) pvs: IndexMap<Arc<str>, Arc<str>>,
     #[schema(value_type = Option<Object>)]
     pub(crate) hints: Option<Map<String, Value>>,
-    #[schema(value_type = Vec<String>)]
+    #[schema(required = false, value_type = Vec<String>)]
     pub(crate) read_attrs: Vec<Arc<str>>,
-    #[schema(value_type = Vec<String>)]
+    #[schema(required = false, value_type = Vec<String>)]
     pub(crate) configuration_attrs: Vec<Arc<str>>,
     pub(crate) parent: Option<String>,
+    #[schema(required = false)]
     pub(crate) labels: Vec<String>,
     pub(crate) beamline: Option<String>,
     pub(crate) location_group: Option<String>,
@@ -71,11 +85,13 @@ pub(crate) struct DeviceMetadata {
 pub(crate) struct DeviceInstantiationSpec {
     pub(crate) name: String,
     pub(crate) device_class: String,
+    #[schema(required = false)]
     pub(crate) args: Vec<Value>,
-    #[schema(value_type = Object)]
+    #[schema(required = false, value_type = Object)]
     pub(crate) kwargs: Map<String, Value>,
+    #[schema(required = false)]
     pub(crate) active: bool,
-    #[schema(value_type = Option<String>)]
+    #[schema(inline, value_type = Option<vocabulary::Framework>)]
     pub(crate) framework: Option<Framework>,
 }
 

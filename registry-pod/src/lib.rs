@@ -23,6 +23,7 @@ mod server;
 mod settings;
 mod startup;
 mod store;
+mod vocabulary;
 
 pub use http::interface;
 pub use seed::Strategy;

@@ -25,6 +25,7 @@ pub(crate) enum Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct DeviceLockConflict {
     pub(crate) device_name: String,
+    #[schema(inline)]
     pub(crate) reason: Reason,
     pub(crate) locked_by_plan: Option<String>,
     pub(crate) locked_at: Option<String>,

@@ -24,6 +24,7 @@ pub(crate) enum PVHealthState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct PVHealthRecord {
     pv_name: String,
+    #[schema(required = false)]
     consecutive_failures: u64,
     last_failure_at: Option<String>,
     last_failure_message: Option<String>,
@@ -34,8 +35,11 @@ pub(crate) struct PVHealthRecord {
 /// Number of PVs in each state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct PVHealthStateCounts {
+    #[schema(required = false)]
     healthy: usize,
+    #[schema(required = false)]
     degraded: usize,
+    #[schema(required = false)]
     unresponsive: usize,
 }
 

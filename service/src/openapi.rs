@@ -70,13 +70,19 @@ fn complete(operation: &mut Value, path: &str, method: &str) {
     operation["operationId"] = json!(format!("{id}_{method}"));
     let takes_input =
         operation.get("parameters").is_some() || operation.get("requestBody").is_some();
-    if takes_input && operation["responses"].get("422").is_none() {
-        operation["responses"]["422"] = json!({
-            "description": "Validation Error",
-            "content": { "application/json": {
-                "schema": { "$ref": "#/components/schemas/HTTPValidationError" },
-            } },
-        });
+    if !takes_input {
+        return;
+    }
+    let invalid = json!({ "$ref": "#/components/schemas/HTTPValidationError" });
+    match operation.pointer_mut("/responses/422/content/application~1json/schema") {
+        // The same status for a refusal of its own.
+        Some(schema) => *schema = json!({ "anyOf": [schema.take(), invalid] }),
+        None => {
+            operation["responses"]["422"] = json!({
+                "description": "Validation Error",
+                "content": { "application/json": { "schema": invalid } },
+            });
+        }
     }
 }
 

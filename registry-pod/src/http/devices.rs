@@ -15,6 +15,7 @@ use super::errors::device_not_found;
 use super::written::{as_json, kept};
 use crate::device::{DeviceInstantiationSpec, DeviceMetadata, LABELS};
 use crate::index::{DeviceFilter, Entry, Glob};
+use crate::vocabulary::DeviceLabel;
 
 impl Model for DeviceFilter {
     fn read(fields: &mut Fields<'_, '_>) -> Option<Self> {
@@ -38,7 +39,7 @@ impl Model for DeviceFilter {
 
 /// Names of all devices that fit, sorted.
 #[utoipa::path(get, path = "/api/v1/devices", tag = "Device Registry", params(
-    ("device_label" = Option<String>, Query), ("pattern" = Option<String>, Query),
+    ("device_label" = Option<DeviceLabel>, Query), ("pattern" = Option<String>, Query),
     ("ophyd_class" = Option<String>, Query), ("readable" = Option<bool>, Query),
     ("movable" = Option<bool>, Query), ("flyable" = Option<bool>, Query)),
     responses((status = 200, body = Vec<String>)))]

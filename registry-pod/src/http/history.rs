@@ -21,11 +21,19 @@ use crate::history::Operation;
 use crate::history::feed::{self, Cursor, Feed};
 use crate::index::{Index, Shown};
 use crate::registry::Registry;
+use crate::vocabulary;
 
 /// Rows of a history request that names no limit.
 const DEFAULT_LIMIT: i64 = 1000;
 /// Most rows of a history request.
 const MAX_LIMIT: i64 = 10_000;
+
+/// A name that no device can have.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the interface, is never built")]
+pub(crate) struct Unreadable {
+    detail: String,
+}
 
 /// One row of the audit history.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,8 +63,9 @@ impl Model for HistoryQuery {
 
 /// The newest rows first.
 #[utoipa::path(get, path = "/api/v1/devices/history", tag = "Device Management",
-    params(("device_name" = Option<String>, Query), ("limit" = Option<u64>, Query)),
-    responses((status = 200, body = Vec<DeviceAuditEntry>)))]
+    params(("device_name" = Option<String>, Query),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10_000)),
+    responses((status = 200, body = Vec<DeviceAuditEntry>), (status = 422, body = Unreadable)))]
 pub(crate) async fn list_device_history(
     State(registry): Shared,
     Query(query): Query<HistoryQuery>,
@@ -84,6 +93,7 @@ pub(crate) async fn list_device_history(
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceChangeEntry {
     device_name: String,
+    #[schema(inline, value_type = vocabulary::ChangeOp)]
     op: &'static str,
     version: u64,
     #[schema(value_type = Option<DeviceMetadata>)]
@@ -117,6 +127,7 @@ pub(crate) struct DeviceChangesResponse {
     current_version: u64,
     service_epoch: String,
     reset_occurred: bool,
+    #[schema(required = false)]
     changes: Vec<DeviceChangeEntry>,
 }
 

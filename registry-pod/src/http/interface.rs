@@ -7,6 +7,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::{admin, components, crud, devices, health, history, locks, pv_health, pvs, standalone};
 use crate::device::{DeviceInstantiationSpec, DeviceMetadata};
+use crate::vocabulary::{DeviceLabel, Framework, PVAccessMode, PVProtocol};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -73,11 +74,11 @@ pub fn interface() -> utoipa::openapi::OpenApi {
 
 /// Declares a request body as clients see it. What reads it checks more than a schema can say.
 macro_rules! request_body {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$schema:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(ToSchema)]
         #[expect(dead_code, reason = "describes the interface, is never built")]
-        pub(super) struct $name { $($field: $type),* }
+        pub(super) struct $name { $($(#[$schema])* $field: $type),* }
     };
 }
 
@@ -99,7 +100,7 @@ request_body! {
     /// Fields of the metadata to change.
     DeviceMetadataUpdate {
         name: Option<String>,
-        device_label: Option<String>,
+        device_label: Option<DeviceLabel>,
         ophyd_class: Option<String>,
         module: Option<String>,
         is_movable: Option<bool>,
@@ -133,7 +134,8 @@ request_body! {
         args: Option<Vec<Value>>,
         kwargs: Option<BTreeMap<String, Value>>,
         active: Option<bool>,
-        framework: Option<String>,
+        #[schema(inline)]
+        framework: Option<Framework>,
     }
 }
 request_body! {
@@ -148,17 +150,20 @@ request_body! {
     StandalonePVCreateRequest {
         pv_name: String,
         description: Option<String>,
-        protocol: Option<String>,
-        access_mode: Option<String>,
-        labels: Option<Vec<String>>,
+        #[schema(required = false)]
+        protocol: PVProtocol,
+        #[schema(required = false)]
+        access_mode: PVAccessMode,
+        #[schema(required = false)]
+        labels: Vec<String>,
     }
 }
 request_body! {
     /// Fields of a standalone PV to change.
     StandalonePVUpdateRequest {
         description: Option<String>,
-        protocol: Option<String>,
-        access_mode: Option<String>,
+        protocol: Option<PVProtocol>,
+        access_mode: Option<PVAccessMode>,
         labels: Option<Vec<String>>,
     }
 }

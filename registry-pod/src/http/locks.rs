@@ -35,8 +35,10 @@ impl<E: Into<Self>> From<ChangeError<E>> for ApiError {
 /// Devices are not locked; which ones stand in the way.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceLockConflictResponse {
+    #[schema(required = false)]
     success: bool,
     message: String,
+    #[schema(required = false)]
     conflicting_devices: Vec<DeviceLockConflict>,
 }
 
@@ -62,6 +64,7 @@ pub(crate) struct DeviceLockRequest {
     device_names: Vec<String>,
     item_id: String,
     plan_name: String,
+    #[schema(required = false)]
     locked_by_service: String,
 }
 
@@ -85,12 +88,16 @@ impl Model for DeviceLockRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceLockResponse {
     success: bool,
+    #[schema(required = false)]
     locked_devices: Vec<String>,
+    #[schema(required = false)]
     locked_pvs: BTreeSet<String>,
+    #[schema(required = false)]
     lock_id: String,
     registry_version: i64,
     lock_epoch: String,
     expires_at: Option<String>,
+    #[schema(required = false)]
     lease_ttl_seconds: f64,
 }
 
@@ -192,6 +199,7 @@ impl Model for DeviceUnlockRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceUnlockResponse {
     success: bool,
+    #[schema(required = false)]
     unlocked_devices: Vec<String>,
     registry_version: i64,
     lock_epoch: String,
@@ -240,8 +248,11 @@ impl Model for DeviceLockRenewRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeviceLockRenewResponse {
     success: bool,
+    #[schema(required = false)]
     renewed_devices: Vec<String>,
+    #[schema(required = false)]
     lost_devices: Vec<String>,
+    #[schema(required = false)]
     conflict_devices: Vec<String>,
     lock_epoch: String,
     expires_at: Option<String>,
@@ -363,6 +374,7 @@ pub(crate) struct DeviceStatusResponse {
     locked_at: Option<String>,
     locked_until: Option<String>,
     lock_epoch: String,
+    #[schema(required = false)]
     pv_health: BTreeMap<String, PVHealthRecord>,
 }
 

@@ -26,6 +26,7 @@ use crate::registry::Registry;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PVMetadata {
     pv: String,
+    #[schema(required = false)]
     connected: bool,
     dtype: Option<String>,
     units: Option<String>,

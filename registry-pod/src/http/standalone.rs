@@ -21,6 +21,7 @@ use crate::device::is_pv_name;
 use crate::registry::Registry;
 use crate::store::StoreError;
 use crate::store::write::UPDATED_AT;
+use crate::vocabulary;
 
 /// The rule for PV names, as errors word it.
 const PV_PATTERN: &str = r"^[\x21-\x7e]+$";
@@ -33,11 +34,13 @@ const ACCESS_MODES: &[&str] = &["read-only", "read-write"];
 pub(crate) struct StandalonePv {
     pv_name: String,
     description: Option<String>,
-    #[schema(value_type = String)]
+    #[schema(required = false, value_type = vocabulary::PVProtocol)]
     protocol: Protocol,
-    #[schema(value_type = String)]
+    #[schema(required = false, value_type = vocabulary::PVAccessMode)]
     access_mode: AccessMode,
+    #[schema(required = false)]
     labels: Vec<String>,
+    #[schema(required = false)]
     source: &'static str,
     created_by: Option<String>,
     created_at: Option<f64>,
