@@ -140,5 +140,6 @@ pub struct BeamlineStatus {
     pub devices: Option<i32>,
     /// Namespace of the operator that looks after this beamline. Another one leaves it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
     pub operator: Option<String>,
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from cluster import ROOT, Cluster, wait_for
 from conftest import SYSTEM
-from release import Release, open_environment
+from release import Release, open_environment, start_queue
 from visitor import Door, Visitor, visitor
 
 PARTS = ("registry", "control", "queue", "sim-ioc", "worker")
@@ -86,9 +86,8 @@ def test_a_beamline_does_all_its_work_behind_its_policies(walled: Release) -> No
     assert "Phase:          Succeeded" in walled.cluster.helm("test", "walled", "-n", "walled")
     item = walled.plan("scan", ["random_walk"], "motor1", 0, 1, num=3)
     with walled.part("queue") as queue:
-        wait_for("it is queued", lambda: queue.get("/api/status").json()["items_in_queue"] == 1)
-        assert queue.post("/api/queue/start").json()["success"]
-    assert walled.finished(item)["status"]["result"]["exit_status"] == "completed"  # type: ignore[index]
+        start_queue(queue, 1)
+    walled.completes(item)
 
 
 def test_only_neighbours_and_those_who_are_named_reach_it(
