@@ -60,8 +60,11 @@ async fn a_paused_plan_can_be_resumed_and_aborted() {
     pod.must("/queue/start", json!({})).await;
     pod.until("it runs", async |pod| pod.status().await["re_state"] == "running").await;
     assert_eq!(pod.status().await["worker_environment_state"], "executing_plan");
-    let runs = pod.get("/re/runs/open").await;
-    assert_eq!(runs["run_list"].as_array().unwrap().len(), 1);
+    // The Run Engine runs before the plan has opened its run.
+    pod.until("its run is open", async |pod| {
+        pod.get("/re/runs/open").await["run_list"].as_array().unwrap().len() == 1
+    })
+    .await;
     let busy = pod.post("/environment/close", json!({})).await;
     assert_eq!(busy["msg"], "Queue execution is in progress.");
     pod.must("/re/pause", json!({"option": "immediate"})).await;
