@@ -17,13 +17,14 @@
 //! * The feed reports each device at most once with its current state, and every road counts.
 //!
 //! # Limits
-//! * The newest 10,000 rows are kept. Older ones are folded into a snapshot: their
+//! * The newest 10,000 rows are kept, fewer when they are long. Older ones are folded into a snapshot: their
 //!   devices stay in the feed with the version of the fold. A client that asks for changes since a
 //!   version before the fold may have missed deletions, and is told `reset_occurred`.
 //! * Several changes made while no registry ran appear as one row.
 //! * With several replicas one change past the registry may be recorded twice, never zero times.
 //! * Locks that the queue writes itself are in the lock table, not in the history.
 
+mod difference;
 pub(crate) mod feed;
 pub(crate) mod journal;
 pub(crate) mod observer;
@@ -31,9 +32,10 @@ pub(crate) mod observer;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::index::Shown;
+use difference::differences;
 
 /// Longest text that a client can put into a row, in characters.
 const MAX_TEXT: usize = 1024;
@@ -77,6 +79,12 @@ pub(crate) struct NewRow {
     /// Fingerprint of the device after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
+    /// Who did it: the field manager that Kubernetes notes, or the service that holds a lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) changed_by: Option<String>,
+    /// What differs since, with old and new value.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) changes: Map<String, Value>,
 }
 
 /// One row of the history.
@@ -96,6 +104,8 @@ impl NewRow {
             timestamp: jiff::Timestamp::now().as_duration().as_secs_f64(),
             details: details.map(python_json),
             digest: None,
+            changed_by: None,
+            changes: Map::new(),
         }
     }
 
@@ -105,6 +115,18 @@ impl NewRow {
             digest: Some(shown.digest.clone()),
             ..Self::new(&shown.metadata.name, operation, details)
         }
+    }
+}
+
+impl NewRow {
+    /// Says who did it.
+    pub(crate) fn by(self, who: Option<&str>) -> Self {
+        Self { changed_by: who.map(bounded), ..self }
+    }
+
+    /// Says what differs between the two states.
+    pub(crate) fn with_changes(self, before: &Shown, after: &Shown) -> Self {
+        Self { changes: difference::as_json(differences(before, after)), ..self }
     }
 }
 

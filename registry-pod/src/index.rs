@@ -2,6 +2,7 @@
 //!
 //! Pure: it is fed with objects and answers questions. Every read of the API is answered here.
 
+mod author;
 mod entry;
 mod filter;
 mod ownership;
@@ -9,7 +10,7 @@ mod ownership;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crds::claimants::Claimants;
@@ -17,6 +18,7 @@ use crds::resolve::Catalogue;
 use crds::{Device, DeviceClassSpec, DeviceLocks, ProcessVariable};
 use kube::ResourceExt;
 
+use author::author;
 use entry::is_alike;
 pub(crate) use entry::{Entry, Shown};
 pub(crate) use filter::{DeviceFilter, Glob};
@@ -33,6 +35,8 @@ pub(crate) struct Index {
     shipped: Vec<DeviceClassSpec>,
     classes: BTreeMap<String, DeviceClassSpec>,
     objects: Claimants<Device>,
+    /// Who wrote each device object last.
+    authors: HashMap<String, Arc<str>>,
     devices: BTreeMap<String, Arc<Entry>>,
     pv_objects: Claimants<ProcessVariable>,
     standalone: BTreeMap<String, Arc<ProcessVariable>>,
@@ -56,18 +60,24 @@ impl Index {
         if device.metadata.deletion_timestamp.is_some() {
             return self.delete_device(&device.name_any());
         }
+        match author(&device.metadata) {
+            Some(author) => self.authors.insert(device.name_any(), self.words.share(&author)),
+            None => self.authors.remove(&device.name_any()),
+        };
         let names = self.objects.apply(device);
         self.settle(names)
     }
 
     /// Forgets a device object. Answers the device names that look different now.
     pub(crate) fn delete_device(&mut self, object: &str) -> Vec<String> {
+        self.authors.remove(object);
         let names = self.objects.delete(object);
         self.settle(names)
     }
 
     /// Forgets all device objects but the `listed` ones. Answers the device names that look different now.
     pub(crate) fn retain_devices(&mut self, listed: &HashSet<String>) -> Vec<String> {
+        self.authors.retain(|object, _| listed.contains(object));
         let names = self.objects.retain(listed);
         self.settle(names)
     }
@@ -110,6 +120,11 @@ impl Index {
         self.ownership.release(&old.shown);
         self.version += 1;
         true
+    }
+
+    /// Who wrote the device object last, where Kubernetes says so.
+    pub(crate) fn author(&self, object: &str) -> Option<&str> {
+        self.authors.get(object).map(|author| &**author)
     }
 
     /// Takes a new or changed class. Answers the devices that may look different now.

@@ -27,8 +27,12 @@ const HEAD: &str = "registry-history";
 const LABEL: &str = "beamline.dev/registry-history";
 /// Rows in a full chunk: some 40 KiB, rewritten with every append.
 const ROWS_PER_CHUNK: usize = 200;
-/// Chunks that are kept: at least 10,000 rows, the most that one history request can ask for.
-const CHUNKS: usize = 51;
+/// A chunk is full with fewer rows when these are long: an object of the API may have 1 MiB.
+const BYTES_PER_CHUNK: usize = 256 * 1024;
+/// Rows that are kept: the most that one history request can ask for.
+const ROWS: usize = 10_000;
+/// Chunks that are kept, however few rows they have.
+const CHUNKS: usize = 200;
 /// Requests that wait for the writer: each is one HTTP request in progress.
 const WAITING: usize = 1024;
 /// How often a write is tried when other replicas append at the same time.
@@ -262,17 +266,17 @@ impl Writer {
     /// Appends as many rows as fit into one chunk. Answers how many.
     async fn append(&mut self, queue: &VecDeque<(NewRow, bool)>) -> Result<usize, StoreError> {
         let next = self.known.log.read().version() + 1;
+        let new: Vec<Row> = (next..)
+            .zip(queue.iter().take(ROWS_PER_CHUNK))
+            .map(|(id, (row, _))| Row { id, row: row.clone() })
+            .collect();
         let growing =
-            self.chunks.last_key_value().filter(|(_, c)| c.content.len() < ROWS_PER_CHUNK);
+            self.chunks.last_key_value().filter(|(_, chunk)| fitting(&chunk.content, &new) > 0);
         let (first, mut rows, object) = match growing {
             Some((first, chunk)) => (*first, chunk.content.clone(), Some(chunk.object.clone())),
             None => (next, Vec::new(), None),
         };
-        let room = ROWS_PER_CHUNK - rows.len();
-        let new: Vec<Row> = (next..)
-            .zip(queue.iter().take(room))
-            .map(|(id, (row, _))| Row { id, row: row.clone() })
-            .collect();
+        let new: Vec<Row> = new[..fitting(&rows, &new)].to_vec();
         rows.extend_from_slice(&new);
         let wanted = encode_chunk(first, &rows, object.as_ref());
         let object = match object {
@@ -301,8 +305,11 @@ impl Writer {
 
     /// Folds the oldest chunks into the snapshot, and drops them.
     async fn compact(&mut self) -> Result<(), StoreError> {
-        while self.chunks.len() > CHUNKS {
-            let Some((_, oldest)) = self.chunks.first_key_value() else { return Ok(()) };
+        while let Some((_, oldest)) = self.chunks.first_key_value() {
+            let rows: usize = self.chunks.values().map(|chunk| chunk.content.len()).sum();
+            if rows - oldest.content.len() < ROWS && self.chunks.len() <= CHUNKS {
+                break;
+            }
             let mut snapshot = self.head.content.clone();
             oldest.content.iter().for_each(|row| snapshot.fold(row));
             let (name, base) = (oldest.object.name_any(), snapshot.base);
@@ -355,6 +362,18 @@ impl Writer {
         (self.head, self.chunks) = (head, chunks);
         Ok(())
     }
+}
+
+/// How many of the `new` rows a chunk of these `rows` takes. One that is empty takes at least one.
+fn fitting(rows: &[Row], new: &[Row]) -> usize {
+    let bytes = |row: &Row| serde_json::to_string(row).map_or(0, |line| line.len() + 1);
+    let mut total: usize = rows.iter().map(bytes).sum();
+    let room = ROWS_PER_CHUNK.saturating_sub(rows.len());
+    let fits = new.iter().take(room).enumerate().take_while(|(at, row)| {
+        total += bytes(row);
+        total <= BYTES_PER_CHUNK || (rows.is_empty() && *at == 0)
+    });
+    fits.count()
 }
 
 fn version(object: &ConfigMap) -> u64 {

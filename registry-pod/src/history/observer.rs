@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use kube::ResourceExt;
 use tokio_util::sync::CancellationToken;
 
+use super::difference::{self, differences};
 use super::{NewRow, Operation, details};
 use crate::index::Shown;
 use crate::registry::Registry;
@@ -56,7 +56,12 @@ fn missing_row(
     known: &mut HashMap<String, Arc<Shown>>,
     found: Operation,
 ) -> Option<NewRow> {
-    let entry = registry.look(|index| index.device(name).cloned());
+    let (entry, author) = registry.look(|index| {
+        let entry = index.device(name).cloned();
+        let object = entry.as_ref().map(|entry| entry.object.name_any());
+        let author = object.and_then(|object| index.author(&object).map(ToOwned::to_owned));
+        (entry, author)
+    });
     let shown = entry.as_ref().map(|entry| Arc::clone(&entry.shown));
     let recorded = registry.journal.look(|log| log.recorded(name).map(ToOwned::to_owned));
     let before = match &shown {
@@ -81,31 +86,19 @@ fn missing_row(
         }
         (Some(shown), Some(_)) => change(before.as_deref(), shown),
     };
-    Some(row)
+    Some(row.by(author.as_deref()))
 }
 
 /// The row of a change, as precise as what was known before allows.
 fn change(before: Option<&Shown>, after: &Shown) -> NewRow {
-    let changed = before.map(|before| changed_fields(before, after)).unwrap_or_default();
+    let differing = before.map(|before| differences(before, after)).unwrap_or_default();
+    let changed: Vec<String> = differing.iter().map(|one| one.field.clone()).collect();
     let active = after.spec.active;
-    if changed == ["spec.active"] {
+    let row = if changed == ["spec.active"] {
         let operation = if active { Operation::Enable } else { Operation::Disable };
-        return NewRow::of(after, operation, Some(&details::active(active)));
-    }
-    NewRow::of(after, Operation::Update, details::update(&changed).as_ref())
-}
-
-fn changed_fields(before: &Shown, after: &Shown) -> Vec<String> {
-    let members = |json: &RawValue| -> Map<String, Value> {
-        serde_json::from_str(json.get()).unwrap_or_default()
+        NewRow::of(after, operation, Some(&details::active(active)))
+    } else {
+        NewRow::of(after, Operation::Update, details::update(&changed).as_ref())
     };
-    let differing = |before: &RawValue, after: &RawValue, prefix: &str| {
-        let before = members(before);
-        let changed =
-            members(after).into_iter().filter(|(name, value)| before.get(name) != Some(value));
-        changed.map(|(name, _)| format!("{prefix}{name}")).collect::<Vec<_>>()
-    };
-    let mut changed = differing(&before.metadata_json, &after.metadata_json, "");
-    changed.extend(differing(&before.spec_json, &after.spec_json, "spec."));
-    changed
+    NewRow { changes: difference::as_json(differing), ..row }
 }

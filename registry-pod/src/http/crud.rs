@@ -22,7 +22,7 @@ use crate::history::{NewRow, Operation, details};
 use crate::index::Entry;
 use crate::locks;
 use crate::registry::Registry;
-use crate::store::StoreError;
+use crate::store::{FIELD_MANAGER, StoreError};
 
 /// How often an update is tried against other writers of the same object.
 pub(super) const ATTEMPTS: usize = 5;
@@ -94,7 +94,8 @@ pub(crate) async fn create_device(
         Err(error) if error.is_conflict() => return Err(exists().caused_by(error)),
         created => created?,
     };
-    let row = NewRow::of(&entry.shown, Operation::Add, Some(&details::add(&entry.shown)));
+    let row = NewRow::of(&entry.shown, Operation::Add, Some(&details::add(&entry.shown)))
+        .by(Some(FIELD_MANAGER));
     registry.journal.append_news(vec![row]).await?;
     let message = format!("Device '{name}' created successfully");
     Ok((StatusCode::CREATED, DeviceChanged::new(&name, "create", message)))
@@ -118,6 +119,7 @@ pub(crate) async fn update_device(
         check_class(&registry, class)?;
     }
     let _changing = registry.changing(&name);
+    let before = Arc::clone(&entry.shown);
     let mut device = (*entry.object).clone();
     let (entry, changed) = 'stored: {
         for _ in 0..ATTEMPTS {
@@ -137,7 +139,9 @@ pub(crate) async fn update_device(
         }
         return Err(StoreError::Contended("the device").into());
     };
-    let row = NewRow::of(&entry.shown, Operation::Update, details::update(&changed).as_ref());
+    let row = NewRow::of(&entry.shown, Operation::Update, details::update(&changed).as_ref())
+        .with_changes(&before, &entry.shown)
+        .by(Some(FIELD_MANAGER));
     registry.journal.append(vec![row]).await?;
     let message = format!("Device '{name}' updated successfully");
     Ok(DeviceChanged::new(&name, "update", message))
@@ -156,7 +160,8 @@ pub(crate) async fn delete_device(
     check_not_from_git(&registry, &entry)?;
     let _changing = registry.changing(&name);
     registry.delete_device(&entry.object).await?;
-    let row = NewRow::new(&name, Operation::Delete, Some(&details::delete(&entry.shown)));
+    let row = NewRow::new(&name, Operation::Delete, Some(&details::delete(&entry.shown)))
+        .by(Some(FIELD_MANAGER));
     registry.journal.append_news(vec![row]).await?;
     let message = format!("Device '{name}' deleted successfully");
     Ok(DeviceChanged::new(&name, "delete", message))
@@ -197,12 +202,15 @@ async fn set_active(
         let message = format!("Device '{name}' is already {word}");
         return Ok(DeviceChanged::new(name, operation, message));
     }
+    let before = Arc::clone(&entry.shown);
     let _changing = registry.changing(name);
     let entry = match registry.set_active(&entry.object, active).await {
         Err(error) if error.is_not_found() => return Err(device_not_found(name)),
         stored => stored?,
     };
-    let row = NewRow::of(&entry.shown, row, Some(&details::active(active)));
+    let row = NewRow::of(&entry.shown, row, Some(&details::active(active)))
+        .with_changes(&before, &entry.shown)
+        .by(Some(FIELD_MANAGER));
     registry.journal.append(vec![row]).await?;
     Ok(DeviceChanged::new(name, operation, format!("Device '{name}' {word}")))
 }

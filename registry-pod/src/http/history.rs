@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 use service::ApiError;
 use service::validation::{Fields, Model, Query, kinds};
 use utoipa::ToSchema;
@@ -44,6 +45,12 @@ pub(crate) struct DeviceAuditEntry {
     operation: Operation,
     timestamp: f64,
     details: Option<String>,
+    /// Who did it: the field manager that Kubernetes notes (`kubectl-edit`, `helm`, `beamline-registry`
+    /// for this API), or the service that asked for a lock. Unknown for a deletion past this API.
+    changed_by: Option<String>,
+    /// What differs since: by field, `old` and `new`. `cut` marks values of which the beginning is told.
+    #[schema(value_type = Option<Object>)]
+    changes: Option<Map<String, Value>>,
 }
 
 pub(crate) struct HistoryQuery {
@@ -84,6 +91,8 @@ pub(crate) async fn list_device_history(
             operation: row.operation,
             timestamp: row.timestamp,
             details: row.details.clone(),
+            changed_by: row.changed_by.clone(),
+            changes: (!row.changes.is_empty()).then(|| row.changes.clone()),
         })
         .collect()
     })))

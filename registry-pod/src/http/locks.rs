@@ -21,6 +21,7 @@ use crate::index::Index;
 use crate::locks::{self, Claimant, DeviceLockConflict, Lockable, Reason, Refused};
 use crate::pv_health::PVHealthRecord;
 use crate::registry::Registry;
+use crate::store::FIELD_MANAGER;
 use crate::store::locks::{ChangeError, change};
 
 impl<E: Into<Self>> From<ChangeError<E>> for ApiError {
@@ -138,7 +139,9 @@ pub(crate) async fn lock_devices(
     })
     .await?;
     let details = details::lock(&claimant, &lock_id);
-    if let Err(error) = record(&registry, &devices, Operation::Lock, &details).await {
+    if let Err(error) =
+        record(&registry, &devices, Operation::Lock, &details, &claimant.service).await
+    {
         // The client is told that it holds nothing, so it must hold nothing.
         give_back(&registry, &devices, &lock_id).await;
         return Err(error);
@@ -175,8 +178,10 @@ async fn record(
     devices: &[String],
     operation: Operation,
     details: &serde_json::Value,
+    by: &str,
 ) -> Result<(), ApiError> {
-    let rows = devices.iter().map(|device| NewRow::new(device, operation, Some(details)));
+    let rows =
+        devices.iter().map(|device| NewRow::new(device, operation, Some(details)).by(Some(by)));
     Ok(registry.journal.append(rows.collect()).await?)
 }
 
@@ -231,7 +236,7 @@ pub(crate) async fn unlock_devices(
     })
     .await?;
     let details = details::unlock(&request.item_id);
-    record(&registry, &released, Operation::Unlock, &details).await?;
+    record(&registry, &released, Operation::Unlock, &details, FIELD_MANAGER).await?;
     Ok(DeviceUnlockResponse::new(&table.spec, released))
 }
 
@@ -323,7 +328,7 @@ pub(crate) async fn force_unlock_devices(
     })
     .await?;
     let details = details::force_unlock(&request.reason);
-    record(&registry, &released, Operation::ForceUnlock, &details).await?;
+    record(&registry, &released, Operation::ForceUnlock, &details, FIELD_MANAGER).await?;
     Ok(DeviceUnlockResponse::new(&table.spec, released))
 }
 

@@ -8,7 +8,8 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use crds::{Device, ProcessVariable};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use registry_pod::Settings;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -201,6 +202,64 @@ async fn a_replica_answers_what_the_other_wrote() {
     let path = "/api/v1/devices/m";
     lab.until(async || lab.send_to(&replica, reqwest::Method::GET, path, None).await.status == 200)
         .await;
+}
+
+#[tokio::test]
+async fn the_history_says_who_changed_what() {
+    let lab = Lab::with(mock()).await;
+    lab.until(async || lab.history().await.len() == 3).await;
+    let devices = lab.objects::<Device>();
+    let latest = async |rows: usize| {
+        lab.until(async || lab.history().await.len() == rows).await;
+        let all = lab.get("/api/v1/devices/history?limit=1").await.of(200);
+        let row = all[0].clone();
+        (row["operation"].clone(), row["changed_by"].clone(), row["changes"].clone())
+    };
+    let by_hand = PatchParams { field_manager: Some("kubectl-edit".into()), ..Default::default() };
+    let patch = json!({ "spec": { "documentation": "by hand" } });
+    devices.patch("det1", &by_hand, &Patch::Merge(&patch)).await.unwrap();
+    let changes = json!({ "documentation": { "old": null, "new": "by hand" } });
+    assert_eq!(latest(4).await, (json!("update"), json!("kubectl-edit"), changes));
+
+    let change = json!({ "metadata": { "documentation": "over the API" } });
+    lab.put("/api/v1/devices/det1", change).await.of(200);
+    let changes = json!({ "documentation": { "old": "by hand", "new": "over the API" } });
+    assert_eq!(latest(5).await, (json!("update"), json!("beamline-registry"), changes));
+
+    lab.patch("/api/v1/devices/det1/disable").await.of(200);
+    let changes = json!({ "spec.active": { "old": true, "new": false } });
+    assert_eq!(latest(6).await, (json!("disable"), json!("beamline-registry"), changes));
+
+    let lock = json!({
+        "device_names": ["cam1"], "item_id": "i", "plan_name": "p", "locked_by_service": "queue",
+    });
+    lab.post("/api/v1/devices/lock", lock).await.of(200);
+    assert_eq!(latest(7).await, (json!("lock"), json!("queue"), Value::Null));
+
+    // Kubernetes does not say who deletes.
+    devices.delete("det1", &DeleteParams::default()).await.unwrap();
+    assert_eq!(latest(8).await, (json!("delete"), Value::Null, Value::Null));
+}
+
+#[tokio::test]
+async fn long_rows_do_not_outgrow_the_objects_that_keep_them() {
+    let lab = Lab::with(mock()).await;
+    // Each of them is seven bytes of a row.
+    let long = "\u{1}".repeat(2000);
+    let names = ["sample_x", "det1", "cam1"];
+    for _ in 0..40 {
+        let lock = json!({ "device_names": names, "item_id": "i", "plan_name": "count" });
+        lab.post("/api/v1/devices/lock", lock).await.of(200);
+        let release = json!({ "device_names": names, "reason": long });
+        lab.post("/api/v1/devices/force-unlock", release).await.of(200);
+    }
+    assert_eq!(lab.history().await.len(), 3 + 40 * 6);
+    let kept = lab.objects::<ConfigMap>().list(&ListParams::default()).await.unwrap();
+    let sizes = kept.iter().map(|one| serde_json::to_string(one).unwrap().len());
+    assert!(sizes.max().unwrap() < 512 * 1024, "the API takes no more than 1 MiB");
+    let before = lab.get("/api/v1/devices/history?limit=10000").await.of(200);
+    let lab = lab.restart(async |_| {}).await;
+    assert_eq!(lab.get("/api/v1/devices/history?limit=10000").await.of(200), before);
 }
 
 /// Direct control writes the status of PVs and devices whenever an IOC comes or goes.
