@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::server::{Server, conformance, device, refusal};
+use crate::server::{Server, conformance, device, observed, refusal};
 
 fn intent(spec: Value) -> Patch<Value> {
     Patch::Apply(json!({
@@ -35,8 +35,9 @@ conformance! {
         let api = server.api::<Device>();
         let params = PatchParams::apply("tester");
         let made = api.patch("m1", &params, &intent(base())).await.unwrap();
+        let settled = observed(&api, "m1").await;
         let same = api.patch("m1", &params, &intent(base())).await.unwrap();
-        assert_eq!(same.resource_version(), made.resource_version());
+        assert_eq!(same.resource_version(), settled.resource_version());
         let managers = made.metadata.managed_fields.unwrap();
         assert_eq!(managers.len(), 1);
         assert_eq!(managers[0].manager.as_deref(), Some("tester"));

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use embedded::{Embedded, Settings};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -26,6 +26,16 @@ struct Own {
     shutdown: CancellationToken,
     serving: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
     _folder: tempfile::TempDir,
+}
+
+/// The object as the operator leaves it, with a status. Before, a real API server shows the default of the status without
+/// having it, and stores it with the first write, even with one that changes nothing.
+pub(crate) async fn observed<K>(api: &Api<K>, name: &str) -> K
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let seen = Patch::Merge(json!({ "status": { "observedGeneration": 1 } }));
+    api.patch_status(name, &PatchParams::default(), &seen).await.unwrap()
 }
 
 /// A fresh embedded API whose client needs no network.

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::server::{Server, conformance, device, refusal};
+use crate::server::{Server, conformance, device, observed, refusal};
 
 conformance! {
     async fn a_created_object_has_what_the_server_sets_and_its_defaults(server: &Server) {
@@ -83,7 +83,8 @@ conformance! {
 
     async fn a_write_that_changes_nothing_keeps_the_version(server: &Server) {
         let api = server.api::<Device>();
-        let made = api.create(&PostParams::default(), &device("m1")).await.unwrap();
+        api.create(&PostParams::default(), &device("m1")).await.unwrap();
+        let made = observed(&api, "m1").await;
         let same = api.replace("m1", &PostParams::default(), &made).await.unwrap();
         assert_eq!(same.resource_version(), made.resource_version());
         let patch = Patch::Merge(json!({"spec": {"prefix": made.spec.prefix}}));
