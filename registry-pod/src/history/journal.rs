@@ -92,14 +92,16 @@ pub(crate) struct Writer {
 struct Stored<T> {
     /// Without its data, which is `content`.
     object: ConfigMap,
+    /// Length of that data.
+    bytes: usize,
     content: T,
 }
 
 impl<T> Stored<T> {
     fn new(mut object: ConfigMap, content: T) -> Self {
-        object.data = None;
+        let bytes = object.data.take().unwrap_or_default().values().map(String::len).sum();
         object.metadata.managed_fields = None;
-        Self { object, content }
+        Self { object, bytes, content }
     }
 }
 
@@ -266,17 +268,17 @@ impl Writer {
     /// Appends as many rows as fit into one chunk. Answers how many.
     async fn append(&mut self, queue: &VecDeque<(NewRow, bool)>) -> Result<usize, StoreError> {
         let next = self.known.log.read().version() + 1;
-        let new: Vec<Row> = (next..)
+        let mut new: Vec<Row> = (next..)
             .zip(queue.iter().take(ROWS_PER_CHUNK))
             .map(|(id, (row, _))| Row { id, row: row.clone() })
             .collect();
-        let growing =
-            self.chunks.last_key_value().filter(|(_, chunk)| fitting(&chunk.content, &new) > 0);
-        let (first, mut rows, object) = match growing {
-            Some((first, chunk)) => (*first, chunk.content.clone(), Some(chunk.object.clone())),
-            None => (next, Vec::new(), None),
-        };
-        let new: Vec<Row> = new[..fitting(&rows, &new)].to_vec();
+        let growing = self.chunks.last_key_value().and_then(|(first, chunk)| {
+            let count = fitting(chunk.content.len(), chunk.bytes, &new);
+            (count > 0).then(|| (*first, chunk.content.clone(), Some(chunk.object.clone()), count))
+        });
+        let (first, mut rows, object, count) =
+            growing.unwrap_or_else(|| (next, Vec::new(), None, fitting(0, 0, &new)));
+        new.truncate(count);
         rows.extend_from_slice(&new);
         let wanted = encode_chunk(first, &rows, object.as_ref());
         let object = match object {
@@ -284,7 +286,6 @@ impl Writer {
             Some(_) => bounded_call(self.api.replace(&wanted.name_any(), &post(), &wanted)).await?,
         };
         self.chunks.insert(first, Stored::new(object, rows));
-        let count = new.len();
         self.known.change(|log| new.into_iter().for_each(|row| log.push(row)));
         Ok(count)
     }
@@ -364,14 +365,14 @@ impl Writer {
     }
 }
 
-/// How many of the `new` rows a chunk of these `rows` takes. One that is empty takes at least one.
-fn fitting(rows: &[Row], new: &[Row]) -> usize {
-    let bytes = |row: &Row| serde_json::to_string(row).map_or(0, |line| line.len() + 1);
-    let mut total: usize = rows.iter().map(bytes).sum();
-    let room = ROWS_PER_CHUNK.saturating_sub(rows.len());
+/// How many of the `new` rows a chunk of so many rows and `bytes` takes. One that is empty takes at
+/// least one.
+fn fitting(rows: usize, bytes: usize, new: &[Row]) -> usize {
+    let room = ROWS_PER_CHUNK.saturating_sub(rows);
+    let mut total = bytes;
     let fits = new.iter().take(room).enumerate().take_while(|(at, row)| {
-        total += bytes(row);
-        total <= BYTES_PER_CHUNK || (rows.is_empty() && *at == 0)
+        total += serde_json::to_string(row).map_or(0, |line| line.len() + 1);
+        total < BYTES_PER_CHUNK || (rows == 0 && *at == 0)
     });
     fits.count()
 }
