@@ -22,10 +22,11 @@
 //!   version before the fold may have missed deletions, and is told `reset_occurred`.
 //! * Several changes made while no registry ran appear as one row.
 //! * With several replicas one change past the registry may be recorded twice, never zero times.
-//! * Locks that the queue writes itself are in the lock table, not in the history.
+//! * Locks that the queue writes itself are in the lock table, not in the history ([`holders`]).
 
 mod difference;
 pub(crate) mod feed;
+mod holders;
 pub(crate) mod journal;
 pub(crate) mod observer;
 
@@ -76,7 +77,7 @@ pub(crate) struct NewRow {
     pub(crate) timestamp: f64,
     /// JSON in a string.
     pub(crate) details: Option<String>,
-    /// Fingerprint of the device after the change.
+    /// Fingerprint of the device after the change; of a reset the epoch that it begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
     /// Who did it: the field manager that Kubernetes notes, or the service that holds a lock.
@@ -192,6 +193,11 @@ pub(crate) mod details {
         json!({ "item_id": bounded(item_id), "reason": "plan_completed" })
     }
 
+    /// Released, but nobody told why: the registry ended in between.
+    pub(crate) fn found_unlocked(item_id: &str) -> Value {
+        json!({ "item_id": bounded(item_id), "reason": "found_unlocked" })
+    }
+
     pub(crate) fn force_unlock(reason: &str) -> Value {
         json!({ "reason": bounded(reason), "admin": true })
     }
@@ -291,6 +297,12 @@ impl Log {
     /// Changes with every reset of the registry.
     pub(crate) fn epoch(&self) -> &str {
         &self.epoch
+    }
+
+    /// Whether the reset that begins `epoch` is recorded.
+    pub(crate) fn has_begun(&self, epoch: &str) -> bool {
+        let mut resets = self.newest(Some(ALL_DEVICES), usize::MAX);
+        resets.any(|(_, row)| row.digest.as_deref() == Some(epoch))
     }
 
     /// Starts a new epoch.

@@ -3,7 +3,7 @@
 //! The table is one object, and one change of it is one compare-and-swap; so several devices are
 //! locked together or not at all, whoever else is at it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crds::DeviceLocksSpec;
 use crds::locking::{self, bumped, held};
@@ -228,9 +228,11 @@ pub(crate) fn with_policy(table: &DeviceLocksSpec, lock_all: bool) -> Option<Dev
     (table.lock_all != lock_all).then(|| DeviceLocksSpec { lock_all, ..bumped(table) })
 }
 
-/// The table without any lock.
-pub(crate) fn without_locks(table: &DeviceLocksSpec) -> DeviceLocksSpec {
-    DeviceLocksSpec { locks: BTreeMap::new(), ..bumped(table) }
+/// The table with those locks only that were taken after `time`. One whose time cannot be read is older.
+pub(crate) fn since(table: &DeviceLocksSpec, time: Timestamp) -> DeviceLocksSpec {
+    let mut next = bumped(table);
+    next.locks.retain(|_, lock| lock.locked_at.parse::<Timestamp>().is_ok_and(|at| at > time));
+    next
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Everything that a request handler needs, shared by clones of an `Arc`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +19,9 @@ use crate::Settings;
 use crate::answers::Answers;
 use crate::history::journal::Journal;
 use crate::index::Index;
+use crate::mending::Mender;
 use crate::pv_health::PvHealth;
+use crate::store::StoreError;
 
 /// Longest wait until a write shows up in the index.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
@@ -31,6 +34,7 @@ pub(crate) struct Registry {
     /// Fires when the service stops: streams end then.
     pub(crate) stopping: CancellationToken,
     pub(crate) journal: Journal,
+    pub(crate) mender: Mender,
     pub(crate) devices: Api<Device>,
     pub(crate) pvs: Api<ProcessVariable>,
     pub(crate) locks: Api<DeviceLocks>,
@@ -47,9 +51,13 @@ pub(crate) struct Registry {
     revision: watch::Sender<u64>,
     /// Devices whose history may lack a row.
     unrecorded: Mutex<BTreeSet<String>>,
+    /// Those that are compared with the history now.
+    compared: Mutex<BTreeSet<String>>,
     pub(crate) has_unrecorded: Notify,
     /// Devices that a request is changing: their rows are on the way.
     in_flight: Mutex<BTreeMap<String, usize>>,
+    /// All devices are being changed: none is compared with the history until that is done.
+    is_upset: AtomicBool,
 }
 
 impl Registry {
@@ -58,15 +66,16 @@ impl Registry {
         client: &Client,
         namespace: &str,
         journal: Journal,
-        readiness: Readiness,
+        mender: Mender,
         stopping: CancellationToken,
         index: Index,
     ) -> Self {
         Self {
             settings,
-            readiness,
+            readiness: Readiness::new(),
             stopping,
             journal,
+            mender,
             devices: Api::namespaced(client.clone(), namespace),
             pvs: Api::namespaced(client.clone(), namespace),
             locks: Api::namespaced(client.clone(), namespace),
@@ -78,8 +87,10 @@ impl Registry {
             feed: Answers::default(),
             revision: watch::Sender::new(0),
             unrecorded: Mutex::default(),
+            compared: Mutex::default(),
             has_unrecorded: Notify::new(),
             in_flight: Mutex::default(),
+            is_upset: AtomicBool::new(false),
         }
     }
 
@@ -121,15 +132,17 @@ impl Registry {
         revision.wait_for(|_| self.readiness.reason().is_none()).await.ok();
     }
 
-    /// Waits until `seen` holds, for a bounded time. Answers whether it does.
-    pub(crate) async fn wait_until(&self, seen: impl Fn(&Index) -> bool) -> bool {
+    /// Waits until `seen` holds, for a bounded time. What was written is acknowledged only then.
+    ///
+    /// # Errors
+    /// When it does not hold in time: the API tells what it stored too late.
+    pub(crate) async fn wait_until(&self, seen: impl Fn(&Index) -> bool) -> Result<(), StoreError> {
         let mut revision = self.revision.subscribe();
         let wait = revision.wait_for(|_| seen(&self.index.read()));
-        let visible = matches!(tokio::time::timeout(VISIBLE_WITHIN, wait).await, Ok(Ok(_)));
-        if !visible {
-            tracing::warn!("a write is stored but has not come back by watch yet");
+        match tokio::time::timeout(VISIBLE_WITHIN, wait).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(StoreError::Unseen),
         }
-        visible
     }
 
     /// Asks the observer to compare these devices with the history.
@@ -138,14 +151,36 @@ impl Registry {
         self.has_unrecorded.notify_one();
     }
 
+    /// All devices are about to be changed, together with their history; or that is done.
+    pub(crate) fn upset(&self, is_upset: bool) {
+        self.is_upset.store(is_upset, Ordering::SeqCst);
+        self.has_unrecorded.notify_one();
+    }
+
     /// The devices to compare with the history now. Those being changed stay for later.
     pub(crate) fn take_unrecorded(&self) -> BTreeSet<String> {
+        if self.is_upset.load(Ordering::SeqCst) {
+            return BTreeSet::new();
+        }
         let in_flight = self.in_flight.lock();
         let mut unrecorded = self.unrecorded.lock();
         let (later, now) =
             std::mem::take(&mut *unrecorded).into_iter().partition(|n| in_flight.contains_key(n));
         *unrecorded = later;
+        self.compared.lock().clone_from(&now);
         now
+    }
+
+    /// The devices that were taken are compared, and recorded.
+    pub(crate) fn compared(&self) {
+        self.compared.lock().clear();
+    }
+
+    /// Whether the history may lack a row about the state in which the index has this device.
+    pub(crate) fn may_lack_row(&self, device: &str) -> bool {
+        self.in_flight.lock().contains_key(device)
+            || self.unrecorded.lock().contains(device)
+            || self.compared.lock().contains(device)
     }
 
     /// Marks a device as being changed by a request, which appends the row itself.

@@ -5,6 +5,7 @@
 //!   that it was. A registry that was cleared stays empty.
 //! * All or nothing. The profile is read and every device of it judged by the API before the first
 //!   is stored, and what a crash left half is completed before the registry is ready.
+//!   If its profile is named no more, it is taken back.
 //! * Replicas that start together do the same work under the same names: no device is there twice.
 
 mod profile;
@@ -19,7 +20,7 @@ use crds::{Device, DeviceSpec};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
-use kube::api::{ListParams, ObjectMeta, PostParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 
 use crate::registry::Registry;
 use crate::store::write::{CREATED_BY, SEEDED};
@@ -53,10 +54,16 @@ fn post(dry_run: bool) -> PostParams {
 /// Seeds the registry if it is empty and was never seeded. Returns when that is done, here or by
 /// another replica.
 pub(crate) async fn at_start(registry: &Registry) -> Result<(), SeedError> {
+    let mut state = state(registry).await?;
     if !Profile::is_wanted(&registry.settings)? {
+        if state.as_deref() == Some(SEEDING) {
+            tracing::warn!(
+                "seeding was cut off and its profile is gone: taking back what is there"
+            );
+            take_back(registry).await?;
+        }
         return Ok(());
     }
-    let mut state = state(registry).await?;
     if state.is_none() {
         let one = bounded_call(registry.devices.list(&ListParams::default().limit(1))).await?;
         // Another replica may have begun meanwhile: what is there is its work then.
@@ -79,6 +86,16 @@ pub(crate) async fn at_start(registry: &Registry) -> Result<(), SeedError> {
     mark(registry, SEEDED_STATE).await?;
     tracing::info!(devices = profile.devices.len(), source = profile.source, "registry seeded");
     Ok(())
+}
+
+/// As if the seeding had not begun.
+async fn take_back(registry: &Registry) -> Result<(), StoreError> {
+    let nothing = Profile { source: "no", devices: Vec::new() };
+    bring_about(registry, &nothing).await?;
+    match bounded_call(registry.config_maps.delete(MARK, &DeleteParams::default())).await {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Notes that nothing is to be seeded any more.
@@ -111,8 +128,7 @@ pub(crate) async fn bring_about(registry: &Registry, profile: &Profile) -> Resul
         .buffer_unordered(PARALLEL)
         .try_collect::<()>()
         .await?;
-    registry.wait_until(|index| wanted.iter().all(|object| index.object(object).is_some())).await;
-    Ok(())
+    registry.wait_until(|index| wanted.iter().all(|object| index.object(object).is_some())).await
 }
 
 async fn put(

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use kube::Client;
 use service::error::with_sources;
-use service::health::Readiness;
 use service::http::{BindError, Listener, ServeError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +16,7 @@ use crate::index::Index;
 use crate::registry::Registry;
 use crate::seed::SeedError;
 use crate::store::{StoreError, watch};
-use crate::{Settings, http, startup};
+use crate::{Settings, http, mending, startup};
 
 /// Why the registry stopped.
 #[derive(Debug, thiserror::Error)]
@@ -103,11 +102,12 @@ impl Server {
             written.map_err(|source| RunError::OpenApi { path: path.clone(), source })?;
         }
         let (journal, writer) = journal::new(client.clone(), namespace);
+        let (mender, bench) = mending::new();
         let shipped = crds::catalogue::shipped()?.into_iter().map(|class| class.spec).collect();
         let index = Index::new(shipped);
-        let (readiness, stopping) = (Readiness::new(), shutdown.clone());
+        let stopping = shutdown.clone();
         let registry =
-            Registry::new(settings, &client, namespace, journal, readiness, stopping, index);
+            Registry::new(settings, &client, namespace, journal, mender, stopping, index);
         let registry = Arc::new(registry);
         startup::announce(&registry);
         watch::announce(&registry);
@@ -116,6 +116,7 @@ impl Server {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         watch::start(&registry, &client, namespace, &mut tasks, &stop);
+        tasks.spawn(bench.run(Arc::clone(&registry), stop.clone()));
         let mut history = tokio::spawn(keep_history(Arc::clone(&registry), writer, stop.clone()));
         let router = http::router(&registry);
         let served = tokio::select! {
@@ -140,14 +141,28 @@ async fn keep_history(
         () = stop.cancelled() => return Ok(()),
         opened = startup::open(&registry, &mut writer) => opened?,
     };
-    let observed = async {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = registry.loaded() => {
-                observer::run(Arc::clone(&registry), opened.first_start, stop.clone()).await;
-            }
-        }
+    let observed = observe(registry, opened.first_start, stop.clone());
+    let written = async move {
+        writer.run(stop).await;
+        Ok(())
     };
-    tokio::join!(writer.run(stop.clone()), observed);
+    tokio::try_join!(written, observed).map(drop)
+}
+
+/// Completes what the last process left half, then gives every change its row until `stop`.
+async fn observe(
+    registry: Arc<Registry>,
+    first_start: bool,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let completed = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        completed = startup::complete(&registry) => completed?,
+    };
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        () = registry.loaded() => {}
+    }
+    observer::run(registry, completed || first_start, stop).await;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::history::journal::Writer;
 use crate::registry::Registry;
+use crate::reset;
 use crate::seed::{self, SeedError};
 use crate::server::RunError;
 use crate::store::{self, StoreError};
@@ -51,9 +52,25 @@ pub(crate) async fn open(registry: &Registry, writer: &mut Writer) -> Result<Ope
             SeedError::Profile(_) => return Err(error.into()),
         }
     }
+    Ok(Opened { first_start })
+}
+
+/// Completes a reset that the last process left half. The history must be written meanwhile. Then the store is what it ought to be:
+/// answers whether that made the registry anew.
+///
+/// # Errors
+/// As of [`open`].
+pub(crate) async fn complete(registry: &Registry) -> Result<bool, RunError> {
+    let completed = loop {
+        match reset::complete(registry).await {
+            Ok(completed) => break completed,
+            Err(SeedError::Store(error)) => pause(error).await?,
+            Err(error) => return Err(error.into()),
+        }
+    };
     registry.readiness.ready(PART);
     registry.update(|_| Vec::new());
-    Ok(Opened { first_start })
+    Ok(completed)
 }
 
 async fn pause(error: StoreError) -> Result<(), StoreError> {

@@ -22,6 +22,9 @@ pub(crate) enum StoreError {
     /// No answer in time. What was asked for may or may not have happened.
     #[error("the Kubernetes API did not answer within {} s", CALL_TIMEOUT.as_secs())]
     Timeout,
+    /// It is stored, but the API has not told of it in time, so that readers do not see it yet.
+    #[error("the Kubernetes API has not told of a change that it stored")]
+    Unseen,
     /// An object of ours is damaged.
     #[error("{what} cannot be read: {reason}")]
     Unreadable {

@@ -31,6 +31,16 @@ pub(crate) struct Feed {
     pub(crate) reset_occurred: bool,
     /// Version and name of devices, oldest change first.
     pub(crate) devices: Vec<(u64, String)>,
+    /// Every device is in the state that its version announces, or in a newer one.
+    pub(crate) is_settled: bool,
+}
+
+impl Feed {
+    /// The client does not know the state that this version announces, whatever else it is told.
+    fn hold_back(&mut self, version: u64) {
+        self.current_version = self.current_version.min(version.saturating_sub(1));
+        self.is_settled = false;
+    }
 }
 
 impl Cursor {
@@ -76,7 +86,13 @@ impl Cursor {
             service_epoch: log.epoch().to_owned(),
             reset_occurred: other_epoch || (reset_occurred && !continues),
             devices,
+            is_settled: true,
         }
+    }
+
+    /// Goes back to where the client stands that was told `feed`.
+    fn stay(&mut self, feed: &Feed) {
+        (self.version, self.sent) = (feed.current_version, None);
     }
 }
 
@@ -88,14 +104,15 @@ pub(crate) async fn read(registry: &Registry, cursor: &mut Cursor, limit: usize)
         index.mark_unchanged();
         journal.mark_unchanged();
         let mut moved = cursor.clone();
-        let (feed, is_settled) = registry.look(|index| {
+        let (mut feed, unsettled) = registry.look(|index| {
             registry.journal.look(|log| {
                 let feed = moved.advance(log, index, limit);
-                let is_settled = feed.devices.iter().all(|(_, name)| {
+                let is_unsettled = |(_, name): &&(u64, String)| {
                     log.recorded(name)
-                        == index.device(name).map(|entry| entry.shown.digest.as_str())
-                });
-                (feed, is_settled)
+                        != index.device(name).map(|entry| entry.shown.digest.as_str())
+                };
+                let unsettled: Vec<_> = feed.devices.iter().filter(is_unsettled).cloned().collect();
+                (feed, unsettled)
             })
         });
         let waited = async {
@@ -104,12 +121,20 @@ pub(crate) async fn read(registry: &Registry, cursor: &mut Cursor, limit: usize)
                 changed = journal.changed() => changed.is_ok(),
             }
         };
-        let goes_on = !is_settled
+        let goes_on = !unsettled.is_empty()
             && tokio::time::timeout_at(deadline, waited).await.is_ok_and(|changed| changed);
-        if !goes_on {
-            *cursor = moved;
-            return feed;
+        if goes_on {
+            continue;
         }
+        // Of a device that the index has in a newer state another row will follow. One that it has in an
+        // older state must be told again.
+        let behind = unsettled.iter().find(|(_, name)| !registry.may_lack_row(name));
+        if let Some((version, _)) = behind {
+            feed.hold_back(*version);
+            moved.stay(&feed);
+        }
+        *cursor = moved;
+        return feed;
     }
 }
 

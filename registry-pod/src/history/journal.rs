@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -120,8 +121,8 @@ pub(crate) fn new(client: Client, namespace: &str) -> (Journal, Writer) {
 }
 
 /// Seconds since 1970 as Python prints them.
-fn now() -> String {
-    jiff::Timestamp::now().as_duration().as_secs_f64().to_string()
+fn epoch_of(time: Timestamp) -> String {
+    time.as_duration().as_secs_f64().to_string()
 }
 
 fn post() -> PostParams {
@@ -142,11 +143,12 @@ impl Journal {
         self.request(rows, true, None).await
     }
 
-    /// Notes that the registry is emptied, and starts a new epoch.
-    pub(crate) async fn reset(&self) -> Result<(), StoreError> {
+    /// Notes that the registry is emptied, and starts the epoch of that time, unless that was done before.
+    pub(crate) async fn reset(&self, time: Timestamp) -> Result<(), StoreError> {
         let details = super::details::reset();
         let row = NewRow::new(super::ALL_DEVICES, Operation::Reset, Some(&details));
-        self.request(vec![row], false, Some(now())).await
+        let row = NewRow { digest: Some(epoch_of(time)), ..row };
+        self.request(vec![row], true, Some(epoch_of(time))).await
     }
 
     async fn request(
@@ -175,7 +177,10 @@ impl Journal {
 impl Writer {
     /// Creates the history at the very first start. Answers whether it was created.
     pub(crate) async fn create(&self) -> Result<bool, StoreError> {
-        let head = encode_head(&Snapshot { epoch: now(), ..Snapshot::default() }, None);
+        let head = encode_head(
+            &Snapshot { epoch: epoch_of(Timestamp::now()), ..Snapshot::default() },
+            None,
+        );
         match bounded_call(self.api.create(&post(), &head)).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_conflict() => Ok(false),
@@ -239,6 +244,7 @@ impl Writer {
         let mut attempt = 0;
         loop {
             queue.retain(|(row, only_news)| !only_news || self.is_news(row));
+            epoch = epoch.filter(|epoch| self.begins(epoch, &queue));
             let written = match (&epoch, queue.is_empty()) {
                 (Some(new), _) => self.write_epoch(new.clone()).await.map(|()| None),
                 (None, false) => self.append(&queue).await.map(Some),
@@ -262,7 +268,17 @@ impl Writer {
     }
 
     fn is_news(&self, row: &NewRow) -> bool {
-        self.known.log.read().recorded(&row.device_name) != row.digest.as_deref()
+        let log = self.known.log.read();
+        match (row.operation, &row.digest) {
+            (Operation::Reset, Some(epoch)) => !log.has_begun(epoch),
+            (_, digest) => log.recorded(&row.device_name) != digest.as_deref(),
+        }
+    }
+
+    /// Whether the epoch is yet to be written: it is not, and its row is still to come.
+    fn begins(&self, epoch: &String, queue: &VecDeque<(NewRow, bool)>) -> bool {
+        self.known.log.read().epoch() != epoch
+            && queue.iter().any(|(row, _)| row.digest.as_ref() == Some(epoch))
     }
 
     /// Appends as many rows as fit into one chunk. Answers how many.

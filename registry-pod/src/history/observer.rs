@@ -8,19 +8,25 @@ use kube::ResourceExt;
 use tokio_util::sync::CancellationToken;
 
 use super::difference::{self, differences};
-use super::{NewRow, Operation, details};
+use super::{NewRow, Operation, details, holders};
 use crate::index::Shown;
+use crate::mending::Unfinished;
 use crate::registry::Registry;
 use crate::store::write::was_seeded;
 
 /// Wait before trying again when the history cannot be written.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Compares devices with the history until `shutdown`. `first_start` says that the history was
-/// created just now, so that what is there was not added but found.
-pub(crate) async fn run(registry: Arc<Registry>, first_start: bool, shutdown: CancellationToken) {
+/// Compares devices with the history until `shutdown`. `is_new` says that the history, or its epoch, was
+/// begun just now, so that what is there was not added but found.
+pub(crate) async fn run(registry: Arc<Registry>, is_new: bool, shutdown: CancellationToken) {
     let mut known = HashMap::new();
-    let mut found = if first_start { Operation::Seed } else { Operation::Add };
+    let mut found = if is_new { Operation::Seed } else { Operation::Add };
+    let locks = registry.look(|index| index.locks().cloned()).unwrap_or_default();
+    let rows = registry.journal.look(|log| holders::missing(log, &locks.spec));
+    if !rows.is_empty() {
+        registry.mender.finish(Unfinished::Rows(rows));
+    }
     let everything: Vec<String> = registry
         .look(|index| index.devices().keys().cloned().collect::<Vec<_>>())
         .into_iter()
@@ -38,13 +44,15 @@ pub(crate) async fn run(registry: Arc<Registry>, first_start: bool, shutdown: Ca
             .filter_map(|name| missing_row(&registry, name, &mut known, found))
             .collect();
         found = Operation::Add;
-        if rows.is_empty() {
-            continue;
-        }
         // The error itself was logged by the writer.
-        if registry.journal.append_news(rows).await.is_err() {
-            tokio::time::sleep(RETRY).await;
+        let recorded = rows.is_empty() || registry.journal.append_news(rows).await.is_ok();
+        registry.compared();
+        if !recorded {
             registry.may_lack_rows(names);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(RETRY) => {}
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ impl From<StoreError> for ApiError {
         let detail = match &error {
             StoreError::Contended(_) => "registry store is changed by others too fast, try again",
             StoreError::Stopped => "service is stopping",
+            StoreError::Unseen => "stored, but the registry store is late to tell of it; try again",
             StoreError::Api(_) | StoreError::Timeout | StoreError::Unreadable { .. } => {
                 "registry store unreachable"
             }

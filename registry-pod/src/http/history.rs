@@ -181,7 +181,7 @@ pub(crate) async fn get_device_changes(
 
 impl DeviceChangesResponse {
     fn new(registry: &Registry, feed: Feed) -> Self {
-        let Feed { current_version, service_epoch, reset_occurred, devices } = feed;
+        let Feed { current_version, service_epoch, reset_occurred, devices, is_settled: _ } = feed;
         let changes = devices.into_iter().map(|(version, name)| {
             let now =
                 registry.look(|index| index.device(&name).map(|entry| Arc::clone(&entry.shown)));

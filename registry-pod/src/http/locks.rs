@@ -19,10 +19,11 @@ use super::errors::{DEVICE_PERSISTENCE, check_writable, device_not_found, pv_not
 use crate::history::{NewRow, Operation, details};
 use crate::index::Index;
 use crate::locks::{self, Claimant, DeviceLockConflict, Lockable, Reason, Refused};
+use crate::mending::{Unfinished, give_back};
 use crate::pv_health::PVHealthRecord;
 use crate::registry::Registry;
-use crate::store::FIELD_MANAGER;
 use crate::store::locks::{ChangeError, change};
+use crate::store::{FIELD_MANAGER, StoreError};
 
 impl<E: Into<Self>> From<ChangeError<E>> for ApiError {
     fn from(error: ChangeError<E>) -> Self {
@@ -138,14 +139,18 @@ pub(crate) async fn lock_devices(
         Ok::<_, Refused>((Some(next), expires_at))
     })
     .await?;
+    let (locked, id) = (devices.clone(), lock_id.clone());
+    let begun = registry.mender.begin(Unfinished::Lock { devices: locked, lock_id: id });
     let details = details::lock(&claimant, &lock_id);
-    if let Err(error) =
-        record(&registry, &devices, Operation::Lock, &details, &claimant.service).await
-    {
+    let rows = rows(&devices, Operation::Lock, &details, &claimant.service);
+    if let Err(error) = registry.journal.append(rows).await {
         // The client is told that it holds nothing, so it must hold nothing.
-        give_back(&registry, &devices, &lock_id).await;
-        return Err(error);
+        if give_back(&registry, &devices, &lock_id).await.is_ok() {
+            begun.done();
+        }
+        return Err(error.into());
     }
+    begun.done();
     let locked_pvs = registry.look(|index| {
         let entries = devices.iter().filter_map(|name| index.device(name));
         entries
@@ -164,25 +169,22 @@ pub(crate) async fn lock_devices(
     }))
 }
 
-async fn give_back(registry: &Registry, devices: &[String], lock_id: &str) {
-    let given_back =
-        change(registry, |table| Ok::<_, ApiError>((locks::undo(table, devices, lock_id), ())))
-            .await;
-    if given_back.is_err() {
-        tracing::error!(lock_id, "cannot take back a lock that was not acknowledged");
-    }
-}
-
-async fn record(
-    registry: &Registry,
+fn rows(
     devices: &[String],
     operation: Operation,
     details: &serde_json::Value,
     by: &str,
-) -> Result<(), ApiError> {
-    let rows =
-        devices.iter().map(|device| NewRow::new(device, operation, Some(details)).by(Some(by)));
-    Ok(registry.journal.append(rows.collect()).await?)
+) -> Vec<NewRow> {
+    let row = |device: &String| NewRow::new(device, operation, Some(details)).by(Some(by));
+    devices.iter().map(row).collect()
+}
+
+/// Records a release. It has happened: if this fails the rows follow later.
+async fn record_release(registry: &Registry, rows: Vec<NewRow>) -> Result<(), StoreError> {
+    let begun = registry.mender.begin(Unfinished::Rows(rows.clone()));
+    registry.journal.append(rows).await?;
+    begun.done();
+    Ok(())
 }
 
 /// Devices to release.
@@ -236,7 +238,8 @@ pub(crate) async fn unlock_devices(
     })
     .await?;
     let details = details::unlock(&request.item_id);
-    record(&registry, &released, Operation::Unlock, &details, FIELD_MANAGER).await?;
+    let rows = rows(&released, Operation::Unlock, &details, FIELD_MANAGER);
+    record_release(&registry, rows).await?;
     Ok(DeviceUnlockResponse::new(&table.spec, released))
 }
 
@@ -328,7 +331,8 @@ pub(crate) async fn force_unlock_devices(
     })
     .await?;
     let details = details::force_unlock(&request.reason);
-    record(&registry, &released, Operation::ForceUnlock, &details, FIELD_MANAGER).await?;
+    let rows = rows(&released, Operation::ForceUnlock, &details, FIELD_MANAGER);
+    record_release(&registry, rows).await?;
     Ok(DeviceUnlockResponse::new(&table.spec, released))
 }
 

@@ -110,7 +110,7 @@ fn lock_all_shows_the_oldest_live_lock_everywhere() {
     assert_eq!(effective(&table, "free", now()).unwrap().item_id, "i1");
     assert_eq!(effective(&table, "a", now()).unwrap().item_id, "i2");
     assert!(with_policy(&table, true).is_none());
-    assert!(effective(&without_locks(&table), "free", now()).is_none());
+    assert!(effective(&since(&table, now()), "free", now()).is_none());
 }
 
 proptest! {

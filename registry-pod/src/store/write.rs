@@ -114,8 +114,7 @@ impl Registry {
             _ => {}
         }
         let uid = device.uid();
-        self.wait_until(|index| index.object(&object).is_none_or(|now| now.uid() != uid)).await;
-        Ok(())
+        self.wait_until(|index| index.object(&object).is_none_or(|now| now.uid() != uid)).await
     }
 
     /// Waits until the index has `stored`, and answers it as the API shows it.
@@ -124,16 +123,15 @@ impl Registry {
         self.wait_until(|index| {
             index.object(&object).is_some_and(|now| version(now.as_ref()) >= wanted)
         })
-        .await;
-        self.look(|index| index.device(&stored.spec.name).cloned()).ok_or(StoreError::Timeout)
+        .await?;
+        self.look(|index| index.device(&stored.spec.name).cloned()).ok_or(StoreError::Unseen)
     }
 
     /// Stores a new standalone PV.
     pub(crate) async fn create_pv(&self, spec: ProcessVariableSpec) -> Result<(), StoreError> {
         let pv = ProcessVariable::new(&object_name(&spec.pv_name), spec);
         let stored = bounded_call(self.pvs.create(&post(), &pv)).await?;
-        self.pv_visible(&stored).await;
-        Ok(())
+        self.pv_visible(&stored).await
     }
 
     /// Stores a new spec for a standalone PV, which must not have changed since `pv` was read.
@@ -146,8 +144,7 @@ impl Registry {
         let now = jiff::Timestamp::now().as_duration().as_secs_f64().to_string();
         wanted.annotations_mut().insert(UPDATED_AT.to_owned(), now);
         let stored = bounded_call(self.pvs.replace(&pv.name_any(), &post(), &wanted)).await?;
-        self.pv_visible(&stored).await;
-        Ok(())
+        self.pv_visible(&stored).await
     }
 
     /// The standalone PV as the API has it now; none when it is gone.
@@ -167,15 +164,14 @@ impl Registry {
             _ => {}
         }
         let (name, uid) = (&pv.spec.pv_name, pv.uid());
-        self.wait_until(|index| index.standalone_pv(name).is_none_or(|now| now.uid() != uid)).await;
-        Ok(())
+        self.wait_until(|index| index.standalone_pv(name).is_none_or(|now| now.uid() != uid)).await
     }
 
-    async fn pv_visible(&self, stored: &ProcessVariable) {
+    async fn pv_visible(&self, stored: &ProcessVariable) -> Result<(), StoreError> {
         let (name, wanted) = (&stored.spec.pv_name, version(stored));
         self.wait_until(|index| {
             index.standalone_pv(name).is_some_and(|now| version(now.as_ref()) >= wanted)
         })
-        .await;
+        .await
     }
 }

@@ -1,12 +1,7 @@
 //! A registry on its own store, and a client that checks what holds for every answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
 
 use crds::{Device, DeviceSpec};
 use embedded::Embedded;
@@ -18,6 +13,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::faults::Line;
 
 const NAMESPACE: &str = "default";
 /// Longest wait for something that must come true.
@@ -32,7 +29,7 @@ pub(crate) struct Lab {
     server: JoinHandle<()>,
     settings: Settings,
     directory: TempDir,
-    history_fails: Arc<AtomicBool>,
+    line: Arc<Line>,
 }
 
 /// A registry beside that of the lab.
@@ -40,19 +37,6 @@ pub(crate) struct Another {
     pub(crate) base: String,
     pub(crate) shutdown: CancellationToken,
     pub(crate) server: JoinHandle<Result<(), RunError>>,
-}
-
-/// A fault that the store does not produce by itself: writes of ConfigMaps fail.
-async fn refuse_history(
-    State(fails): State<Arc<AtomicBool>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let writes = request.method() != Method::GET && request.uri().path().contains("/configmaps");
-    if writes && fails.load(Ordering::SeqCst) {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    }
-    next.run(request).await
 }
 
 /// An answer.
@@ -99,9 +83,40 @@ impl Lab {
         Self::begin(TempDir::new().unwrap(), settings(), specs).await
     }
 
+    /// An empty registry whose API goes away behind so many writes. It may never be ready.
+    pub(crate) async fn dying(settings: Settings, writes: usize) -> Self {
+        Self::start(TempDir::new().unwrap(), settings, Vec::new(), writes).await
+    }
+
     async fn begin(directory: TempDir, settings: Settings, specs: Vec<DeviceSpec>) -> Self {
+        let lab = Self::start(directory, settings, specs, usize::MAX).await;
+        lab.until(async || lab.is_ready().await).await;
+        lab
+    }
+
+    /// Whether the registry is ready.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.get("/ready").await.status == StatusCode::OK
+    }
+
+    async fn start(
+        directory: TempDir,
+        settings: Settings,
+        specs: Vec<DeviceSpec>,
+        writes: usize,
+    ) -> Self {
         let path = directory.path().join("state.db");
         let store = Embedded::open(embedded::Settings { path, crds: crds::all() }).await.unwrap();
+        Self::serve(directory, store, settings, specs, writes).await
+    }
+
+    async fn serve(
+        directory: TempDir,
+        store: Embedded,
+        settings: Settings,
+        specs: Vec<DeviceSpec>,
+        writes: usize,
+    ) -> Self {
         let devices: Api<Device> = Api::namespaced(store.client(NAMESPACE), NAMESPACE);
         for spec in specs {
             let device = Device::new(&crds::names::object_name(&spec.name), spec);
@@ -110,16 +125,14 @@ impl Lab {
         let shutdown = CancellationToken::new();
         let bound = Server::bind(settings.clone()).await.unwrap();
         let base = format!("http://{}", bound.addr());
-        let history_fails = Arc::new(AtomicBool::new(false));
-        let faulty = from_fn_with_state(Arc::clone(&history_fails), refuse_history);
-        let client = Client::new(store.router().layer(faulty), NAMESPACE);
+        let line = Line::new();
+        line.cut_behind(writes);
+        let client = Client::new(line.to(store.router()), NAMESPACE);
         let stop = shutdown.clone();
         let server =
             tokio::spawn(async move { bound.serve(client, NAMESPACE, stop).await.unwrap() });
         let http = reqwest::Client::new();
-        let lab = Self { store, base, http, shutdown, server, settings, directory, history_fails };
-        lab.until(async || lab.get("/ready").await.status == StatusCode::OK).await;
-        lab
+        Self { store, base, http, shutdown, server, settings, directory, line }
     }
 
     /// Stops everything; afterwards nothing remains but the file.
@@ -146,14 +159,32 @@ impl Lab {
         Self::begin(directory, settings, Vec::new()).await
     }
 
+    /// The same, and the API goes away again behind so many writes. It may be ready or not.
+    pub(crate) async fn crash_again(self, writes: usize) -> Self {
+        self.line.cut(true);
+        self.shutdown.cancel();
+        self.server.await.unwrap();
+        let (directory, settings) = (self.directory, self.settings);
+        let lab = Self::serve(directory, self.store, settings, Vec::new(), writes).await;
+        lab.until(async || lab.line.has_refused() || lab.is_ready().await).await;
+        lab
+    }
+
     /// A client of the store.
     pub(crate) fn client(&self) -> Client {
         self.store.client(NAMESPACE)
     }
 
-    /// From now on the store refuses to keep the history, or keeps it again.
-    pub(crate) fn history_fails(&self, fails: bool) {
-        self.history_fails.store(fails, Ordering::SeqCst);
+    /// What lies between the registry and its API.
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// The registry ends where it stands, and is started again on what it left.
+    pub(crate) async fn crash(self) -> Self {
+        let lab = self.crash_again(usize::MAX).await;
+        lab.until(async || lab.is_ready().await).await;
+        lab
     }
 
     /// A second registry on the same store.

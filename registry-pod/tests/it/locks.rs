@@ -139,12 +139,12 @@ async fn a_lock_protects_a_pv_that_another_device_owns() {
 async fn a_lock_that_cannot_be_recorded_is_not_held() {
     let lab = Lab::with(mock()).await;
     lab.until(async || lab.history().await.len() == 3).await;
-    lab.history_fails(true);
+    lab.line().history_fails(true);
     let lock = || request(&["det1", "cam1"], "i1", "count");
     let refused = lab.post("/api/v1/devices/lock", lock()).await;
     refused.is(503, r#"{"detail":"registry store unreachable"}"#);
     assert_eq!(lab.get("/api/v1/devices/det1/status").await.of(200)["lock_status"], "unlocked");
-    lab.history_fails(false);
+    lab.line().history_fails(false);
     lab.post("/api/v1/devices/lock", lock()).await.of(200);
     assert_eq!(lab.history().await.len(), 5);
 }

@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod api;
+mod crashes;
 mod exerciser;
+mod faults;
 mod lab;
 mod lock_histories;
 mod locks;
+mod outages;
+mod replicas;
 mod roads;
 mod seeding;
 mod startup;

@@ -96,10 +96,10 @@ async fn a_change_over_the_api_is_recorded_once() {
 #[tokio::test]
 async fn a_change_that_could_not_be_recorded_at_once_is_recorded_later() {
     let lab = Lab::new(settings()).await;
-    lab.history_fails(true);
+    lab.line().history_fails(true);
     lab.post("/api/v1/devices", new_device("d", "P")).await.of(503);
     assert!(lab.history().await.is_empty());
-    lab.history_fails(false);
+    lab.line().history_fails(false);
     let row = ("add".to_owned(), "d".to_owned());
     lab.until(async || lab.history().await == std::slice::from_ref(&row)).await;
 }

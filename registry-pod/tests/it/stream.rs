@@ -12,16 +12,16 @@ const PATH: &str = "/api/v1/devices/changes";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client that listens.
-struct Listener {
+pub(crate) struct Listener {
     response: reqwest::Response,
     text: String,
 }
 
 /// One event: its id and what it says.
 #[derive(Debug)]
-struct Event {
+pub(crate) struct Event {
     id: String,
-    data: Value,
+    pub(crate) data: Value,
 }
 
 impl Event {
@@ -32,7 +32,7 @@ impl Event {
 }
 
 impl Listener {
-    async fn new(lab: &Lab, path: &str, last: Option<&str>) -> Self {
+    pub(crate) async fn new(lab: &Lab, path: &str, last: Option<&str>) -> Self {
         let mut headers = vec![("accept", "text/event-stream")];
         headers.extend(last.map(|last| ("last-event-id", last)));
         let response = lab.open(path, &headers).await;
@@ -42,7 +42,7 @@ impl Listener {
     }
 
     /// The next event; none when the stream has ended.
-    async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         tokio::time::timeout(PATIENCE, self.read()).await.expect("nothing came in time")
     }
 

@@ -16,7 +16,7 @@ use futures::{Stream, stream};
 use tokio::sync::watch;
 
 use super::DeviceChangesResponse;
-use crate::history::feed::{self, Cursor};
+use crate::history::feed::{self, Cursor, Feed};
 use crate::registry::Registry;
 
 /// The media type that asks for a stream.
@@ -76,7 +76,9 @@ struct State {
     registry: Arc<Registry>,
     cursor: Cursor,
     journal: watch::Receiver<u64>,
-    greeted: bool,
+    index: watch::Receiver<u64>,
+    /// What was sent last.
+    sent: Option<Feed>,
     _listener: Listener,
 }
 
@@ -85,8 +87,9 @@ pub(super) fn events(registry: Arc<Registry>, headers: &HeaderMap, since: u64) -
     let state = State {
         cursor: cursor(headers, since),
         journal: registry.journal.revision(),
+        index: registry.revision(),
         registry,
-        greeted: false,
+        sent: None,
         _listener: Listener::new(),
     };
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("alive");
@@ -109,23 +112,32 @@ impl State {
     async fn next(&mut self) -> Event {
         loop {
             self.journal.mark_unchanged();
+            self.index.mark_unchanged();
             let feed = feed::read(&self.registry, &mut self.cursor, DEVICES).await;
             let is_news = !feed.devices.is_empty() || feed.reset_occurred;
-            if is_news || !self.greeted {
+            let is_first = self.sent.is_none();
+            if is_first || is_news && self.sent.as_ref() != Some(&feed) {
                 let id = format!("{}@{}", feed.current_version, feed.service_epoch);
+                self.sent = Some(feed.clone());
                 let answer = DeviceChangesResponse::new(&self.registry, feed);
-                let mut event = Event::default().id(id);
-                if !self.greeted {
-                    self.greeted = true;
-                    event = event.retry(RETRY);
-                }
+                let event = Event::default().id(id);
+                let event = if is_first { event.retry(RETRY) } else { event };
                 // Plain data that we made ourselves: it has a form in JSON.
                 return event.json_data(answer).unwrap_or_default();
             }
-            if self.journal.changed().await.is_err() {
-                // The history is not written any more: the service stops.
-                std::future::pending::<()>().await;
-            }
+            self.more(feed.is_settled).await;
+        }
+    }
+
+    /// Waits until there may be more to tell.
+    async fn more(&mut self, is_settled: bool) {
+        let more = tokio::select! {
+            changed = self.journal.changed() => changed,
+            changed = self.index.changed(), if !is_settled => changed,
+        };
+        if more.is_err() {
+            // The history is not written any more: the service stops.
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -1,0 +1,128 @@
+//! Who holds devices, as the history tells it: at start it is compared with the lock table, and told what it lacks.
+//!
+//! A lock and its row are two writes. Who ends between them leaves a table that the history says nothing of.
+//! The queue writes its locks into the table itself, and no rows; they are known by their ids.
+
+use std::collections::BTreeMap;
+
+use crds::DeviceLocksSpec;
+use crds::locking::Claimant;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Log, NewRow, Operation, details};
+use crate::store::FIELD_MANAGER;
+
+/// Locks of this API have random ids. Those of the queue follow from the item.
+const RANDOM: usize = 4;
+
+/// A lock of which the last row of its device tells.
+#[derive(Debug, Default)]
+struct Told {
+    lock_id: String,
+    item_id: String,
+}
+
+/// The locks that are held, if all the rows are true.
+fn told(log: &Log) -> BTreeMap<&str, Told> {
+    let mut held = BTreeMap::new();
+    for row in log.rows.values() {
+        let device = row.device_name.as_str();
+        match row.operation {
+            Operation::Lock => drop(held.insert(device, lock_of(row))),
+            Operation::Unlock | Operation::ForceUnlock => drop(held.remove(device)),
+            Operation::Reset => held.clear(),
+            _ => {}
+        }
+    }
+    held
+}
+
+fn lock_of(row: &NewRow) -> Told {
+    let details: Value = row.details.as_deref().map_or(Value::Null, |text| {
+        // A row of ours is JSON; of another one nothing is known but that there is a lock.
+        serde_json::from_str(text).unwrap_or_default()
+    });
+    let member = |name: &str| details[name].as_str().unwrap_or_default().to_owned();
+    Told { lock_id: member("lock_id"), item_id: member("item_id") }
+}
+
+/// The rows that the history lacks about the locks in `table`.
+pub(super) fn missing(log: &Log, table: &DeviceLocksSpec) -> Vec<NewRow> {
+    let told = told(log);
+    let is_ours = |id: &str| Uuid::parse_str(id).is_ok_and(|id| id.get_version_num() == RANDOM);
+    let is_told = |device: &str, id: &str| told.get(device).is_some_and(|told| told.lock_id == id);
+    let untold = table.locks.iter().filter(|(device, lock)| {
+        is_ours(&lock.lock_id) && !is_told(device.as_str(), &lock.lock_id)
+    });
+    let locked = untold.map(|(device, lock)| {
+        let (item_id, plan_name) = (lock.item_id.clone(), lock.plan_name.clone());
+        let claimant = Claimant { item_id, plan_name, service: lock.locked_by_service.clone() };
+        let details = details::lock(&claimant, &lock.lock_id);
+        NewRow::new(device, Operation::Lock, Some(&details)).by(Some(&claimant.service))
+    });
+    let gone = told
+        .iter()
+        .filter(|(device, _)| table.locks.get(**device).is_none_or(|lock| !is_ours(&lock.lock_id)));
+    let released = gone.map(|(device, told)| {
+        let details = details::found_unlocked(&told.item_id);
+        NewRow::new(device, Operation::Unlock, Some(&details)).by(Some(FIELD_MANAGER))
+    });
+    locked.chain(released).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crds::locking;
+    use jiff::Timestamp;
+
+    use super::super::{Row, Snapshot};
+    use super::*;
+
+    fn claimant() -> Claimant {
+        Claimant { item_id: "i".into(), plan_name: "count".into(), service: "s".into() }
+    }
+
+    fn table(devices: &[&str], lock_id: &str) -> DeviceLocksSpec {
+        let devices: Vec<String> = devices.iter().map(|&name| name.to_owned()).collect();
+        let empty = DeviceLocksSpec::default();
+        locking::take(&empty, &devices, &claimant(), lock_id, Timestamp::now(), None)
+    }
+
+    fn log(rows: Vec<NewRow>) -> Log {
+        Log::new(Snapshot::default(), (1..).zip(rows).map(|(id, row)| Row { id, row }))
+    }
+
+    fn seen(rows: &[NewRow]) -> Vec<(&str, Operation)> {
+        rows.iter().map(|row| (row.device_name.as_str(), row.operation)).collect()
+    }
+
+    #[test]
+    fn a_lock_without_a_row_gets_one_and_only_one() {
+        let id = Uuid::new_v4().to_string();
+        let table = table(&["a", "b"], &id);
+        let known = NewRow::new("a", Operation::Lock, Some(&details::lock(&claimant(), &id)));
+        let rows = missing(&log(vec![known.clone()]), &table);
+        assert_eq!(seen(&rows), [("b", Operation::Lock)]);
+        assert_eq!(rows[0].changed_by.as_deref(), Some("s"));
+        let all: Vec<NewRow> = std::iter::once(known).chain(rows).collect();
+        assert!(missing(&log(all), &table).is_empty());
+    }
+
+    #[test]
+    fn a_release_without_a_row_gets_one() {
+        let id = Uuid::new_v4().to_string();
+        let lock = NewRow::new("a", Operation::Lock, Some(&details::lock(&claimant(), &id)));
+        let rows = missing(&log(vec![lock.clone()]), &DeviceLocksSpec::default());
+        assert_eq!(seen(&rows), [("a", Operation::Unlock)]);
+        assert!(rows[0].details.as_deref().unwrap().contains("found_unlocked"));
+        let unlocked = log(vec![lock, rows[0].clone()]);
+        assert!(missing(&unlocked, &DeviceLocksSpec::default()).is_empty());
+    }
+
+    #[test]
+    fn locks_of_the_queue_are_its_own_business() {
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"ns/queue/item").to_string();
+        assert!(missing(&log(Vec::new()), &table(&["a"], &id)).is_empty());
+    }
+}
