@@ -6,6 +6,7 @@ use channels::PvClient;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use crate::camera::Cameras;
 use crate::device::Used;
 use crate::gate::{self, Refusal};
 use crate::monitors::Monitors;
@@ -26,6 +27,8 @@ pub(crate) struct Gateway {
     pub(crate) objects: Objects,
     /// The shared monitors.
     pub(crate) monitors: Monitors,
+    /// The cameras that somebody looks at.
+    pub(crate) cameras: Cameras,
     /// The open sockets.
     pub(crate) sockets: Sockets,
     /// The devices that have been commanded.
@@ -72,8 +75,11 @@ impl Gateway {
         objects: Objects,
         pvs: Arc<dyn PvClient>,
     ) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let frame_limit = settings.response_bytesize_limit;
         Self {
-            monitors: Monitors::new(Arc::clone(&pvs), settings.response_bytesize_limit),
+            monitors: Monitors::new(Arc::clone(&pvs), frame_limit),
+            cameras: Cameras::new(Pvs::new(Arc::clone(&pvs)), threads, frame_limit),
             sockets: Sockets::new(settings.ws_max_connections),
             used: Used::default(),
             pvs: Pvs::new(pvs),

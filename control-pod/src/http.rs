@@ -47,6 +47,9 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/api/v1/diagnostics/device/{device_name}", get(diagnostics::diagnose_device))
         .route("/api/v1/pv-socket", any(accept::pv_socket))
         .route("/api/v1/device-socket", any(accept::device_socket))
+        .route("/api/v1/camera-socket", any(accept::camera_socket))
+        .route("/api/v1/camera-socket-shared", any(accept::camera_socket_shared))
+        .route("/api/v1/tiff-socket", any(accept::tiff_socket))
         .with_state(gateway);
     finish(routes, info)
 }

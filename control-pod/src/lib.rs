@@ -8,6 +8,7 @@
 //!
 //! Wire contract: `registry-and-direct-control` §2.
 
+mod camera;
 mod clock;
 mod connections;
 mod device;
@@ -26,5 +27,6 @@ mod settings;
 mod socket;
 mod values;
 
+pub use camera::encode::Encoding;
 pub use server::{Server, ServerError};
 pub use settings::Settings;

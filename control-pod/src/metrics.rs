@@ -1,6 +1,6 @@
 //! What direct control measures beside what every service does, in words.
 
-use metrics::{Unit, describe_counter, describe_gauge};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Tells the recorder of this process.
 pub fn describe() {
@@ -39,5 +39,44 @@ pub fn describe() {
         "control_status_write_failures_total",
         Unit::Count,
         "Changes of `Connected` that could not be written; each is tried again."
+    );
+    describe_camera();
+}
+
+fn describe_camera() {
+    describe_gauge!(
+        "control_camera_clients",
+        Unit::Count,
+        "Clients that look at a camera, by `pv` of its array."
+    );
+    describe_counter!(
+        "control_camera_frames_total",
+        Unit::Count,
+        "Frames that came from a camera that somebody looks at, by `pv`."
+    );
+    describe_counter!(
+        "control_camera_renders_total",
+        Unit::Count,
+        "Frames that were decoded, normalised and encoded, by `pv`: each once for all clients that want it so."
+    );
+    describe_histogram!(
+        "control_camera_render_seconds",
+        Unit::Seconds,
+        "How long that took, by `pv`."
+    );
+    describe_counter!(
+        "control_camera_frames_skipped_total",
+        Unit::Count,
+        "Frames that could not be shown, by `pv` and `reason`."
+    );
+    describe_counter!(
+        "control_camera_frames_sent_total",
+        Unit::Count,
+        "Pictures that clients have taken, by `pv`."
+    );
+    describe_counter!(
+        "control_camera_bytes_sent_total",
+        Unit::Bytes,
+        "Bytes of those pictures, by `pv`."
     );
 }

@@ -109,6 +109,7 @@ impl Server {
             gateway.sockets.sessions.close();
             gateway.sockets.sessions.wait().await;
             gateway.monitors.stop().await;
+            gateway.cameras.stop().await;
             tasks.wait().await;
         });
         if drained.await.is_err() {

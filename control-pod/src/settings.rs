@@ -2,11 +2,13 @@
 //!
 //! Not here because they have no meaning without HTTP between pods or are unused upstream:
 //! `CONFIGURATION_SERVICE_URL`, `REGISTRY_*`, `CONFIG_SERVICE_*`, `WS_MESSAGE_QUEUE_SIZE`,
-//! `PV_BUFFER_SIZE`, `METRICS_PORT`, `ENABLE_*`.
+//! `PV_BUFFER_SIZE`, `METRICS_PORT`, `ENABLE_*`, and `IMAGE_FRAME_QUEUE_SIZE`: no pictures queue, the newest is sent.
 
 use std::time::Duration;
 
 use service::settings::{Cors, JsonList, json_list, lax_bool};
+
+use crate::camera::encode::Encoding;
 
 /// Settings of direct control. Every one is an option and an environment variable
 /// `DIRECT_CONTROL_…`.
@@ -108,6 +110,38 @@ pub struct Settings {
         value_name = "BYTES"
     )]
     pub response_bytesize_limit: usize,
+    /// Longest side of a picture in pixels; what is larger is scaled down
+    #[arg(long, env = "DIRECT_CONTROL_IMAGE_MAX_DIMENSION", default_value = "2500",
+        value_name = "PIXELS", value_parser = dimension)]
+    pub image_max_dimension: usize,
+    /// Format of pictures when the client does not say: jpeg, png or webp
+    #[arg(long, env = "DIRECT_CONTROL_IMAGE_ENCODING", default_value = "jpeg",
+        value_name = "FORMAT", value_parser = encoding)]
+    pub image_encoding: Encoding,
+    /// Quality of JPEG pictures when the client does not say, 1 to 100
+    #[arg(long, env = "DIRECT_CONTROL_IMAGE_JPEG_QUALITY", default_value = "100",
+        value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub image_jpeg_quality: u8,
+    /// Show pictures on a logarithmic scale until the client says otherwise
+    #[arg(long, env = "DIRECT_CONTROL_IMAGE_LOG_NORMALIZATION_DEFAULT", default_value = "true",
+        value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
+    pub image_log_normalization_default: bool,
+    /// Array of the camera that a camera-socket shows when the client names none
+    #[arg(
+        long,
+        env = "DIRECT_CONTROL_CAMERA_DEFAULT_IMAGE_ARRAY_PV",
+        default_value = "13SIM1:image1:ArrayData",
+        value_name = "PV"
+    )]
+    pub camera_default_image_array_pv: String,
+    /// Prefix of the camera that a tiff-socket shows when the client names none
+    #[arg(
+        long,
+        env = "DIRECT_CONTROL_TIFF_DEFAULT_PREFIX",
+        default_value = "13PIL1",
+        value_name = "PREFIX"
+    )]
+    pub tiff_default_prefix: String,
     /// Browser origins that may call, as a JSON list
     #[arg(long = "control-cors-origins", env = "DIRECT_CONTROL_CORS_ORIGINS", default_value = r#"["*"]"#,
         value_name = "JSON", value_parser = json_list)]
@@ -140,6 +174,12 @@ impl Default for Settings {
             pv_monitor_idle_ttl: Duration::from_secs(300),
             pv_monitor_sweep_interval: Duration::from_secs(60),
             response_bytesize_limit: 100_000_000,
+            image_max_dimension: 2500,
+            image_encoding: Encoding::Jpeg,
+            image_jpeg_quality: 100,
+            image_log_normalization_default: true,
+            camera_default_image_array_pv: "13SIM1:image1:ArrayData".to_owned(),
+            tiff_default_prefix: "13PIL1".to_owned(),
             cors_origins: JsonList(vec!["*".to_owned()]),
             cors_allow_credentials: false,
         }
@@ -161,6 +201,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| format!("'{text}' is not a number of seconds"))?;
     Duration::try_from_secs_f64(number)
         .map_err(|_| format!("'{text}' is not a number of seconds from 0 up"))
+}
+
+/// Pixels on the longest side: 1 to the most that every format takes.
+fn dimension(text: &str) -> Result<usize, String> {
+    const MOST: usize = 16_383;
+    let pixels = text.parse().ok().filter(|pixels| (1..=MOST).contains(pixels));
+    pixels.ok_or_else(|| format!("'{text}' is not a number of pixels from 1 to {MOST}"))
+}
+
+fn encoding(text: &str) -> Result<Encoding, String> {
+    Encoding::of_name(text).ok_or_else(|| format!("'{text}' is not jpeg, png or webp"))
 }
 
 #[cfg(test)]

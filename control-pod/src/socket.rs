@@ -1,12 +1,14 @@
-//! The WebSockets (contract §2.8 to §2.10).
+//! The WebSockets (contract §2.8 to §2.11).
 //!
 //! [`session`] runs one connection over any sink and stream; [`pv`] and [`device`] are the two
 //! protocols on top of it. [`outbox`] and [`frames`] are what the shared monitors write into.
+//! [`image`] shows cameras, which is another kind of conversation.
 
 pub(crate) mod accept;
 pub(crate) mod command;
 pub(crate) mod device;
 pub(crate) mod frames;
+pub(crate) mod image;
 pub(crate) mod lanes;
 pub(crate) mod outbox;
 pub(crate) mod pv;
@@ -26,6 +28,7 @@ pub(crate) struct Sockets {
     next: AtomicU64,
     pv_sockets: Arc<AtomicUsize>,
     device_sockets: Arc<AtomicUsize>,
+    image_sockets: Arc<AtomicUsize>,
     /// Ends all sessions.
     pub(crate) shutdown: CancellationToken,
     /// Lets the shutdown wait for them.
@@ -39,6 +42,8 @@ pub(crate) enum SocketKind {
     Pv,
     /// `/api/v1/device-socket`.
     Device,
+    /// `/api/v1/camera-socket`, `…-shared` and `/api/v1/tiff-socket`.
+    Image,
 }
 
 impl SocketKind {
@@ -46,6 +51,7 @@ impl SocketKind {
         match self {
             Self::Pv => "pv",
             Self::Device => "device",
+            Self::Image => "image",
         }
     }
 }
@@ -75,6 +81,7 @@ impl Sockets {
             next: AtomicU64::new(1),
             pv_sockets: Arc::default(),
             device_sockets: Arc::default(),
+            image_sockets: Arc::default(),
             shutdown: CancellationToken::new(),
             sessions: TaskTracker::new(),
         }
@@ -83,10 +90,7 @@ impl Sockets {
     /// A place for one more socket, if there is room.
     pub(crate) fn enter(&self, kind: SocketKind) -> Option<Seat> {
         let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
-        let counter = Arc::clone(match kind {
-            SocketKind::Pv => &self.pv_sockets,
-            SocketKind::Device => &self.device_sockets,
-        });
+        let counter = Arc::clone(self.counter(kind));
         counter.fetch_add(1, Ordering::Relaxed);
         metrics::gauge!("control_sockets", "kind" => kind.label()).increment(1.0);
         let session = self.next.fetch_add(1, Ordering::Relaxed);
@@ -95,9 +99,14 @@ impl Sockets {
 
     /// Number of open sockets of that kind.
     pub(crate) fn open(&self, kind: SocketKind) -> usize {
+        self.counter(kind).load(Ordering::Relaxed)
+    }
+
+    fn counter(&self, kind: SocketKind) -> &Arc<AtomicUsize> {
         match kind {
-            SocketKind::Pv => self.pv_sockets.load(Ordering::Relaxed),
-            SocketKind::Device => self.device_sockets.load(Ordering::Relaxed),
+            SocketKind::Pv => &self.pv_sockets,
+            SocketKind::Device => &self.device_sockets,
+            SocketKind::Image => &self.image_sockets,
         }
     }
 }

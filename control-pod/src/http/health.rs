@@ -113,6 +113,10 @@ pub(crate) async fn stats(State(gateway): State<Arc<Gateway>>) -> Json<serde_jso
             "subscribed_devices": followed.devices,
             "total_device_pvs": followed.device_pvs,
         },
+        "camera_socket": {
+            "websocket_connections": gateway.sockets.open(SocketKind::Image),
+            "cameras": gateway.cameras.figures(),
+        },
         "device_control": { "instantiated_devices": gateway.used.count() },
         "buffer_size": BUFFER_SIZE,
         "max_connections": settings.ws_max_connections,

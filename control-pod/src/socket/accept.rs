@@ -9,11 +9,13 @@ use futures::StreamExt;
 use tokio::time::timeout;
 
 use crate::gateway::Gateway;
-use crate::socket::SocketKind;
 use crate::socket::device::DeviceSocket;
+use crate::socket::image::wording::Wording;
+use crate::socket::image::{self, ImageSocket};
 use crate::socket::outbox::Outbox;
 use crate::socket::pv::PvSocket;
 use crate::socket::session::{Protocol, SessionSettings, run};
+use crate::socket::{Seat, SocketKind};
 
 /// Longest command: a subscription to some ten thousand PVs, or a waveform of a hundred thousand
 /// numbers.
@@ -35,25 +37,73 @@ pub(crate) async fn device_socket(
     accept(gateway, upgrade, SocketKind::Device)
 }
 
-/// The upgrade always succeeds; a socket for which there is no room is closed at once with 1013.
+/// `/api/v1/camera-socket`.
+pub(crate) async fn camera_socket(
+    State(gateway): State<Arc<Gateway>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    accept_image(gateway, upgrade, ImageSocket::Camera, Wording::DirectControl)
+}
+
+/// `/api/v1/camera-socket-shared`.
+pub(crate) async fn camera_socket_shared(
+    State(gateway): State<Arc<Gateway>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    accept_image(gateway, upgrade, ImageSocket::CameraShared, Wording::DirectControl)
+}
+
+/// `/api/v1/tiff-socket`.
+pub(crate) async fn tiff_socket(
+    State(gateway): State<Arc<Gateway>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    accept_image(gateway, upgrade, ImageSocket::Tiff, Wording::DirectControl)
+}
+
 fn accept(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, kind: SocketKind) -> Response {
+    admit(gateway, upgrade, kind, move |socket, gateway, seat| async move {
+        let outbox = Arc::new(Outbox::default());
+        if kind == SocketKind::Device {
+            let protocol = DeviceSocket::new(Arc::clone(&gateway), Arc::clone(&outbox), seat);
+            serve(socket, &outbox, &protocol, &gateway).await;
+        } else {
+            let protocol = PvSocket::new(Arc::clone(&gateway), Arc::clone(&outbox), seat);
+            serve(socket, &outbox, &protocol, &gateway).await;
+        }
+    })
+}
+
+/// An image socket in the words of `wording`.
+pub(crate) fn accept_image(
+    gateway: Arc<Gateway>,
+    upgrade: WebSocketUpgrade,
+    which: ImageSocket,
+    wording: Wording,
+) -> Response {
+    admit(gateway, upgrade, SocketKind::Image, move |socket, gateway, seat| async move {
+        let (sink, stream) = socket.split();
+        image::run(sink, stream, &gateway, &seat, which, wording).await;
+    })
+}
+
+/// The upgrade always succeeds; a socket for which there is no room is closed at once with 1013.
+fn admit<F>(
+    gateway: Arc<Gateway>,
+    upgrade: WebSocketUpgrade,
+    kind: SocketKind,
+    run: impl FnOnce(WebSocket, Arc<Gateway>, Seat) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let token = gateway.sockets.sessions.token();
     upgrade.max_message_size(MAX_COMMAND_BYTES).on_upgrade(move |socket| async move {
         // Held to the end: the service waits for its sessions when it stops.
         let _token = token;
-        let Some(seat) = gateway.sockets.enter(kind) else {
-            return turn_away(socket, &gateway).await;
-        };
-        let outbox = Arc::new(Outbox::default());
-        match kind {
-            SocketKind::Pv => {
-                let protocol = PvSocket::new(Arc::clone(&gateway), Arc::clone(&outbox), seat);
-                serve(socket, &outbox, &protocol, &gateway).await;
-            }
-            SocketKind::Device => {
-                let protocol = DeviceSocket::new(Arc::clone(&gateway), Arc::clone(&outbox), seat);
-                serve(socket, &outbox, &protocol, &gateway).await;
-            }
+        match gateway.sockets.enter(kind) {
+            Some(seat) => run(socket, gateway, seat).await,
+            None => turn_away(socket, &gateway).await,
         }
     })
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod beamline;
+mod camera_iocs;
+mod camera_socket;
 mod connections;
 mod device_socket;
 mod fake;
@@ -11,3 +13,4 @@ mod pv_socket;
 mod rest;
 mod socket;
 mod support;
+mod viewer;

@@ -1,0 +1,78 @@
+//! How the colours of an image follow one another in its array, as areaDetector's `ColorMode`
+//! names it.
+
+/// How an array holds an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ColorMode {
+    /// One number per pixel.
+    Mono,
+    /// One number per pixel, behind a mosaic of colour filters.
+    Bayer,
+    /// Colour by colour within a pixel.
+    Rgb1,
+    /// Colour by colour within a row.
+    Rgb2,
+    /// Colour by colour within the image.
+    Rgb3,
+}
+
+/// What an index means where the PV has no labels (contract §2.11).
+pub(crate) const LABELS_BY_INDEX: [&str; 4] = ["Mono", "RGB1", "RGB2", "RGB3"];
+
+impl ColorMode {
+    /// The mode of a label. What is not known (YUV, …) is shown as `Mono` where its numbers fit.
+    pub(crate) fn of_label(label: &str) -> Self {
+        match label {
+            "RGB1" => Self::Rgb1,
+            "RGB2" => Self::Rgb2,
+            "RGB3" => Self::Rgb3,
+            "Bayer" => Self::Bayer,
+            _ => Self::Mono,
+        }
+    }
+
+    /// Numbers in the array per pixel.
+    pub(crate) fn numbers_per_pixel(self) -> usize {
+        match self {
+            Self::Mono | Self::Bayer => 1,
+            Self::Rgb1 | Self::Rgb2 | Self::Rgb3 => 3,
+        }
+    }
+}
+
+/// Which colour the filters of a Bayer mosaic begin with, row by row; areaDetector's
+/// `BayerPattern`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum BayerPattern {
+    /// Red and green, then green and blue.
+    #[default]
+    Rggb,
+    /// Green and blue, then red and green.
+    Gbrg,
+    /// Green and red, then blue and green.
+    Grbg,
+    /// Blue and green, then green and red.
+    Bggr,
+}
+
+impl BayerPattern {
+    /// The pattern of an index.
+    pub(crate) fn of_index(index: f64) -> Self {
+        match index as i64 {
+            1 => Self::Gbrg,
+            2 => Self::Grbg,
+            3 => Self::Bggr,
+            _ => Self::Rggb,
+        }
+    }
+
+    /// Column and row of the red filter within the first two by two.
+    pub(crate) fn red(self) -> (usize, usize) {
+        match self {
+            Self::Rggb => (0, 0),
+            Self::Gbrg => (0, 1),
+            Self::Grbg => (1, 0),
+            Self::Bggr => (1, 1),
+        }
+    }
+}
