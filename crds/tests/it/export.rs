@@ -29,12 +29,17 @@ fn text() -> impl Strategy<Value = String> {
         "é\t\n\"'",
         "{{",
     ]);
-    prop_oneof!["[ -~]{0,12}", odd.prop_map(str::to_owned)]
-        .prop_filter("templates are filled in on the way", |text| !text.contains("}}"))
+    prop_oneof!["[ -~]{0,12}", odd.prop_map(str::to_owned)].prop_filter(TEMPLATES, no_template)
 }
 
 fn pv() -> impl Strategy<Value = String> {
-    "[A-Z]{2}:[A-Za-z0-9{}_:-]{1,12}"
+    "[A-Z]{2}:[A-Za-z0-9{}_:-]{1,12}".prop_filter(TEMPLATES, no_template)
+}
+
+const TEMPLATES: &str = "templates are filled in on the way";
+
+fn no_template(text: &String) -> bool {
+    !text.contains("}}")
 }
 
 fn value() -> impl Strategy<Value = Value> {
