@@ -19,6 +19,11 @@ use clap::FromArgMatches;
 use cli::{Cli, Command, Reference};
 use service::telemetry;
 
+/// Answers and updates are made of many small pieces, beside the large lists of a registry. The allocator of the C library searches long
+/// for room between those, and keeps what was free once.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How long blocking work may hold up the end of the process.
 const RUNTIME_GRACE: Duration = Duration::from_secs(2);
 

@@ -24,6 +24,12 @@ struct Kept<V> {
 }
 
 impl<V: Default + PartialEq> Answers<V> {
+    /// The answer to `request` in version `now`, if it was made before.
+    pub(crate) fn known(&self, now: &V, request: &str) -> Option<Bytes> {
+        let kept = self.0.lock();
+        (kept.version == *now).then(|| kept.bodies.get(request).cloned()).flatten()
+    }
+
     /// The answer to `request` in version `now`; `make` makes it, if it is not known, and says of which version it is. Only one
     /// caller makes answers at a time, so that many who ask at once share one.
     pub(crate) fn get<E>(

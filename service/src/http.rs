@@ -20,9 +20,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
+use tower::{Layer, ServiceBuilder, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
-use tower_http::trace::TraceLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::settings::Cors;
@@ -70,15 +70,18 @@ pub fn finish(routes: Router, info: ServiceInfo) -> Router {
         .method_not_allowed_fallback(|| async {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
         })
-        .layer(DefaultBodyLimit::max(body_limit))
-        .layer(middleware::from_fn_with_state(name, metrics::observe));
-    Router::new()
-        .fallback(behaviour::dispatch)
-        .with_state(routes)
-        .layer(cors_layer(&cors))
-        .layer(middleware::from_fn(behaviour::starlette_edges))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(TraceLayer::new_for_http())
+        .layer(
+            ServiceBuilder::new()
+                .layer(middleware::from_fn_with_state(name, metrics::observe))
+                .layer(DefaultBodyLimit::max(body_limit)),
+        );
+    // One stack of layers, not one on the other: a router copies all that is below a layer for each request.
+    let routed = cors_layer(&cors).layer(service_fn(move |request| {
+        let routes = routes.clone();
+        async { Ok(behaviour::dispatch(routes, request).await) }
+    }));
+    let answered = service_fn(move |request| behaviour::starlette_edges(routed.clone(), request));
+    Router::new().fallback_service(CatchPanicLayer::custom(panicked).layer(answered))
 }
 
 fn cors_layer(cors: &Cors) -> CorsLayer {

@@ -3,15 +3,19 @@
 //! Several services may share a process, hence one recorder for all: each metric carries the
 //! label `service`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use ::metrics::{Counter, Histogram, Unit, describe_counter, describe_gauge, describe_histogram};
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// Upper bounds of the duration buckets, in seconds: from an answer out of memory to a slow put.
 const DURATION_BUCKETS: [f64; 12] =
@@ -97,25 +101,62 @@ pub(crate) async fn observe(
     request: Request,
     next: Next,
 ) -> Response {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let method = method_label(request.method());
+    let span = tracing::debug_span!("request", service, method, uri = %request.uri());
     let start = Instant::now();
-    let response = next.run(request).await;
-    let status = response.status().as_u16().to_string();
-    ::metrics::counter!(
-        "http_requests_total",
-        "service" => service, "method" => method, "route" => route.clone(), "status" => status,
-    )
-    .increment(1);
-    ::metrics::histogram!(
-        "http_request_duration_seconds",
-        "service" => service, "method" => method, "route" => route,
-    )
-    .record(start.elapsed().as_secs_f64());
+    let response = next.run(request).instrument(span.clone()).await;
+    let took = start.elapsed();
+    let status = response.status();
+    tracing::debug!(parent: &span, status = status.as_u16(), ?took, "answered");
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let handles = handles(service, method, route, status);
+    handles.answers.increment(1);
+    handles.duration.record(took.as_secs_f64());
     response
+}
+
+/// What is counted of one route, method and status.
+#[derive(Clone)]
+struct Handles {
+    answers: Counter,
+    duration: Histogram,
+}
+
+thread_local! {
+    /// By route: to find a metric by its labels takes a good part of the time of an answer from memory.
+    static KNOWN: RefCell<HashMap<String, Vec<(Labels, Handles)>>> = RefCell::default();
+}
+
+/// What tells metrics of one route apart: service, method and status.
+type Labels = (&'static str, &'static str, StatusCode);
+
+fn handles(
+    service: &'static str,
+    method: &'static str,
+    route: &str,
+    status: StatusCode,
+) -> Handles {
+    let labels = (service, method, status);
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(of_route) = known.get(route)
+            && let Some((_, handles)) = of_route.iter().find(|(other, _)| *other == labels)
+        {
+            return handles.clone();
+        }
+        let handles = Handles {
+            answers: ::metrics::counter!(
+                "http_requests_total", "service" => service, "method" => method,
+                "route" => route.to_owned(), "status" => status.as_str().to_owned(),
+            ),
+            duration: ::metrics::histogram!(
+                "http_request_duration_seconds", "service" => service, "method" => method,
+                "route" => route.to_owned(),
+            ),
+        };
+        known.entry(route.to_owned()).or_default().push((labels, handles.clone()));
+        handles
+    })
 }
 
 fn method_label(method: &axum::http::Method) -> &'static str {

@@ -1,13 +1,14 @@
 //! Where Starlette's routing differs from axum's: HEAD, plain OPTIONS, trailing slashes, and the
 //! wording of preflight answers.
 
+use std::convert::Infallible;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use super::REQUEST_METHOD;
 
@@ -19,7 +20,7 @@ const PREFLIGHT_VARY: &str = "Origin, Access-Control-Request-Method, \
                               Access-Control-Request-Private-Network";
 
 /// Routes a request; a path that exists only without its trailing slash is redirected there.
-pub(super) async fn dispatch(State(routes): State<Router>, mut request: Request) -> Response {
+pub(super) async fn dispatch(routes: Router, mut request: Request) -> Response {
     // axum answers HEAD from GET and has no rule for OPTIONS; the Python services refuse both.
     if matches!(*request.method(), Method::HEAD | Method::OPTIONS) {
         *request.method_mut() = probe();
@@ -84,7 +85,13 @@ fn listing_methods(mut response: Response) -> Response {
 
 /// Outside the CORS layer: keeps plain OPTIONS requests away from it, words its preflight answers,
 /// and leaves HEAD answers without a body.
-pub(super) async fn starlette_edges(mut request: Request, next: Next) -> Response {
+pub(super) async fn starlette_edges<S>(
+    inside: S,
+    mut request: Request,
+) -> Result<Response, Infallible>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
     let head = request.method() == Method::HEAD;
     let options = request.method() == Method::OPTIONS;
     let preflight = options
@@ -93,7 +100,7 @@ pub(super) async fn starlette_edges(mut request: Request, next: Next) -> Respons
     if options && !preflight {
         *request.method_mut() = probe();
     }
-    let mut response = next.run(request).await;
+    let mut response = inside.oneshot(request).await?;
     if head {
         *response.body_mut() = Body::empty();
         response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -105,5 +112,5 @@ pub(super) async fn starlette_edges(mut request: Request, next: Next) -> Respons
         headers.remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::from("OK");
     }
-    response
+    Ok(response)
 }
