@@ -1,7 +1,8 @@
 """The registry with many devices: reading, writing, starting, and memory: see docs/speed.md.
 
 Reads are measured in turns with the least that can answer the same bytes
-(`registry-pod/examples/same_bytes.rs`), writes beside one straight to the Kubernetes API.
+(`registry-pod/examples/same_bytes.rs`), writes beside the same straight at the Kubernetes API,
+and both beside ophyd-service's configuration service, if its executable is given.
 """
 
 from __future__ import annotations
@@ -159,13 +160,58 @@ def same_bytes(examples: Path, folder: Path, bodies: list[bytes]) -> Iterator[Se
         yield Server(process, url)
 
 
+@contextmanager
+def configuration_service(executable: Path, folder: Path) -> Iterator[Server]:
+    """The Python service, without a device."""
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    database = folder / "configuration.db"
+    variables = {"CONFIG_DATABASE_URL": f"sqlite:///{database}", "CONFIG_LOAD_STRATEGY": "empty"}
+    command = [str(executable), "--host=127.0.0.1", f"--port={port}", "--log-level=warning"]
+    with running(command, folder / "configuration.log", variables) as process:
+        is_up = lambda: httpx.get(f"{url}/health", timeout=10).is_success  # noqa: E731
+        wait_for("the configuration service", is_up, START_LIMIT)
+        yield Server(process, url)
+
+
 def fill(at: str, first: int, last: int) -> None:
+    """Devices straight at the Kubernetes API."""
+    create_all(at, OURS, [device(number) for number in range(first, last)])
+
+
+def register(at: str, first: int, last: int) -> None:
+    """The same devices over the interface of the registry."""
+    create_all(at, "/api/v1/devices", [registration(number) for number in range(first, last)])
+
+
+def create_all(at: str, path: str, bodies: list[dict[str, object]]) -> None:
     with httpx.Client(base_url=at, timeout=60) as client, ThreadPoolExecutor(WRITERS) as pool:
 
-        def create(number: int) -> None:
-            client.post(OURS, json=device(number)).raise_for_status()
+        def create(body: dict[str, object]) -> None:
+            client.post(path, json=body).raise_for_status()
 
-        list(pool.map(create, range(first, last)))
+        list(pool.map(create, bodies))
+
+
+def registration(number: int) -> dict[str, object]:
+    spec = device(number)["spec"]
+    assert isinstance(spec, dict)
+    return {
+        "metadata": {
+            "name": spec["name"],
+            "device_label": spec["deviceLabel"],
+            "ophyd_class": spec["deviceClass"].rpartition(".")[2],
+            "pvs": spec["pvs"],
+            "read_attrs": spec["readAttrs"],
+            "configuration_attrs": spec["configurationAttrs"],
+        },
+        "instantiation_spec": {
+            "name": spec["name"],
+            "device_class": spec["deviceClass"],
+            "args": spec["args"],
+            "kwargs": spec["kwargs"],
+        },
+    }
 
 
 def reads(count: int) -> dict[str, str]:
@@ -191,89 +237,139 @@ def times(operation: Callable[[int], None]) -> float:
     return statistics.median(taken)
 
 
-def writes(registry: str, kubernetes: str, count: int) -> dict[str, float]:
-    """Milliseconds of each, one after the other; devices that are created are deleted again."""
-    with httpx.Client(timeout=60) as client:
-
-        def call(method: str, url: str, body: object = None) -> None:
-            client.request(method, url, json=body).raise_for_status()
-
-        def straight(number: int) -> None:
-            call("POST", f"{kubernetes}{OURS}", device(90_000 + number))
-            call("DELETE", f"{kubernetes}{OURS}/device-{90_000 + number}")
+def straight(kubernetes: str) -> dict[str, float]:
+    """Milliseconds of what a write to the API takes without the registry."""
+    with httpx.Client(base_url=kubernetes, timeout=60) as client:
+        name = lambda number: f"{OURS}/device-{90_000 + number:05}"  # noqa: E731
 
         def create(number: int) -> None:
-            name = f"made_{number:05}"
-            pvs = {f"signal_{pv:02}": f"MADE:{name}:{pv:02}" for pv in range(PVS)}
-            metadata = {"name": name, "device_label": "device", "ophyd_class": "Bench", "pvs": pvs}
-            spec = {"name": name, "device_class": "site.devices.Bench"}
-            body = {"metadata": metadata, "instantiation_spec": spec}
-            call("POST", f"{registry}/api/v1/devices", body)
+            client.post(OURS, json=device(90_000 + number)).raise_for_status()
 
         def update(number: int) -> None:
-            body = {"metadata": {"documentation": f"{time.time()}"}}
-            call("PUT", f"{registry}/api/v1/devices/made_{number:05}", body)
-
-        def lock(number: int) -> None:
-            names = {"device_names": [f"made_{number:05}"], "item_id": "bench"}
-            body = {**names, "plan_name": "bench", "locked_by_service": "bench"}
-            call("POST", f"{registry}/api/v1/devices/lock", body)
-            call("POST", f"{registry}/api/v1/devices/unlock", names)
+            patch = {"spec": {"documentation": f"{time.time()}"}}
+            headers = {"content-type": "application/merge-patch+json"}
+            client.patch(name(number), json=patch, headers=headers).raise_for_status()
 
         def delete(number: int) -> None:
-            call("DELETE", f"{registry}/api/v1/devices/made_{number:05}")
+            client.delete(name(number)).raise_for_status()
 
-        return {
-            "create and delete straight at the API": times(straight),
-            "create": times(create),
-            "update": times(update),
-            "lock and unlock": times(lock),
-            "delete": times(delete),
-        }
+        return {"create": times(create), "update": times(update), "delete": times(delete)}
 
 
-def measure(count: int, at: str, examples: Path, folder: Path, rounds: int) -> dict[str, object]:
+def writes(registry: str) -> dict[str, float]:
+    """Milliseconds of each, one after the other; devices that are created are deleted again."""
+    with httpx.Client(base_url=registry, timeout=60) as client:
+
+        def call(method: str, path: str, body: object = None) -> None:
+            client.request(method, f"/api/v1/devices{path}", json=body).raise_for_status()
+
+        def name(number: int) -> str:
+            return f"device_{80_000 + number:05}"
+
+        def create(number: int) -> None:
+            call("POST", "", registration(80_000 + number))
+
+        def update(number: int) -> None:
+            call("PUT", f"/{name(number)}", {"metadata": {"documentation": f"{time.time()}"}})
+
+        def names(number: int) -> dict[str, object]:
+            return {"device_names": [name(number)], "item_id": "bench"}
+
+        def lock(number: int) -> None:
+            body = {**names(number), "plan_name": "bench", "locked_by_service": "bench"}
+            call("POST", "/lock", body)
+
+        def unlock(number: int) -> None:
+            call("POST", "/unlock", names(number))
+
+        def delete(number: int) -> None:
+            call("DELETE", f"/{name(number)}")
+
+        each = {"create": create, "update": update, "lock": lock, "unlock": unlock}
+        return {what: times(one) for what, one in (each | {"delete": delete}).items()}
+
+
+@dataclass
+class Sides:
+    """Who answers a read; the Python service only if it is there."""
+
+    ours: Server
+    bare: Server
+    python: Server | None
+
+    def compare(self, what: str, path: str, number: int, connections: int, rounds: int) -> Read:
+        read = Read(what, connections, [], [], [])
+        for _ in range(rounds):
+            read.ours.append(self.ours.load(path, connections))
+            read.bare.append(self.bare.load(f"/{number}", connections))
+            if self.python is not None:
+                read.python.append(self.python.load(path, connections))
+        return read
+
+
+@dataclass
+class Read:
+    """What each side got in each round."""
+
+    what: str
+    connections: int
+    ours: list[Load]
+    bare: list[Load]
+    python: list[Load]
+
+    def line(self) -> str:
+        rates = zip(self.ours, self.bare, strict=True)
+        of_bare = statistics.median(a.per_s / b.per_s for a, b in rates)
+        line = f"{middle(self.ours)}; bare {middle(self.bare)}: {of_bare:.2f}"
+        if self.python:
+            costs = zip(self.python, self.ours, strict=True)
+            times_less = statistics.median(a.cpu_us / b.cpu_us for a, b in costs)
+            line += f"; Python {middle(self.python)}: {times_less:.0f} times ours"
+        return line
+
+
+def middle(loads: list[Load]) -> str:
+    """The one whose rate is in the middle."""
+    load = sorted(loads, key=lambda load: load.per_s)[len(loads) // 2]
+    return f"{load.per_s:.0f}/s, {load.cpu_us:.0f} us, p99 {load.p99_ms:.2f} ms"
+
+
+def measure(
+    count: int, at: str, python: Server | None, examples: Path, folder: Path, rounds: int
+) -> dict[str, object]:
     found: dict[str, object] = {}
+
+    def note(what: str, figure: float, unit: str) -> None:
+        found[f"{what}, {unit}"] = figure
+        show(count, what, f"{figure:.2f} {unit}")
+
     with registry(at, folder) as (first, _):
         # The first start writes a row of the history for every device.
         wait_for_rows(first.url, count)
     with ExitStack() as stack:
         ours, ready_s = stack.enter_context(registry(at, folder))
-        found |= {"ready s": ready_s, "memory after the start, MiB": ours.memory_mib()}
-        show(count, "ready", f"{ready_s:.2f} s, {ours.memory_mib():.0f} MiB")
+        note("ready", ready_s, "s")
+        note("memory after the start", ours.memory_mib(), "MiB")
         paths = reads(count)
         bodies = [httpx.get(ours.url + path, timeout=60).content for path in paths.values()]
         bare = stack.enter_context(same_bytes(examples, folder, bodies))
+        sides = Sides(ours, bare, python)
         for number, (what, path) in enumerate(paths.items()):
             for connections in CONNECTIONS:
-                pairs = [
-                    (ours.load(path, connections), bare.load(f"/{number}", connections))
-                    for _ in range(rounds)
-                ]
-                one, other = (
-                    min(side, key=lambda load: load.cpu_us) for side in zip(*pairs, strict=True)
-                )
-                ratio = statistics.median(a.per_s / b.per_s for a, b in pairs)
-                found[f"{what}, {connections} connections"] = {
-                    "bytes": len(bodies[number]),
-                    "ours": [asdict(a) for a, _ in pairs],
-                    "bare": [asdict(b) for _, b in pairs],
-                    "ratio": ratio,
-                }
-                show(
-                    count,
-                    f"{what}, {len(bodies[number])} B, {connections} connections",
-                    f"{one.per_s:.0f}/s ({one.cpu_us:.0f} us) of {other.per_s:.0f}/s"
-                    f" ({other.cpu_us:.0f} us): {ratio:.2f}; p99 {one.p99_ms:.2f} ms"
-                    f" against {other.p99_ms:.2f} ms",
-                )
-        found["memory after the reads, MiB"] = ours.memory_mib()
-        show(count, "memory after the reads", f"{ours.memory_mib():.0f} MiB")
-        for what, ms in writes(ours.url, at, count).items():
-            found[f"{what}, ms"] = ms
-            show(count, what, f"{ms:.2f} ms")
-        found["memory in the end, MiB"] = ours.memory_mib()
-        show(count, "memory in the end", f"{ours.memory_mib():.0f} MiB")
+                read = sides.compare(what, path, number, connections, rounds)
+                found[f"{what}, {connections} connections"] = asdict(read)
+                about = f"{what}, {len(bodies[number])} B, {connections} connections"
+                show(count, about, read.line())
+        note("memory after the reads", ours.memory_mib(), "MiB")
+        of_api = straight(at)
+        of_python = writes(python.url) if python is not None else {}
+        for what, ms in writes(ours.url).items():
+            note(what, ms, "ms")
+            if what in of_api:
+                note(f"{what} straight at the API", of_api[what], "ms")
+            if what in of_python:
+                note(f"{what} by the Python service", of_python[what], "ms")
+        note("memory in the end", ours.memory_mib(), "MiB")
     return found
 
 
@@ -297,6 +393,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--examples", type=Path, required=True, help="folder of the built examples")
+    parser.add_argument(
+        "--configuration-service", type=Path, help="executable of ophyd-service's service"
+    )
     parser.add_argument("--json", type=Path, default=Path("target/bench-registry.json"))
     arguments = parser.parse_args()
     place = arguments.json.absolute().parent
@@ -305,12 +404,18 @@ def main() -> int:
     with TemporaryDirectory(prefix="bench-", dir=place) as name, ExitStack() as stack:
         folder = Path(name)
         kubernetes = stack.enter_context(api(arguments.examples, folder))
+        python = None
+        if arguments.configuration_service is not None:
+            theirs = configuration_service(arguments.configuration_service, folder)
+            python = stack.enter_context(theirs)
         made = 0
         for count in arguments.sizes:
             fill(kubernetes.url, made, count)
+            if python is not None:
+                register(python.url, made, count)
             made = count
             figures[f"{count} devices"] = measure(
-                count, kubernetes.url, arguments.examples, folder, arguments.rounds
+                count, kubernetes.url, python, arguments.examples, folder, arguments.rounds
             )
             arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(f"written: {arguments.json}")
