@@ -2,6 +2,7 @@
 //! shared.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -38,12 +39,20 @@ pub(crate) struct Camera {
 }
 
 /// What one client has got.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Viewed {
+    from: SocketAddr,
     sent: AtomicU64,
     bytes: AtomicU64,
     passed_over: AtomicU64,
     newest: AtomicU64,
+}
+
+impl Viewed {
+    fn new(from: SocketAddr) -> Self {
+        let none = AtomicU64::default;
+        Self { from, sent: none(), bytes: none(), passed_over: none(), newest: none() }
+    }
 }
 
 /// One client of a camera. Dropping it ends what only it has looked at.
@@ -69,6 +78,7 @@ pub(crate) struct CameraFigures {
 #[derive(Debug, Serialize)]
 struct ViewerFigures {
     session: u64,
+    from: SocketAddr,
     sent: u64,
     bytes: u64,
     passed_over: u64,
@@ -83,9 +93,9 @@ impl Cameras {
     }
 
     /// Another client of the camera of these PVs, which is followed from now on if nobody did.
-    pub(crate) fn enter(&self, selection: Selection, session: u64) -> Viewer {
+    pub(crate) fn enter(&self, selection: Selection, session: u64, from: SocketAddr) -> Viewer {
         let camera = self.of(selection);
-        let viewed = Arc::new(Viewed::default());
+        let viewed = Arc::new(Viewed::new(from));
         camera.viewers.lock().insert(session, Arc::clone(&viewed));
         camera.clients().increment(1.0);
         Viewer { camera, session, viewed }
@@ -140,6 +150,7 @@ impl Camera {
         let viewers = self.viewers.lock();
         let clients = viewers.iter().map(|(session, viewed)| ViewerFigures {
             session: *session,
+            from: viewed.from,
             sent: read(&viewed.sent),
             bytes: read(&viewed.bytes),
             passed_over: read(&viewed.passed_over),

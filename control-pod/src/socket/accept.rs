@@ -1,9 +1,10 @@
 //! Accepting a WebSocket: capacity first, then a session that is owned by the service.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use futures::StreamExt;
 use tokio::time::timeout;
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 use crate::gateway::Gateway;
 use crate::socket::device::DeviceSocket;
 use crate::socket::image::wording::Wording;
-use crate::socket::image::{self, ImageSocket};
+use crate::socket::image::{self, ImageClient, ImageSocket};
 use crate::socket::outbox::Outbox;
 use crate::socket::pv::PvSocket;
 use crate::socket::session::{Protocol, SessionSettings, run};
@@ -40,25 +41,28 @@ pub(crate) async fn device_socket(
 /// `/api/v1/camera-socket`.
 pub(crate) async fn camera_socket(
     State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept_image(gateway, upgrade, ImageSocket::Camera, Wording::DirectControl)
+    accept_image(gateway, upgrade, from, ImageSocket::Camera, Wording::DirectControl)
 }
 
 /// `/api/v1/camera-socket-shared`.
 pub(crate) async fn camera_socket_shared(
     State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept_image(gateway, upgrade, ImageSocket::CameraShared, Wording::DirectControl)
+    accept_image(gateway, upgrade, from, ImageSocket::CameraShared, Wording::DirectControl)
 }
 
 /// `/api/v1/tiff-socket`.
 pub(crate) async fn tiff_socket(
     State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept_image(gateway, upgrade, ImageSocket::Tiff, Wording::DirectControl)
+    accept_image(gateway, upgrade, from, ImageSocket::Tiff, Wording::DirectControl)
 }
 
 fn accept(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, kind: SocketKind) -> Response {
@@ -78,12 +82,14 @@ fn accept(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, kind: SocketKind) ->
 pub(crate) fn accept_image(
     gateway: Arc<Gateway>,
     upgrade: WebSocketUpgrade,
-    which: ImageSocket,
+    from: SocketAddr,
+    socket: ImageSocket,
     wording: Wording,
 ) -> Response {
-    admit(gateway, upgrade, SocketKind::Image, move |socket, gateway, seat| async move {
-        let (sink, stream) = socket.split();
-        image::run(sink, stream, &gateway, &seat, which, wording).await;
+    admit(gateway, upgrade, SocketKind::Image, move |connection, gateway, seat| async move {
+        let (sink, stream) = connection.split();
+        let client = ImageClient { seat, from, socket, wording };
+        image::run(sink, stream, &gateway, &client).await;
     })
 }
 

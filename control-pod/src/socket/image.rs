@@ -8,6 +8,7 @@
 
 pub(crate) mod wording;
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,6 +79,19 @@ impl ImageSocket {
     }
 }
 
+/// Who looks, and how it wants to be spoken to.
+#[derive(Debug)]
+pub(crate) struct ImageClient {
+    /// Its place among the sockets.
+    pub(crate) seat: Seat,
+    /// Where it connects from.
+    pub(crate) from: SocketAddr,
+    /// Which socket it has opened.
+    pub(crate) socket: ImageSocket,
+    /// Whose words it understands.
+    pub(crate) wording: Wording,
+}
+
 /// Why a session ended.
 #[derive(Clone, Debug, PartialEq)]
 enum End {
@@ -92,18 +106,12 @@ enum End {
 }
 
 /// Runs one image socket until the client leaves, stalls, cannot be served, or the service stops.
-pub(crate) async fn run<S, R, E>(
-    mut sink: S,
-    stream: R,
-    gateway: &Gateway,
-    seat: &Seat,
-    socket: ImageSocket,
-    wording: Wording,
-) where
+pub(crate) async fn run<S, R, E>(mut sink: S, stream: R, gateway: &Gateway, client: &ImageClient)
+where
     S: Sink<Message> + Unpin,
     R: Stream<Item = Result<Message, E>>,
 {
-    let session = ImageSession { gateway, seat, socket, wording };
+    let session = ImageSession { gateway, client, wording: client.wording };
     let end = tokio::select! {
         end = session.serve(&mut sink, stream) => end,
         () = gateway.sockets.shutdown.cancelled() => End::Shutdown,
@@ -132,8 +140,7 @@ pub(crate) async fn run<S, R, E>(
 
 struct ImageSession<'a> {
     gateway: &'a Gateway,
-    seat: &'a Seat,
-    socket: ImageSocket,
+    client: &'a ImageClient,
     wording: Wording,
 }
 
@@ -150,8 +157,8 @@ impl ImageSession<'_> {
             Ok(first) => first,
             Err(error) => return End::Refused(self.wording.error(&error, None)),
         };
-        let selection = self.socket.selection(&first, settings);
-        let usual = self.socket.wishes(settings);
+        let selection = self.client.socket.selection(&first, settings);
+        let usual = self.client.socket.wishes(settings);
         let most = settings.image_max_dimension;
         let wished = first.as_object().map_or(Ok(usual), |first| usual.after(first, most));
         let wishes = match wished {
@@ -162,7 +169,8 @@ impl ImageSession<'_> {
             let error = self.wording.error(&refusal.to_string(), Some(&selection.array));
             return End::Refused(error);
         }
-        let viewer = self.gateway.cameras.enter(selection, self.seat.session);
+        let viewer =
+            self.gateway.cameras.enter(selection, self.client.seat.session, self.client.from);
         let alive = AtomicBool::new(true);
         let (echo, echoes) = mpsc::channel(ECHOES);
         tokio::select! {

@@ -274,6 +274,9 @@ async fn a_client_that_does_not_read_costs_itself_alone() {
     let passed_over: Vec<_> =
         clients.iter().map(|client| client["passed_over"].as_u64().unwrap()).collect();
     assert_eq!(passed_over.iter().filter(|count| **count > 0).count(), 1, "{passed_over:?}");
+    assert!(
+        clients.iter().all(|client| client["from"].as_str().unwrap().starts_with("127.0.0.1:"))
+    );
 }
 
 #[tokio::test]
