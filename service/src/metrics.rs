@@ -144,16 +144,15 @@ fn handles(
         {
             return handles.clone();
         }
-        let handles = Handles {
-            answers: ::metrics::counter!(
-                "http_requests_total", "service" => service, "method" => method,
-                "route" => route.to_owned(), "status" => status.as_str().to_owned(),
-            ),
-            duration: ::metrics::histogram!(
-                "http_request_duration_seconds", "service" => service, "method" => method,
-                "route" => route.to_owned(),
-            ),
-        };
+        let answers = ::metrics::counter!(
+            "http_requests_total", "service" => service, "method" => method,
+            "route" => route.to_owned(), "status" => status.as_str().to_owned(),
+        );
+        let duration = ::metrics::histogram!(
+            "http_request_duration_seconds", "service" => service, "method" => method,
+            "route" => route.to_owned(),
+        );
+        let handles = Handles { answers, duration };
         known.entry(route.to_owned()).or_default().push((labels, handles.clone()));
         handles
     })
