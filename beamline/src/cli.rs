@@ -152,6 +152,7 @@ pub(crate) struct QueueArgs {
 pub(crate) fn command() -> clap::Command {
     Cli::command().mut_subcommand("up", |up| {
         up.mut_arg("control_host", |arg| arg.default_value("127.0.0.1"))
+            .mut_arg("oas_host", |arg| arg.default_value("127.0.0.1"))
             .mut_arg("global_read_only", |arg| arg.default_value("false"))
             // Workers are children of this process, and there is no other to go on under.
             .mut_arg("orphan_grace_s", |arg| arg.default_value("0"))
@@ -223,6 +224,7 @@ mod tests {
             panic!("not up");
         };
         assert_eq!(up.control.host, "127.0.0.1");
+        assert_eq!(up.control.oas.host, "127.0.0.1");
         assert_eq!(up.registry.host, "127.0.0.1");
         assert!(up.queue.http.starts_with("127.0.0.1:"));
         assert!(!up.control.global_read_only);

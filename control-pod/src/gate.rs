@@ -43,6 +43,19 @@ pub(crate) enum Refusal {
     Unknowable(String),
 }
 
+impl Refusal {
+    /// A word for programs.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::ReadOnlyMode => "read_only_mode",
+            Self::UnknownPv(_) | Self::UnknownDevice(_) => "not_registered",
+            Self::RegistryUnavailable | Self::Unknowable(_) => "registry_unreachable",
+            Self::Disabled(_) => "disabled",
+            Self::Locked { .. } => "locked",
+        }
+    }
+}
+
 /// Whether the registry knows the PV.
 ///
 /// # Errors

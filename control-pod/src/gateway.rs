@@ -117,6 +117,15 @@ impl Gateway {
         gate::known_pv(&*self.registry()?, pv)
     }
 
+    /// Whether clients of ophyd-websocket's API may read the PV: the registry knows it, or unknown
+    /// ones may be read too.
+    ///
+    /// # Errors
+    /// As [`Self::known_pv`].
+    pub(crate) fn readable_in_oas(&self, pv: &str) -> Result<(), Refusal> {
+        if self.settings.oas.read_unregistered { Ok(()) } else { self.known_pv(pv) }
+    }
+
     /// The device, if the registry knows it.
     ///
     /// # Errors

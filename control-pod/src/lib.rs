@@ -2,11 +2,14 @@
 //!
 //! Data flows one way: IOC → [`channels`] → one shared monitor per PV → each client's outbox. A
 //! write is checked against the registry as known in memory ([`gate`]) and against the PV's limits
-//! ([`limits`]) before anything is sent. There is no HTTP between our pods: devices, classes, PVs
-//! and locks come from watches. Besides, one of its replicas tells of every device whether IOCs answer for it
+//! ([`limits`]) before anything is sent. Devices, classes, PVs and locks come from
+//! watches, and not from other pods. Besides, one of its replicas tells of every device whether IOCs answer for it
 //! ([`connections`]).
 //!
-//! Wire contract: `registry-and-direct-control` §2.
+//! The core is the same for both APIs: direct control's own, and that of ophyd-websocket ([`oas`],
+//! port 8001).
+//!
+//! Wire contract: `registry-and-direct-control` §2, `ophyd-websocket`.
 
 mod camera;
 mod clock;
@@ -19,6 +22,7 @@ mod http;
 mod limits;
 pub mod metrics;
 mod monitors;
+mod oas;
 mod put;
 mod read;
 mod registry;
@@ -28,5 +32,6 @@ mod socket;
 mod values;
 
 pub use camera::encode::Encoding;
+pub use oas::Settings as OasSettings;
 pub use server::{Server, ServerError};
 pub use settings::Settings;

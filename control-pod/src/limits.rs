@@ -46,7 +46,8 @@ pub(crate) fn check(pv: &str, value: &Value, sample: &Sample) -> Result<(), OutO
     Err(OutOfLimits { pv: pv.to_owned(), value: value.to_string(), side, limit })
 }
 
-fn is_whole(value: &PvValue) -> bool {
+/// Whether the PV holds whole numbers.
+pub(crate) fn is_whole(value: &PvValue) -> bool {
     matches!(
         value,
         PvValue::Short(_)

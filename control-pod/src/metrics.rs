@@ -4,7 +4,11 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Tells the recorder of this process.
 pub fn describe() {
-    describe_gauge!("control_sockets", Unit::Count, "WebSockets that are open, by `kind`.");
+    describe_gauge!(
+        "control_sockets",
+        Unit::Count,
+        "WebSockets that are open, by `kind` and by the API (`dialect`)."
+    );
     describe_counter!(
         "control_updates_replaced_total",
         Unit::Count,
@@ -14,6 +18,11 @@ pub fn describe() {
         "control_monitor_samples_missed_total",
         Unit::Count,
         "Values that came faster than this process could pass them on; the newest is never one of them."
+    );
+    describe_counter!(
+        "control_console_messages_lost_total",
+        Unit::Count,
+        "Console messages of the queue server that came faster than a client took them."
     );
     describe_gauge!(
         "control_connections_watched",

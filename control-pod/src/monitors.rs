@@ -1,5 +1,6 @@
 //! The shared monitors: one per PV for the whole process, whoever looks at it.
 
+pub(crate) mod heard;
 pub(crate) mod monitor;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +13,15 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use monitor::Monitor;
 
-use crate::socket::frames::Dialect;
+use crate::socket::dialect::Dialect;
+use crate::socket::frames::Words;
 
 /// All monitors of this process, by PV.
 pub(crate) struct Monitors {
     client: Arc<dyn PvClient>,
     by_pv: Mutex<BTreeMap<String, Arc<Monitor>>>,
+    /// Of PVs that another one sets, by both.
+    pairs: Mutex<BTreeMap<(String, String), Arc<Monitor>>>,
     /// Longest frame that is sent, in bytes.
     frame_limit: usize,
     tasks: TaskTracker,
@@ -44,7 +48,8 @@ impl Monitors {
     /// No monitors yet. Updates whose frame would be longer than `frame_limit` bytes are replaced
     /// by an error.
     pub(crate) fn new(client: Arc<dyn PvClient>, frame_limit: usize) -> Self {
-        Self { client, by_pv: Mutex::default(), frame_limit, tasks: TaskTracker::new() }
+        let (by_pv, pairs) = (Mutex::default(), Mutex::default());
+        Self { client, by_pv, pairs, frame_limit, tasks: TaskTracker::new() }
     }
 
     /// The monitor of `pv`, started if there is none yet.
@@ -55,8 +60,23 @@ impl Monitors {
             return Arc::clone(monitor);
         }
         let monitor =
-            Arc::new(Monitor::start(self.client.channel(pv), self.frame_limit, &self.tasks));
+            Arc::new(Monitor::start(self.client.channel(pv), None, self.frame_limit, &self.tasks));
         by_pv.insert(pv.to_owned(), Arc::clone(&monitor));
+        monitor
+    }
+
+    /// The monitor of `pv` together with `setpoint`, which sets it: what it tells of limits and
+    /// access is of that one. Both have the channels that all others use.
+    pub(crate) fn of_pair(&self, pv: &str, setpoint: &str) -> Arc<Monitor> {
+        let mut pairs = self.pairs.lock();
+        let key = (pv.to_owned(), setpoint.to_owned());
+        if let Some(monitor) = pairs.get(&key) {
+            monitor.touch();
+            return Arc::clone(monitor);
+        }
+        let (channel, other) = (self.client.channel(pv), self.client.channel(setpoint));
+        let monitor = Arc::new(Monitor::start(channel, Some(other), self.frame_limit, &self.tasks));
+        pairs.insert(key, Arc::clone(&monitor));
         monitor
     }
 
@@ -78,10 +98,10 @@ impl Monitors {
         let (mut pvs, mut device_pvs) = (0, 0);
         for monitor in self.by_pv.lock().values() {
             let dialects = monitor.dialects();
-            pvs += usize::from(dialects.contains(&Dialect::Pv));
+            pvs += usize::from(dialects.contains(&Dialect::Direct(Words::Pv)));
             let of_devices = dialects.into_iter().filter_map(|dialect| match dialect {
-                Dialect::Device { device, .. } => Some(device),
-                Dialect::Pv => None,
+                Dialect::Direct(Words::Device { device, .. }) => Some(device),
+                Dialect::Direct(Words::Pv) | Dialect::Oas(_) => None,
             });
             let of_devices: Vec<String> = of_devices.collect();
             device_pvs += usize::from(!of_devices.is_empty());
@@ -92,17 +112,21 @@ impl Monitors {
 
     /// Number of subscriptions of all sockets together.
     pub(crate) fn subscriptions(&self) -> usize {
-        self.by_pv.lock().values().map(|monitor| monitor.subscribers()).sum()
+        let alone: usize = self.by_pv.lock().values().map(|monitor| monitor.subscribers()).sum();
+        let pairs: usize = self.pairs.lock().values().map(|monitor| monitor.subscribers()).sum();
+        alone + pairs
     }
 
     /// Ends every monitor that nobody follows and that nobody has asked for since `ttl`.
     pub(crate) fn sweep(&self, ttl: Duration) {
         self.by_pv.lock().retain(|_, monitor| !monitor.is_idle(ttl));
+        self.pairs.lock().retain(|_, monitor| !monitor.is_idle(ttl));
     }
 
     /// Ends all monitors and waits until their tasks have stopped.
     pub(crate) async fn stop(&self) {
         self.by_pv.lock().clear();
+        self.pairs.lock().clear();
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -97,9 +97,7 @@ pub(crate) enum PutError {
 /// # Errors
 /// [`PutError`], in that order.
 pub(crate) async fn put(gateway: &Gateway, request: &PutRequest) -> Result<Done, PutError> {
-    gateway.writes()?;
-    gateway.known_pv(&request.pv)?;
-    gateway.pv_available(&request.pv)?;
+    admit(gateway, &request.pv)?;
     let channel = gateway.pvs.channel(&request.pv);
     check_limits(gateway, request, &*channel).await?;
     let value = from_json(&request.value)?;
@@ -112,6 +110,16 @@ pub(crate) async fn put(gateway: &Gateway, request: &PutRequest) -> Result<Done,
     let timeout = request.timeout.unwrap_or(gateway.settings.command_timeout);
     channel.put(value, mode, timeout).await.map_err(|error| failure(&request.pv, &error))?;
     Ok(if request.wait { Done::Confirmed } else { Done::Issued })
+}
+
+/// Whether the PV may be written now.
+///
+/// # Errors
+/// [`PutError::Refused`].
+pub(crate) fn admit(gateway: &Gateway, pv: &str) -> Result<(), PutError> {
+    gateway.writes()?;
+    gateway.known_pv(pv)?;
+    Ok(gateway.pv_available(pv)?)
 }
 
 /// Limits are taken from memory where the PV is monitored, else read once. What cannot be read is

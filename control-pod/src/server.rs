@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::connections::Connections;
 use crate::gateway::{Gateway, Pvs};
 use crate::http;
+use crate::oas::Oas;
 use crate::registry::View;
 use crate::registry::watch::Watches;
 use crate::settings::Settings;
@@ -42,11 +43,12 @@ pub enum ServerError {
 pub struct Server {
     shipped: Vec<DeviceClassSpec>,
     listener: Listener,
+    oas: Option<Listener>,
     settings: Settings,
 }
 
 impl Server {
-    /// Binds the port and reads the shipped device classes.
+    /// Binds the ports and reads the shipped device classes.
     ///
     /// # Errors
     /// One line that names the service, the address and the reason.
@@ -54,7 +56,18 @@ impl Server {
         let shipped = crds::catalogue::shipped()?.into_iter().map(|class| class.spec).collect();
         let addr = format!("{}:{}", settings.host, settings.port);
         let listener = Listener::bind(&addr, "direct control").await?;
-        Ok(Self { shipped, listener, settings })
+        let oas = if settings.oas.enabled {
+            let addr = format!("{}:{}", settings.oas.host, settings.oas.port);
+            Some(Listener::bind(&addr, "the API of ophyd-websocket").await?)
+        } else {
+            None
+        };
+        Ok(Self { shipped, listener, oas, settings })
+    }
+
+    /// Where the API of ophyd-websocket is, unless it is switched off.
+    pub fn oas_addr(&self) -> Option<std::net::SocketAddr> {
+        self.oas.as_ref().map(Listener::addr)
     }
 
     /// Where it listens.
@@ -75,7 +88,7 @@ impl Server {
         pvs: Arc<dyn PvClient>,
         shutdown: CancellationToken,
     ) -> Result<(), ServerError> {
-        let Self { shipped, listener, settings } = self;
+        let Self { shipped, listener, oas, settings } = self;
         if settings.global_read_only {
             tracing::warn!(
                 "read-only mode: every write is refused (DIRECT_CONTROL_GLOBAL_READ_ONLY=true)"
@@ -101,9 +114,21 @@ impl Server {
         }
         tasks.spawn(sweep(Arc::clone(&gateway), stop.clone()));
         tasks.spawn(close_sockets(Arc::clone(&gateway), stop.clone()));
+        let dialect = oas.map(|listener| (listener, Arc::new(Oas::new(Arc::clone(&gateway)))));
+        if let Some((_, oas)) = &dialect {
+            let (console, stop) = (Arc::clone(&oas.console), stop.clone());
+            tasks.spawn(async move { console.run(stop).await });
+        }
         tasks.close();
         let router = http::router(Arc::clone(&gateway));
-        let served = service::http::serve(listener, router, shutdown).await;
+        let direct = service::http::serve(listener, router, shutdown.clone());
+        let served = match dialect {
+            None => direct.await,
+            Some((listener, oas)) => {
+                let other = service::http::serve(listener, crate::oas::http::router(oas), shutdown);
+                tokio::try_join!(direct, other).map(|((), ())| ())
+            }
+        };
         stop.cancel();
         let drained = timeout(DRAIN, async {
             gateway.sockets.sessions.close();

@@ -150,6 +150,9 @@ pub struct Settings {
     #[arg(long = "control-cors-allow-credentials", env = "DIRECT_CONTROL_CORS_ALLOW_CREDENTIALS", default_value = "false",
         value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
     pub cors_allow_credentials: bool,
+    /// The API of ophyd-websocket beside ours
+    #[command(flatten)]
+    pub oas: crate::oas::Settings,
 }
 
 impl Default for Settings {
@@ -182,6 +185,7 @@ impl Default for Settings {
             tiff_default_prefix: "13PIL1".to_owned(),
             cors_origins: JsonList(vec!["*".to_owned()]),
             cors_allow_credentials: false,
+            oas: crate::oas::Settings::default(),
         }
     }
 }
@@ -192,6 +196,7 @@ impl Settings {
         Cors {
             origins: self.cors_origins.0.clone(),
             allow_credentials: self.cors_allow_credentials,
+            mirror: false,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The WebSockets (contract §2.8 to §2.11).
 //!
-//! [`session`] runs one connection over any sink and stream; [`pv`] and [`device`] are the two
-//! protocols on top of it. [`outbox`] and [`frames`] are what the shared monitors write into.
-//! [`image`] shows cameras, which is another kind of conversation.
+//! [`session`] runs one connection over any sink and stream, in the words of a protocol on top of it:
+//! [`pv`] and [`device`] are direct control's own, those of ophyd-websocket are in [`crate::oas`].
+//! What they follow is kept by [`following`]; [`outbox`] and [`dialect`] are what the shared
+//! monitors write into. [`image`] shows cameras, which is another kind of conversation.
 
 pub(crate) mod accept;
 pub(crate) mod command;
 pub(crate) mod device;
+pub(crate) mod dialect;
+pub(crate) mod following;
 pub(crate) mod frames;
 pub(crate) mod image;
 pub(crate) mod lanes;
@@ -14,9 +17,11 @@ pub(crate) mod outbox;
 pub(crate) mod pv;
 pub(crate) mod session;
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,17 +31,34 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Sockets {
     room: Arc<Semaphore>,
     next: AtomicU64,
-    pv_sockets: Arc<AtomicUsize>,
-    device_sockets: Arc<AtomicUsize>,
-    image_sockets: Arc<AtomicUsize>,
+    open: Arc<Mutex<HashMap<(Api, SocketKind), usize>>>,
     /// Ends all sessions.
     pub(crate) shutdown: CancellationToken,
     /// Lets the shutdown wait for them.
     pub(crate) sessions: TaskTracker,
 }
 
-/// Which protocol a socket speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which API a socket belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Api {
+    /// Direct control's own.
+    Direct,
+    /// That of ophyd-websocket.
+    Oas,
+}
+
+impl Api {
+    /// The word in metrics.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Direct => "direct-control",
+            Self::Oas => "ophyd-websocket",
+        }
+    }
+}
+
+/// What a socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SocketKind {
     /// `/api/v1/pv-socket`.
     Pv,
@@ -44,14 +66,21 @@ pub(crate) enum SocketKind {
     Device,
     /// `/api/v1/camera-socket`, `…-shared` and `/api/v1/tiff-socket`.
     Image,
+    /// `/api/v1/qs-console-socket`.
+    Console,
+    /// `/api/v1/ws`.
+    Echo,
 }
 
 impl SocketKind {
+    /// The word in metrics.
     fn label(self) -> &'static str {
         match self {
             Self::Pv => "pv",
             Self::Device => "device",
             Self::Image => "image",
+            Self::Console => "console",
+            Self::Echo => "echo",
         }
     }
 }
@@ -61,16 +90,22 @@ impl SocketKind {
 pub(crate) struct Seat {
     /// Number of the session.
     pub(crate) session: u64,
-    kind: SocketKind,
-    counter: Arc<AtomicUsize>,
+    what: (Api, SocketKind),
+    open: Arc<Mutex<HashMap<(Api, SocketKind), usize>>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.counter.fetch_sub(1, Ordering::Relaxed);
-        metrics::gauge!("control_sockets", "kind" => self.kind.label()).decrement(1.0);
+        if let Some(open) = self.open.lock().get_mut(&self.what) {
+            *open = open.saturating_sub(1);
+        }
+        gauge(self.what).decrement(1.0);
     }
+}
+
+fn gauge((api, kind): (Api, SocketKind)) -> metrics::Gauge {
+    metrics::gauge!("control_sockets", "dialect" => api.label(), "kind" => kind.label())
 }
 
 impl Sockets {
@@ -79,34 +114,24 @@ impl Sockets {
         Self {
             room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
             next: AtomicU64::new(1),
-            pv_sockets: Arc::default(),
-            device_sockets: Arc::default(),
-            image_sockets: Arc::default(),
+            open: Arc::default(),
             shutdown: CancellationToken::new(),
             sessions: TaskTracker::new(),
         }
     }
 
     /// A place for one more socket, if there is room.
-    pub(crate) fn enter(&self, kind: SocketKind) -> Option<Seat> {
+    pub(crate) fn enter(&self, api: Api, kind: SocketKind) -> Option<Seat> {
         let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
-        let counter = Arc::clone(self.counter(kind));
-        counter.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("control_sockets", "kind" => kind.label()).increment(1.0);
+        let what = (api, kind);
+        *self.open.lock().entry(what).or_default() += 1;
+        gauge(what).increment(1.0);
         let session = self.next.fetch_add(1, Ordering::Relaxed);
-        Some(Seat { session, kind, counter, _permit: permit })
+        Some(Seat { session, what, open: Arc::clone(&self.open), _permit: permit })
     }
 
     /// Number of open sockets of that kind.
-    pub(crate) fn open(&self, kind: SocketKind) -> usize {
-        self.counter(kind).load(Ordering::Relaxed)
-    }
-
-    fn counter(&self, kind: SocketKind) -> &Arc<AtomicUsize> {
-        match kind {
-            SocketKind::Pv => &self.pv_sockets,
-            SocketKind::Device => &self.device_sockets,
-            SocketKind::Image => &self.image_sockets,
-        }
+    pub(crate) fn open(&self, api: Api, kind: SocketKind) -> usize {
+        self.open.lock().get(&(api, kind)).copied().unwrap_or_default()
     }
 }

@@ -67,7 +67,7 @@ pub(crate) fn router(front: Front, readiness: Readiness, allow_origins: &str) ->
         ServiceInfo {
             name: "queue",
             openapi: description::openapi(),
-            cors: Cors { origins, allow_credentials: true },
+            cors: Cors { origins, allow_credentials: true, mirror: false },
             body_limit: DEFAULT_BODY_LIMIT,
         },
     )

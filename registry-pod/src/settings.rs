@@ -190,6 +190,7 @@ impl Settings {
         Cors {
             origins: self.cors_origins.0.clone(),
             allow_credentials: self.cors_allow_credentials,
+            mirror: false,
         }
     }
 }

@@ -86,14 +86,16 @@ pub fn finish(routes: Router, info: ServiceInfo) -> Router {
 
 fn cors_layer(cors: &Cors) -> CorsLayer {
     let any = cors.origins.iter().any(|origin| origin == "*");
-    let origins = if any {
+    let origins = if cors.mirror {
+        AllowOrigin::mirror_request()
+    } else if any {
         AllowOrigin::any()
     } else {
         AllowOrigin::list(cors.origins.iter().filter_map(|origin| origin.parse().ok()))
     };
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_credentials(cors.allow_credentials && !any)
+        .allow_credentials(cors.mirror || (cors.allow_credentials && !any))
         .allow_methods(AllowMethods::list(cors_methods()))
         .allow_headers(AllowHeaders::mirror_request())
         .max_age(PREFLIGHT_MAX_AGE)

@@ -10,11 +10,14 @@ pub struct Cors {
     pub origins: Vec<String>,
     /// Whether cookies and authorisation headers may be sent. Has no effect while `*` is allowed.
     pub allow_credentials: bool,
+    /// Whether every origin is told by name that it may call, and credentials are allowed with it, as
+    /// ophyd-websocket does. Only for a service without any login.
+    pub mirror: bool,
 }
 
 impl Default for Cors {
     fn default() -> Self {
-        Self { origins: vec!["*".to_owned()], allow_credentials: false }
+        Self { origins: vec!["*".to_owned()], allow_credentials: false, mirror: false }
     }
 }
 

@@ -20,10 +20,14 @@ fn text(urls: &Urls) -> String {
         Some(port) => format!("\n  simulated IOC     Channel Access, {port}"),
         None => String::new(),
     };
+    let oas = match &urls.oas {
+        Some(url) => format!("\n  ophyd-websocket   {url}/docs"),
+        None => String::new(),
+    };
     format!(
         "\nThe beamline is up.\n
   registry          {registry}/docs
-  direct control    {control}/docs
+  direct control    {control}/docs{oas}
   queue server      {queue}/docs
   queue over 0MQ    {zmq_control}, console and status on {zmq_info}
   Kubernetes API    {api}{ioc}

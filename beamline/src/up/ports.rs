@@ -20,6 +20,8 @@ pub(super) struct Urls {
     pub(super) api: String,
     pub(super) registry: String,
     pub(super) control: String,
+    /// The API of ophyd-websocket, unless it is switched off.
+    pub(super) oas: Option<String>,
     pub(super) queue: String,
     pub(super) zmq_control: String,
     pub(super) zmq_info: String,
@@ -41,11 +43,14 @@ impl Ports {
             };
             Some(sim_ioc::Server::bind(settings).await.context("the simulated IOC cannot start")?)
         };
+        let queue = queue_pod::Server::bind(queue(args)).await?;
+        let mut control = args.control.clone();
+        control.oas = control.oas.with_queue_at(queue.http_addr(), queue.zmq_info_addr());
         Ok(Self {
             api: Listener::bind(&api_addr, "the Kubernetes API").await?,
             registry: registry_pod::Server::bind(args.registry.clone()).await?,
-            control: control_pod::Server::bind(args.control.clone()).await?,
-            queue: queue_pod::Server::bind(queue(args)).await?,
+            control: control_pod::Server::bind(control).await?,
+            queue,
             ioc,
         })
     }
@@ -57,16 +62,22 @@ impl Ports {
     pub(super) fn urls(&self) -> Urls {
         let http =
             [self.api.addr(), self.registry.addr(), self.control.addr(), self.queue.http_addr()];
+        let oas = self.control.oas_addr();
         let zmq = [self.queue.zmq_control_addr(), self.queue.zmq_info_addr()];
         Urls {
             api: format!("http://{}", http[0]),
             registry: format!("http://{}", http[1]),
             control: format!("http://{}", http[2]),
+            oas: oas.map(|address| format!("http://{address}")),
             queue: format!("http://{}", http[3]),
             zmq_control: format!("tcp://{}", zmq[0]),
             zmq_info: format!("tcp://{}", zmq[1]),
             ioc: self.ioc_port().map(|port| format!("port {port}")),
-            loopback_only: http.iter().chain(&zmq).all(|address| address.ip().is_loopback()),
+            loopback_only: http
+                .iter()
+                .chain(&zmq)
+                .chain(&oas)
+                .all(|address| address.ip().is_loopback()),
         }
     }
 }

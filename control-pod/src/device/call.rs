@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use channels::PutMode;
 use serde_json::{Map, Value};
 
 use crate::device::DeviceError;
@@ -85,6 +86,16 @@ pub(crate) struct Call {
     pub(crate) timeout: Duration,
     /// Whether to wait until it is done.
     pub(crate) wait: bool,
+    /// Whether the IOC may still be busy with an earlier write of the same. It would keep a write
+    /// that asks for completion waiting until that is done, and with it all that follows.
+    pub(crate) supersedes: bool,
+}
+
+impl Call {
+    /// How the value is written when its arrival is waited for.
+    pub(crate) fn put_mode(&self) -> PutMode {
+        if self.supersedes { PutMode::NoWait } else { PutMode::Completion }
+    }
 }
 
 /// Names by which the value of `set` may be given.

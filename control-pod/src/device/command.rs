@@ -27,6 +27,8 @@ pub(crate) struct Command {
     pub(crate) timeout: Option<Duration>,
     /// Whether to wait until it is done.
     pub(crate) wait: bool,
+    /// Whether an earlier write of the same may still be under way.
+    pub(crate) supersedes: bool,
     /// Whether a lock keeps even reads away (contract: only on `device/execute`).
     pub(crate) gate_reads: bool,
 }
@@ -40,6 +42,7 @@ impl Command {
             arguments: Arguments::Value(None),
             timeout: None,
             wait: true,
+            supersedes: false,
             gate_reads: false,
         }
     }
@@ -101,7 +104,8 @@ pub(crate) async fn command(gateway: &Gateway, command: Command) -> Result<Outco
         Arguments::Value(value) => value.clone(),
     };
     let timeout = command.timeout.unwrap_or(gateway.settings.command_timeout);
-    let call = Call { method, value, timeout, wait: command.wait };
+    let supersedes = command.supersedes;
+    let call = Call { method, value, timeout, wait: command.wait, supersedes };
     gateway.used.note(&device.name);
     let wire = Wire::new(gateway, &target);
     let result = perform(&wire, &call, gateway.settings.stop_on_command_timeout).await?;

@@ -1,7 +1,7 @@
 //! Moving something that says when it is done.
 
 use channels::motion::{Ending, follow};
-use channels::{PutMode, PvValue, Want};
+use channels::{PvValue, Want};
 use futures::FutureExt;
 
 use crate::device::arrival::has_arrived;
@@ -38,7 +38,7 @@ impl Motion<'_> {
             None => None,
         };
         let put =
-            wire.put(&self.setpoint.write_pv, position.clone(), PutMode::Completion, call.timeout);
+            wire.put(&self.setpoint.write_pv, position.clone(), call.put_mode(), call.timeout);
         let at_target = || self.is_there(wire, &position).boxed();
         let name = &wire.target.name;
         match follow(done.as_ref(), readback.as_deref(), put, at_target).await? {

@@ -1,7 +1,7 @@
 //! A positioner made of separate PVs: `setpoint`, perhaps `readback`, `done`, `actuate` and
 //! `stop_signal`.
 
-use channels::{PutMode, PvValue};
+use channels::PvValue;
 use serde_json::Value;
 
 use crate::device::motion::Motion;
@@ -30,6 +30,6 @@ pub(crate) async fn set(wire: &Wire<'_>, value: &Value, call: &Call) -> Result<(
     let Some(actuate) = wire.target.part("actuate") else {
         return Motion { setpoint, done, readback }.run(wire, position, call).await;
     };
-    wire.put(&setpoint.write_pv, position, PutMode::Completion, call.timeout).await?;
+    wire.put(&setpoint.write_pv, position, call.put_mode(), call.timeout).await?;
     Motion { setpoint: actuate, done, readback: None }.run(wire, PvValue::Long(1), call).await
 }

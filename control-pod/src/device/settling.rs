@@ -34,7 +34,7 @@ pub(crate) async fn set(wire: &Wire<'_>, value: &Value, call: &Call) -> Result<(
     let stops = wire.used.stops(&wire.target.device);
     let channel = wire.connected(&readback.read_pv).await?;
     let mut shown = channel.monitor();
-    wire.put(&setpoint.write_pv, written, PutMode::Completion, call.timeout).await?;
+    wire.put(&setpoint.write_pv, written, call.put_mode(), call.timeout).await?;
     let equilibrium = wire
         .target
         .constant("equilibrium_time")

@@ -33,11 +33,11 @@ pub(crate) async fn set(
         return wire.put(&part.write_pv, written, PutMode::NoWait, call.timeout).await;
     }
     if wire.target.class == UNCHECKED {
-        return wire.put(&part.write_pv, written, PutMode::Completion, call.timeout).await;
+        return wire.put(&part.write_pv, written, call.put_mode(), call.timeout).await;
     }
     let readback = wire.connected(&part.read_pv).await?;
     let mut shown = readback.monitor();
-    wire.put(&part.write_pv, written.clone(), PutMode::Completion, call.timeout).await?;
+    wire.put(&part.write_pv, written.clone(), call.put_mode(), call.timeout).await?;
     // What the monitor has shown so far may be older than the completion; this is not.
     let sample = wire.get(&part.read_pv, Want::Control).await?;
     if has_arrived(&written, &sample) {

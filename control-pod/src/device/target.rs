@@ -48,6 +48,8 @@ pub(crate) struct Part {
     pub(crate) read_only: bool,
     /// Whether the value is shown as text.
     pub(crate) string: bool,
+    /// Whether it stands for the whole (ophyd's hint).
+    pub(crate) hinted: bool,
 }
 
 /// Which reading a signal belongs to.
@@ -225,6 +227,7 @@ impl<'a> Tree<'a> {
             role: Role::Reading,
             read_only: setpoint.read_only,
             string: readback.string,
+            hinted: true,
         })
     }
 
@@ -242,6 +245,7 @@ impl<'a> Tree<'a> {
             role: self.role(signal, prefix),
             read_only: signal.read_only,
             string: signal.string,
+            hinted: signal.kind == Kind::Hinted,
         }
     }
 

@@ -165,6 +165,7 @@ async fn execute(
             arguments: Arguments::Python { args, kwargs },
             timeout,
             wait: !use_put,
+            supersedes: false,
             gate_reads: true,
         },
     )
@@ -223,5 +224,5 @@ fn nested(
     timeout: Option<Duration>,
 ) -> Command {
     let arguments = Arguments::Value(value);
-    Command { path, method, arguments, timeout, wait: true, gate_reads: false }
+    Command { path, method, arguments, timeout, wait: true, supersedes: false, gate_reads: false }
 }

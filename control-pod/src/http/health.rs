@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::registry::view::Trust;
-use crate::socket::SocketKind;
+use crate::socket::{Api, SocketKind};
 
 /// Where the registry comes from.
 const REGISTRY_BACKEND: &str = "kubernetes";
@@ -70,7 +70,7 @@ pub(crate) async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
         read_only: gateway.settings.global_read_only,
         active_subscriptions: gateway.monitors.subscriptions(),
         connected_pvs: gateway.monitors.connected().len(),
-        websocket_connections: gateway.sockets.open(SocketKind::Pv),
+        websocket_connections: gateway.sockets.open(Api::Direct, SocketKind::Pv),
     };
     let status = if available { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()
@@ -104,17 +104,17 @@ pub(crate) async fn stats(State(gateway): State<Arc<Gateway>>) -> Json<serde_jso
         "coordination_service_detail": detail,
         "command_timeout": settings.command_timeout.as_secs_f64(),
         "pv_socket": {
-            "websocket_connections": gateway.sockets.open(SocketKind::Pv),
+            "websocket_connections": gateway.sockets.open(Api::Direct, SocketKind::Pv),
             "total_pvs": followed.pvs,
             "connected_pvs": gateway.monitors.connected().len(),
         },
         "device_socket": {
-            "websocket_connections": gateway.sockets.open(SocketKind::Device),
+            "websocket_connections": gateway.sockets.open(Api::Direct, SocketKind::Device),
             "subscribed_devices": followed.devices,
             "total_device_pvs": followed.device_pvs,
         },
         "camera_socket": {
-            "websocket_connections": gateway.sockets.open(SocketKind::Image),
+            "websocket_connections": gateway.sockets.open(Api::Direct, SocketKind::Image),
             "cameras": gateway.cameras.figures(),
         },
         "device_control": { "instantiated_devices": gateway.used.count() },

@@ -6,21 +6,27 @@
 //! time.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::ws::Message;
-use channels::{Metadata, PvChannel, PvError, Sample};
+use channels::{PvChannel, PvError, Sample};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::socket::frames::{self, Dialect};
+use crate::monitors::heard::{Heard, Setpoint};
+use crate::socket::dialect::Dialect;
 use crate::socket::outbox::{Outbox, Slot};
+
+/// A PV of which nothing has been heard for so long is said to be disconnected.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Numbers the feeds, so that a client's slots of two PVs never meet.
 static NEXT_FEED: AtomicU64 = AtomicU64::new(1);
@@ -44,8 +50,10 @@ struct Shared {
 
 #[derive(Default)]
 struct Feeds {
-    /// The sample that was delivered last.
-    latest: Option<Arc<Sample>>,
+    /// What was delivered last.
+    latest: Option<Heard>,
+    /// Nothing has been heard for [`SILENCE`].
+    silent: bool,
     by_dialect: HashMap<Dialect, Feed>,
 }
 
@@ -54,8 +62,28 @@ struct Feed {
     id: u64,
     /// Outbox by session.
     clients: HashMap<u64, Arc<Outbox>>,
-    /// The latest sample in this dialect, serialised when the first client needs it.
-    update: Option<Message>,
+    /// The latest sample in this dialect, serialised when the first client needs it; nothing where
+    /// the dialect does not tell it.
+    update: Option<Option<Message>>,
+}
+
+impl Feed {
+    /// Tells all clients.
+    fn tell(&self, dialect: &Dialect, update: Option<&Message>, meta: Option<&Message>) {
+        let (update_slot, meta_slot) = (Slot::Update(self.id), Slot::Meta(self.id));
+        for outbox in self.clients.values() {
+            match (update, meta) {
+                (update, Some(meta)) if dialect.meta_leads() => {
+                    outbox.put_last(meta_slot, meta.clone());
+                    update.into_iter().for_each(|it| outbox.put_last(update_slot, it.clone()));
+                }
+                (update, meta) => {
+                    update.into_iter().for_each(|it| outbox.put(update_slot, it.clone()));
+                    meta.into_iter().for_each(|it| outbox.put(meta_slot, it.clone()));
+                }
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Monitor {
@@ -65,9 +93,10 @@ impl std::fmt::Debug for Monitor {
 }
 
 impl Monitor {
-    /// Starts to watch `channel`.
+    /// Starts to watch `channel`, and with it the PV that sets it where that is another one.
     pub(crate) fn start(
         channel: Arc<dyn PvChannel>,
+        setpoint: Option<Arc<dyn PvChannel>>,
         frame_limit: usize,
         tasks: &TaskTracker,
     ) -> Self {
@@ -78,21 +107,31 @@ impl Monitor {
             heard: Notify::new(),
         });
         let stop = CancellationToken::new();
-        tasks.spawn(pump(channel, Arc::clone(&shared), stop.clone()));
+        tasks.spawn(pump(channel, setpoint, Arc::clone(&shared), stop.clone()));
         Self { shared, touched: Mutex::new(Instant::now()), _pump: stop.drop_guard() }
+    }
+
+    /// EPICS name.
+    pub(crate) fn pv(&self) -> &str {
+        &self.shared.pv
     }
 
     /// The latest sample, once there has been one; it says whether the IOC is still there.
     pub(crate) fn latest(&self) -> Option<Arc<Sample>> {
+        self.heard().map(|heard| heard.sample)
+    }
+
+    /// The same with what sets the PV.
+    pub(crate) fn heard(&self) -> Option<Heard> {
         self.shared.feeds.lock().latest.clone()
     }
 
     /// Whether the IOC serves the PV now.
     pub(crate) fn is_connected(&self) -> bool {
-        self.latest().is_some_and(|sample| sample.connected)
+        self.heard().is_some_and(|heard| heard.connected())
     }
 
-    /// Waits for a sample of a connected PV.
+    /// Waits until the PV is connected, and what sets it.
     ///
     /// # Errors
     /// [`PvError::NotFound`] when there is none within `timeout`.
@@ -100,8 +139,8 @@ impl Monitor {
         let wait = async {
             loop {
                 let heard = self.shared.heard.notified();
-                if let Some(sample) = self.latest().filter(|sample| sample.connected) {
-                    return sample;
+                if let Some(heard) = self.heard().filter(Heard::connected) {
+                    return heard.sample;
                 }
                 heard.await;
             }
@@ -168,103 +207,148 @@ impl Monitor {
 
 impl Shared {
     fn send_latest(&self, feeds: &mut Feeds, dialect: &Dialect, outbox: &Outbox, with_meta: bool) {
-        let Some(latest) = feeds.latest.clone() else { return };
         let Some(feed) = feeds.by_dialect.get_mut(dialect) else { return };
+        let (update_slot, meta_slot) = (Slot::Update(feed.id), Slot::Meta(feed.id));
+        let Some(latest) = &feeds.latest else {
+            if feeds.silent {
+                let silence = dialect.silence(&self.pv);
+                silence.into_iter().for_each(|silence| outbox.put_last(meta_slot, silence));
+            }
+            return;
+        };
+        let meta = if with_meta { dialect.meta(&self.pv, latest) } else { None };
         let update = feed
             .update
-            .get_or_insert_with(|| frames::update(dialect, &self.pv, &latest, self.frame_limit));
-        outbox.put_last(Slot::Update(feed.id), update.clone());
-        if with_meta {
-            outbox.put_last(Slot::Meta(feed.id), frames::meta(dialect, &self.pv, &latest));
+            .get_or_insert_with(|| dialect.update(&self.pv, latest, self.frame_limit))
+            .clone();
+        let mut frames = [(update_slot, update), (meta_slot, meta)];
+        if dialect.meta_leads() {
+            frames.reverse();
+        }
+        for (slot, frame) in frames {
+            frame.into_iter().for_each(|frame| outbox.put_last(slot, frame));
         }
     }
 
     /// Serialises outside the lock, so that nobody waits while a large array becomes text.
-    fn deliver(&self, sample: &Arc<Sample>) {
+    fn deliver(&self, heard: &Heard, is_new: bool) {
         let dialects: Vec<Dialect> = self.feeds.lock().by_dialect.keys().cloned().collect();
-        let mut updates: HashMap<Dialect, Message> = dialects
+        let mut updates: HashMap<Dialect, Option<Message>> = dialects
             .into_iter()
             .map(|dialect| {
-                let frame = frames::update(&dialect, &self.pv, sample, self.frame_limit);
+                let frame = dialect.update(&self.pv, heard, self.frame_limit);
                 (dialect, frame)
             })
             .collect();
         let mut feeds = self.feeds.lock();
-        let before = feeds.latest.replace(Arc::clone(sample));
-        let meta_changed = meta_changed(before.as_deref(), sample);
+        let before = feeds.latest.replace(heard.clone());
         for (dialect, feed) in &mut feeds.by_dialect {
             let update = updates
                 .remove(dialect)
-                .unwrap_or_else(|| frames::update(dialect, &self.pv, sample, self.frame_limit));
-            for outbox in feed.clients.values() {
-                outbox.put(Slot::Update(feed.id), update.clone());
-            }
+                .unwrap_or_else(|| dialect.update(&self.pv, heard, self.frame_limit));
+            let meta_due = dialect.meta_due(before.as_ref(), heard);
+            let meta = if meta_due { dialect.meta(&self.pv, heard) } else { None };
+            feed.tell(dialect, update.as_ref().filter(|_| is_new), meta.as_ref());
             feed.update = Some(update);
-            if meta_changed {
-                let meta = frames::meta(dialect, &self.pv, sample);
-                for outbox in feed.clients.values() {
-                    outbox.put(Slot::Meta(feed.id), meta.clone());
-                }
-            }
         }
         drop(feeds);
         self.heard.notify_waiters();
     }
+
+    /// Nobody answers for the PV.
+    fn fall_silent(&self) {
+        let mut feeds = self.feeds.lock();
+        feeds.silent = true;
+        for (dialect, feed) in &feeds.by_dialect {
+            feed.tell(dialect, None, dialect.silence(&self.pv).as_ref());
+        }
+    }
 }
 
-/// Metadata is told again when it changed and when a PV comes back.
-fn meta_changed(before: Option<&Sample>, now: &Sample) -> bool {
-    let Some(before) = before else { return true };
-    let same = |a: &Option<Arc<Metadata>>, b: &Option<Arc<Metadata>>| match (a, b) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
-        (None, None) => true,
-        _ => false,
-    };
-    now.connected && (!before.connected || !same(&before.metadata, &now.metadata))
+/// Every sample of a channel, in order.
+struct Samples {
+    channel: Arc<dyn PvChannel>,
+    updates: Receiver<Arc<Sample>>,
+}
+
+impl Samples {
+    fn of(channel: Arc<dyn PvChannel>) -> Self {
+        Self { updates: channel.updates(), channel }
+    }
+
+    /// The latest sample and what came after it. What arrived while it was looked at must not be
+    /// delivered after it, unless it is newer.
+    fn waiting(&mut self) -> Vec<Arc<Sample>> {
+        let Some(first) = self.channel.monitor().borrow().clone() else { return Vec::new() };
+        let mut samples = vec![Arc::clone(&first)];
+        loop {
+            match self.updates.try_recv() {
+                Ok(sample) if Arc::ptr_eq(&sample, &first) => samples.truncate(1),
+                Ok(sample) => samples.push(sample),
+                Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return samples,
+            }
+        }
+    }
+
+    /// The next sample; none when there will be none. Cancellation safe.
+    async fn next(&mut self) -> Option<Arc<Sample>> {
+        loop {
+            match self.updates.recv().await {
+                Ok(sample) => return Some(sample),
+                Err(RecvError::Lagged(missed)) => {
+                    metrics::counter!("control_monitor_samples_missed_total").increment(missed);
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
 }
 
 /// Takes every sample of the channel to the clients until told to stop.
-async fn pump(channel: Arc<dyn PvChannel>, shared: Arc<Shared>, stop: CancellationToken) {
-    let mut updates = channel.updates();
-    let latest = channel.monitor();
-    // What arrived while we looked at the latest sample must not be delivered after it, unless it
-    // is newer.
-    let first = latest.borrow().clone();
-    if let Some(first) = first {
-        let mut newer = Vec::new();
-        while let Some(sample) = next_waiting(&mut updates) {
-            if Arc::ptr_eq(&sample, &first) {
-                newer.clear();
-            } else {
-                newer.push(sample);
-            }
-        }
-        shared.deliver(&first);
-        newer.into_iter().for_each(|sample| shared.deliver(&sample));
+async fn pump(
+    channel: Arc<dyn PvChannel>,
+    setpoint: Option<Arc<dyn PvChannel>>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
+    let mut readbacks = Samples::of(channel);
+    let mut setpoints = setpoint.map(Samples::of);
+    let mut setpoint = match &mut setpoints {
+        Some(samples) => Setpoint::Other(samples.waiting().pop()),
+        None => Setpoint::Same,
+    };
+    let mut latest: Option<Arc<Sample>> = None;
+    for sample in readbacks.waiting() {
+        latest = Some(Arc::clone(&sample));
+        shared.deliver(&Heard { sample, setpoint: setpoint.clone() }, true);
     }
+    let mut silence = pin!(sleep(SILENCE));
     loop {
-        let sample = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
-            sample = updates.recv() => sample,
-        };
-        match sample {
-            Ok(sample) => shared.deliver(&sample),
-            Err(RecvError::Lagged(missed)) => {
-                metrics::counter!("control_monitor_samples_missed_total").increment(missed);
+            sample = readbacks.next() => {
+                let Some(sample) = sample else { return };
+                latest = Some(Arc::clone(&sample));
+                shared.deliver(&Heard { sample, setpoint: setpoint.clone() }, true);
             }
-            Err(RecvError::Closed) => return,
+            sample = next_of(&mut setpoints) => {
+                setpoint = Setpoint::Other(Some(sample));
+                if let Some(sample) = latest.clone() {
+                    shared.deliver(&Heard { sample, setpoint: setpoint.clone() }, false);
+                }
+            }
+            () = &mut silence, if latest.is_none() && !silence.is_elapsed() => shared.fall_silent(),
         }
     }
 }
 
-fn next_waiting(
-    updates: &mut tokio::sync::broadcast::Receiver<Arc<Sample>>,
-) -> Option<Arc<Sample>> {
-    loop {
-        match updates.try_recv() {
-            Ok(sample) => return Some(sample),
-            Err(TryRecvError::Lagged(_)) => {}
-            Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
-        }
+/// The next sample, where there are any.
+async fn next_of(samples: &mut Option<Samples>) -> Arc<Sample> {
+    if let Some(samples) = samples
+        && let Some(sample) = samples.next().await
+    {
+        return sample;
     }
+    std::future::pending().await
 }

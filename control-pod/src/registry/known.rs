@@ -17,6 +17,8 @@ pub(crate) struct KnownDevice {
     pub(crate) name: String,
     /// Import path of the class.
     pub(crate) class_path: String,
+    /// What its PVs begin with.
+    pub(crate) prefix: Option<String>,
     /// Whether it may be used.
     pub(crate) enabled: bool,
     /// What the registry lists: the PVs by which clients may address it.
@@ -50,6 +52,7 @@ impl KnownDevice {
         Self {
             name: spec.name.clone(),
             class_path: spec.device_class.clone(),
+            prefix: spec.prefix.clone(),
             enabled: device.is_active(),
             subject: Arc::new(Subject::of_device(device, &listed)),
             listed,

@@ -16,7 +16,7 @@ use crate::socket::image::{self, ImageClient, ImageSocket};
 use crate::socket::outbox::Outbox;
 use crate::socket::pv::PvSocket;
 use crate::socket::session::{Protocol, SessionSettings, run};
-use crate::socket::{Seat, SocketKind};
+use crate::socket::{Api, Seat, SocketKind};
 
 /// Longest command: a subscription to some ten thousand PVs, or a waveform of a hundred thousand
 /// numbers.
@@ -27,7 +27,10 @@ pub(crate) async fn pv_socket(
     State(gateway): State<Arc<Gateway>>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept(gateway, upgrade, SocketKind::Pv)
+    let served = Arc::clone(&gateway);
+    accept(gateway, upgrade, (Api::Direct, SocketKind::Pv), |outbox, seat| {
+        PvSocket::new(served, outbox, seat)
+    })
 }
 
 /// `/api/v1/device-socket`.
@@ -35,7 +38,10 @@ pub(crate) async fn device_socket(
     State(gateway): State<Arc<Gateway>>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept(gateway, upgrade, SocketKind::Device)
+    let served = Arc::clone(&gateway);
+    accept(gateway, upgrade, (Api::Direct, SocketKind::Device), |outbox, seat| {
+        DeviceSocket::new(served, outbox, seat)
+    })
 }
 
 /// `/api/v1/camera-socket`.
@@ -65,19 +71,6 @@ pub(crate) async fn tiff_socket(
     accept_image(gateway, upgrade, from, ImageSocket::Tiff, Wording::DirectControl)
 }
 
-fn accept(gateway: Arc<Gateway>, upgrade: WebSocketUpgrade, kind: SocketKind) -> Response {
-    admit(gateway, upgrade, kind, move |socket, gateway, seat| async move {
-        let outbox = Arc::new(Outbox::default());
-        if kind == SocketKind::Device {
-            let protocol = DeviceSocket::new(Arc::clone(&gateway), Arc::clone(&outbox), seat);
-            serve(socket, &outbox, &protocol, &gateway).await;
-        } else {
-            let protocol = PvSocket::new(Arc::clone(&gateway), Arc::clone(&outbox), seat);
-            serve(socket, &outbox, &protocol, &gateway).await;
-        }
-    })
-}
-
 /// An image socket in the words of `wording`.
 pub(crate) fn accept_image(
     gateway: Arc<Gateway>,
@@ -86,29 +79,49 @@ pub(crate) fn accept_image(
     socket: ImageSocket,
     wording: Wording,
 ) -> Response {
-    admit(gateway, upgrade, SocketKind::Image, move |connection, gateway, seat| async move {
+    let api = match wording {
+        Wording::DirectControl => Api::Direct,
+        Wording::OphydWebsocket => Api::Oas,
+    };
+    let what = (api, SocketKind::Image);
+    seated(gateway, upgrade, what, move |connection, gateway, seat| async move {
         let (sink, stream) = connection.split();
         let client = ImageClient { seat, from, socket, wording };
         image::run(sink, stream, &gateway, &client).await;
     })
 }
 
-/// The upgrade always succeeds; a socket for which there is no room is closed at once with 1013.
-fn admit<F>(
+/// Serves a socket of commands and frames, in the words of the protocol that `speak` makes.
+pub(crate) fn accept<P: Protocol + 'static>(
     gateway: Arc<Gateway>,
     upgrade: WebSocketUpgrade,
-    kind: SocketKind,
-    run: impl FnOnce(WebSocket, Arc<Gateway>, Seat) -> F + Send + 'static,
+    what: (Api, SocketKind),
+    speak: impl FnOnce(Arc<Outbox>, Seat) -> P + Send + 'static,
+) -> Response {
+    seated(gateway, upgrade, what, move |socket, gateway, seat| async move {
+        let outbox = Arc::new(Outbox::default());
+        let protocol = speak(Arc::clone(&outbox), seat);
+        serve(socket, &outbox, &protocol, &gateway).await;
+    })
+}
+
+/// The upgrade always succeeds; a socket for which there is no room is closed at once with 1013.
+pub(crate) fn seated<F, S>(
+    gateway: Arc<Gateway>,
+    upgrade: WebSocketUpgrade,
+    (api, kind): (Api, SocketKind),
+    serve: S,
 ) -> Response
 where
-    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(WebSocket, Arc<Gateway>, Seat) -> F + Send + 'static,
+    F: Future<Output = ()> + Send,
 {
     let token = gateway.sockets.sessions.token();
     upgrade.max_message_size(MAX_COMMAND_BYTES).on_upgrade(move |socket| async move {
         // Held to the end: the service waits for its sessions when it stops.
         let _token = token;
-        match gateway.sockets.enter(kind) {
-            Some(seat) => run(socket, gateway, seat).await,
+        match gateway.sockets.enter(api, kind) {
+            Some(seat) => serve(socket, gateway, seat).await,
             None => turn_away(socket, &gateway).await,
         }
     })

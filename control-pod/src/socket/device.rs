@@ -1,25 +1,25 @@
 //! The protocol of `/api/v1/device-socket` (contract §2.10).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::extract::ws::Message;
 use futures::future::join_all;
-use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::device::DeviceError;
 use crate::device::command::{Arguments, Command, command};
 use crate::gate::Refusal;
 use crate::gateway::Gateway;
-use crate::monitors::Monitor;
 use crate::put::CONNECT_TIMEOUT;
 use crate::registry::KnownDevice;
 use crate::socket::Seat;
 use crate::socket::command::{Manner, Received, action, set_options, text};
-use crate::socket::frames::{self, Dialect};
+use crate::socket::dialect::Dialect;
+use crate::socket::following::{Followed, Following};
+use crate::socket::frames::{self, Words};
 use crate::socket::lanes::Keys;
 use crate::socket::outbox::Outbox;
-use crate::socket::session::Protocol;
+use crate::socket::session::{Malformed, Protocol};
 
 /// The actions, as the refusal lists them.
 const EXPECTED: &str =
@@ -30,26 +30,9 @@ const EXPECTED: &str =
 pub(crate) struct DeviceSocket {
     gateway: Arc<Gateway>,
     outbox: Arc<Outbox>,
-    seat: Seat,
     /// The signals of each subscribed device.
-    live: Mutex<BTreeMap<String, Vec<Signal>>>,
-}
-
-/// One followed signal.
-#[derive(Clone, Debug)]
-struct Signal {
-    dialect: Dialect,
-    name: String,
-    pv: String,
-    monitor: Arc<Monitor>,
-}
-
-impl Drop for DeviceSocket {
-    fn drop(&mut self) {
-        for signal in self.live.get_mut().values().flatten() {
-            signal.monitor.unsubscribe(&signal.dialect, self.seat.session);
-        }
-    }
+    following: Following,
+    _seat: Seat,
 }
 
 impl Protocol for DeviceSocket {
@@ -90,10 +73,18 @@ impl Protocol for DeviceSocket {
             _ => self.stop(device).await,
         }
     }
+
+    fn malformed(&self, malformed: Malformed) -> Message {
+        frames::malformed(malformed)
+    }
+
+    fn heartbeat(&self) -> Message {
+        frames::envelope("heartbeat", Map::new())
+    }
 }
 
 /// The signals that do not answer. However many there are, they cost one timeout.
-async fn dead(signals: &[Signal]) -> Vec<&Signal> {
+async fn dead(signals: &[Followed]) -> Vec<&Followed> {
     let connecting = signals.iter().map(|signal| signal.monitor.connected(CONNECT_TIMEOUT));
     let connected = join_all(connecting).await.into_iter().zip(signals);
     connected.filter_map(|(connected, signal)| connected.is_err().then_some(signal)).collect()
@@ -112,7 +103,9 @@ fn because(device: &str, reason: &str) -> Map<String, Value> {
 impl DeviceSocket {
     /// A socket without subscriptions.
     pub(crate) fn new(gateway: Arc<Gateway>, outbox: Arc<Outbox>, seat: Seat) -> Self {
-        Self { gateway, outbox, seat, live: Mutex::default() }
+        let cap = gateway.settings.max_subscriptions_per_client;
+        let following = Following::new(seat.session, &outbox, cap);
+        Self { gateway, outbox, following, _seat: seat }
     }
 
     fn error(&self, text: impl Into<String>, context: Map<String, Value>) {
@@ -122,14 +115,14 @@ impl DeviceSocket {
     /// Follows every signal of the device at once; those that answer are sent as they come. The ack
     /// comes last.
     async fn subscribe(&self, device: &str, manner: Manner) {
-        let subscribed = self.live.lock().get(device).cloned();
+        let subscribed = self.following.get(device);
         let is_new = subscribed.is_none();
         let Some(signals) = subscribed.or_else(|| self.follow(device)) else { return };
         if is_new || manner == Manner::Safely {
             let dead = dead(&signals).await;
             if manner == Manner::Safely && !dead.is_empty() {
                 if is_new {
-                    self.forget(device);
+                    self.following.end(device);
                 }
                 let text = format!("Device {device} PVs are not connected");
                 return self.error(text, because(device, "not_connected"));
@@ -146,8 +139,9 @@ impl DeviceSocket {
         self.outbox.push(frames::envelope("subscribed", fields));
     }
 
-    fn report_dead(&self, device: &str, signal: &Signal) {
-        let (name, pv, seconds) = (&signal.name, &signal.pv, CONNECT_TIMEOUT.as_secs_f64());
+    fn report_dead(&self, device: &str, dead: &Followed) {
+        let Dialect::Direct(Words::Device { signal: name, .. }) = &dead.dialect else { return };
+        let (pv, seconds) = (dead.monitor.pv(), CONNECT_TIMEOUT.as_secs_f64());
         let text = format!(
             "PV {name} ({pv}) failed to subscribe: PV {pv} subscription failed: {pv} could not connect within \
              {seconds:?}-second timeout."
@@ -159,7 +153,7 @@ impl DeviceSocket {
     }
 
     /// Starts to follow the device; `None` when the client has been told why not.
-    fn follow(&self, device: &str) -> Option<Vec<Signal>> {
+    fn follow(&self, device: &str) -> Option<Vec<Followed>> {
         let known = match self.gateway.known_device(device) {
             Ok(known) => known,
             Err(Refusal::UnknownDevice(_)) => {
@@ -175,54 +169,36 @@ impl DeviceSocket {
                 return None;
             }
         };
-        let mut live = self.live.lock();
-        let cap = self.gateway.settings.max_subscriptions_per_client;
-        let current: usize = live.values().map(Vec::len).sum();
-        if cap > 0 && current + known.listed.signals.len() > cap {
-            drop(live);
-            let text = format!("Subscribe would exceed max_subscriptions_per_client (cap={cap}).");
-            self.error(text, because(device, "cap_exceeded"));
+        if self.following.reserve([(device, known.listed.signals.len())]).is_err() {
+            self.error(self.following.full(), because(device, "cap_exceeded"));
             return None;
         }
         let signals = self.signals(&known);
-        for signal in &signals {
-            signal.monitor.subscribe(&signal.dialect, self.seat.session, &self.outbox);
-        }
-        live.insert(device.to_owned(), signals.clone());
+        self.following.start(device, signals.clone());
         Some(signals)
     }
 
-    fn signals(&self, known: &KnownDevice) -> Vec<Signal> {
-        let listed = known.listed.signals.iter().map(|signal| Signal {
-            dialect: Dialect::Device { device: known.name.clone(), signal: signal.name.clone() },
-            name: signal.name.clone(),
-            pv: signal.readback_pv.clone(),
+    fn signals(&self, known: &KnownDevice) -> Vec<Followed> {
+        let words =
+            |signal: &str| Words::Device { device: known.name.clone(), signal: signal.to_owned() };
+        let listed = known.listed.signals.iter().map(|signal| Followed {
+            dialect: Dialect::Direct(words(&signal.name)),
             monitor: self.gateway.monitors.of(&signal.readback_pv),
         });
         listed.collect()
     }
 
-    fn forget(&self, device: &str) {
-        for signal in self.live.lock().remove(device).into_iter().flatten() {
-            signal.monitor.unsubscribe(&signal.dialect, self.seat.session);
-        }
-    }
-
     fn unsubscribe(&self, device: &str) {
-        self.forget(device);
+        self.following.end(device);
         let mut fields = about(device);
         fields.insert("message".into(), format!("Unsubscribed from {device}").into());
         self.outbox.push(frames::envelope("unsubscribed", fields));
     }
 
     fn refresh(&self, device: Option<&str>) {
-        let live = self.live.lock();
-        let wanted = |name: &&String| device.is_none_or(|device| device == name.as_str());
-        let devices: Vec<String> = live.keys().filter(wanted).cloned().collect();
-        for signal in devices.iter().filter_map(|device| live.get(device)).flatten() {
-            signal.monitor.refresh(&signal.dialect, &self.outbox, true);
-        }
-        drop(live);
+        let wanted = |name: &String| device.is_none_or(|device| device == name.as_str());
+        let mut devices = self.following.names();
+        devices.retain(|name| wanted(name) && self.following.refresh(name, true));
         let fields = Map::from_iter([("devices".to_owned(), json!(devices))]);
         self.outbox.push(frames::envelope("refreshed", fields));
     }
@@ -250,6 +226,7 @@ impl DeviceSocket {
             arguments: Arguments::Value(Some(value.clone())),
             timeout: options.timeout,
             wait: true,
+            supersedes: false,
             gate_reads: false,
         };
         match command(&self.gateway, set).await {
@@ -276,7 +253,7 @@ impl DeviceSocket {
     }
 
     fn is_subscribed(&self, device: &str, before: &str) -> bool {
-        if self.live.lock().contains_key(device) {
+        if self.following.contains(device) {
             return true;
         }
         let text = format!("Device {device} not subscribed. Subscribe before {before}.");

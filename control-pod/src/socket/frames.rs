@@ -1,11 +1,14 @@
-//! The text frames of the sockets, exactly as contract §2.8 to §2.10 has them.
+//! The text frames of direct control's own sockets, exactly as contract §2.8 to §2.10 has them.
+
+use std::sync::Arc;
 
 use axum::extract::ws::Message;
-use channels::{Sample, Severity};
+use channels::{Metadata, Sample, Severity};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock;
+use crate::socket::session::Malformed;
 use crate::values::json::Json;
 
 /// Names of the EPICS alarm statuses 0 to 21.
@@ -53,9 +56,9 @@ fn severity_name(severity: Severity) -> &'static str {
     }
 }
 
-/// Whose words a frame uses: what it calls the thing that changed.
+/// What a frame calls the thing that changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Dialect {
+pub(crate) enum Words {
     /// pv-socket: the PV itself.
     Pv,
     /// device-socket: a signal of a device.
@@ -132,10 +135,10 @@ struct Meta<'a> {
 
 /// The update that tells of `sample`; an error in its place when it would be longer than `limit`
 /// bytes.
-pub(crate) fn update(dialect: &Dialect, pv: &str, sample: &Sample, limit: usize) -> Message {
+pub(crate) fn update(words: &Words, pv: &str, sample: &Sample, limit: usize) -> Message {
     let timestamp = clock::epoch_seconds(sample.time);
-    let text = match dialect {
-        Dialect::Pv => {
+    let text = match words {
+        Words::Pv => {
             let meta = sample.metadata.as_deref();
             let control = meta.and_then(|meta| meta.control_limits);
             let display = meta.and_then(|meta| meta.display_limits);
@@ -160,7 +163,7 @@ pub(crate) fn update(dialect: &Dialect, pv: &str, sample: &Sample, limit: usize)
                 alarm_severity_name: severity_name(sample.alarm.severity),
             })
         }
-        Dialect::Device { device, signal } => compact(&DeviceUpdate {
+        Words::Device { device, signal } => compact(&DeviceUpdate {
             event_type: "device_update",
             device,
             signal,
@@ -174,17 +177,17 @@ pub(crate) fn update(dialect: &Dialect, pv: &str, sample: &Sample, limit: usize)
     if text.len() <= limit {
         return Message::Text(text.into());
     }
-    envelope("error", oversize(dialect, pv))
+    envelope("error", oversize(words, pv))
 }
 
-fn oversize(dialect: &Dialect, pv: &str) -> Map<String, Value> {
+fn oversize(words: &Words, pv: &str) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("error".into(), "payload exceeds size limit; update dropped".into());
-    match dialect {
-        Dialect::Pv => {
+    match words {
+        Words::Pv => {
             fields.insert("pv".into(), pv.into());
         }
-        Dialect::Device { device, signal } => {
+        Words::Device { device, signal } => {
             fields.insert("device".into(), device.as_str().into());
             fields.insert("signal".into(), signal.as_str().into());
         }
@@ -193,12 +196,12 @@ fn oversize(dialect: &Dialect, pv: &str) -> Map<String, Value> {
 }
 
 /// Units, limits, labels and access of a PV.
-pub(crate) fn meta(dialect: &Dialect, pv: &str, sample: &Sample) -> Message {
+pub(crate) fn meta(words: &Words, pv: &str, sample: &Sample) -> Message {
     let meta = sample.metadata.as_deref();
     let control = meta.and_then(|meta| meta.control_limits);
-    let (pv, device, signal) = match dialect {
-        Dialect::Pv => (Some(pv), None, None),
-        Dialect::Device { device, signal } => (None, Some(device.as_str()), Some(signal.as_str())),
+    let (pv, device, signal) = match words {
+        Words::Pv => (Some(pv), None, None),
+        Words::Device { device, signal } => (None, Some(device.as_str()), Some(signal.as_str())),
     };
     Message::Text(
         compact(&Meta {
@@ -222,6 +225,22 @@ pub(crate) fn meta(dialect: &Dialect, pv: &str, sample: &Sample) -> Message {
     )
 }
 
+/// Metadata is told again when it changed and when a PV comes back.
+pub(crate) fn meta_due(before: Option<&Sample>, now: &Sample) -> bool {
+    let Some(before) = before else { return true };
+    now.connected && (!before.connected || !same_metadata(before, now))
+}
+
+/// Whether both have the same units, limits and labels.
+pub(crate) fn same_metadata(a: &Sample, b: &Sample) -> bool {
+    let same = |a: &Arc<Metadata>, b: &Arc<Metadata>| Arc::ptr_eq(a, b) || a == b;
+    match (&a.metadata, &b.metadata) {
+        (Some(a), Some(b)) => same(a, b),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
 /// `{"type": kind, "timestamp": now, …fields}`.
 pub(crate) fn envelope(kind: &str, fields: Map<String, Value>) -> Message {
     let mut frame = Map::new();
@@ -239,6 +258,15 @@ pub(crate) fn error(text: impl Into<String>, context: Map<String, Value>) -> Mes
     envelope("error", fields)
 }
 
+/// The answer to what is no command.
+pub(crate) fn malformed(malformed: Malformed) -> Message {
+    let text = match malformed {
+        Malformed::NoObject(_) => "a command must be a JSON object".to_owned(),
+        Malformed::NoJson(reason) => format!("invalid JSON: {reason}"),
+    };
+    error(text, Map::new())
+}
+
 /// The device was stopped.
 pub(crate) fn stop_complete(device: &str, message: &str) -> Message {
     let mut fields = Map::new();
@@ -249,7 +277,7 @@ pub(crate) fn stop_complete(device: &str, message: &str) -> Message {
 }
 
 /// Serialising these plain structs cannot fail; an empty object would show if it ever did.
-fn compact(frame: &impl Serialize) -> String {
+pub(crate) fn compact(frame: &impl Serialize) -> String {
     serde_json::to_string(frame).unwrap_or_else(|_| "{}".to_owned())
 }
 

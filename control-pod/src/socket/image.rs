@@ -165,7 +165,11 @@ impl ImageSession<'_> {
             Ok(wishes) => watch::Sender::new(wishes),
             Err(error) => return End::Refused(self.wording.error(&error.to_string(), None)),
         };
-        if let Err(refusal) = self.gateway.known_pv(&selection.array) {
+        let readable = match self.wording {
+            Wording::DirectControl => self.gateway.known_pv(&selection.array),
+            Wording::OphydWebsocket => self.gateway.readable_in_oas(&selection.array),
+        };
+        if let Err(refusal) = readable {
             let error = self.wording.error(&refusal.to_string(), Some(&selection.array));
             return End::Refused(error);
         }

@@ -1,10 +1,9 @@
 //! The protocol of `/api/v1/pv-socket` (contract §2.9).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use axum::extract::ws::Message;
 use futures::future::join_all;
-use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::device::command::{Command, command};
@@ -14,33 +13,23 @@ use crate::monitors::Monitor;
 use crate::put::{CONNECT_TIMEOUT, PutError, PutRequest, put};
 use crate::socket::Seat;
 use crate::socket::command::{Manner, Received, action, names, set_options, text};
-use crate::socket::frames::{self, Dialect};
+use crate::socket::dialect::Dialect;
+use crate::socket::following::{Followed, Following};
+use crate::socket::frames::{self, Words};
 use crate::socket::lanes::Keys;
 use crate::socket::outbox::Outbox;
-use crate::socket::session::Protocol;
+use crate::socket::session::{Malformed, Protocol};
+
+/// In whose words a PV is told here.
+const DIALECT: Dialect = Dialect::Direct(Words::Pv);
 
 /// One pv-socket.
 #[derive(Debug)]
 pub(crate) struct PvSocket {
     gateway: Arc<Gateway>,
     outbox: Arc<Outbox>,
-    seat: Seat,
-    state: Mutex<Subscriptions>,
-}
-
-#[derive(Debug, Default)]
-struct Subscriptions {
-    live: BTreeMap<String, Arc<Monitor>>,
-    /// Being connected; they count against the cap already.
-    pending: BTreeSet<String>,
-}
-
-impl Drop for PvSocket {
-    fn drop(&mut self) {
-        for monitor in self.state.get_mut().live.values() {
-            monitor.unsubscribe(&Dialect::Pv, self.seat.session);
-        }
-    }
+    following: Following,
+    _seat: Seat,
 }
 
 impl Protocol for PvSocket {
@@ -74,6 +63,14 @@ impl Protocol for PvSocket {
             other => self.error(format!("Unknown action: {other}"), Map::new()),
         }
     }
+
+    fn malformed(&self, malformed: Malformed) -> Message {
+        frames::malformed(malformed)
+    }
+
+    fn heartbeat(&self) -> Message {
+        frames::envelope("heartbeat", Map::new())
+    }
 }
 
 fn pv_names(received: &Received) -> Vec<String> {
@@ -87,7 +84,9 @@ fn about(pv: &str) -> Map<String, Value> {
 impl PvSocket {
     /// A socket without subscriptions.
     pub(crate) fn new(gateway: Arc<Gateway>, outbox: Arc<Outbox>, seat: Seat) -> Self {
-        Self { gateway, outbox, seat, state: Mutex::default() }
+        let cap = gateway.settings.max_subscriptions_per_client;
+        let following = Following::new(seat.session, &outbox, cap);
+        Self { gateway, outbox, following, _seat: seat }
     }
 
     fn error(&self, text: impl Into<String>, context: Map<String, Value>) {
@@ -123,35 +122,23 @@ impl PvSocket {
 
     /// Counts the new names against the cap before anything waits.
     fn reserve(&self, names: &[String]) -> bool {
-        let cap = self.gateway.settings.max_subscriptions_per_client;
-        let mut state = self.state.lock();
-        let current = state.live.len() + state.pending.len();
-        let new: Vec<&String> = names
-            .iter()
-            .filter(|pv| !state.live.contains_key(*pv) && !state.pending.contains(*pv))
-            .collect();
-        if cap > 0 && current + new.len() > cap {
-            let requested = names.len();
-            drop(state);
-            let text = format!(
-                "Subscribe would exceed max_subscriptions_per_client (cap={cap}, current={current}, requested={requested})."
-            );
-            let context = json!({ "cap": cap, "current": current, "requested": requested });
-            self.error(text, context.as_object().cloned().unwrap_or_default());
-            return false;
-        }
-        let new: Vec<String> = new.into_iter().cloned().collect();
-        state.pending.extend(new);
-        true
+        let wanted = names.iter().map(|pv| (pv.as_str(), 1));
+        let Err(current) = self.following.reserve(wanted) else { return true };
+        let (cap, requested) = (self.following.cap(), names.len());
+        let text = format!(
+            "Subscribe would exceed max_subscriptions_per_client (cap={cap}, current={current}, requested={requested})."
+        );
+        let context = json!({ "cap": cap, "current": current, "requested": requested });
+        self.error(text, context.as_object().cloned().unwrap_or_default());
+        false
     }
 
     async fn connect(&self, pv: &str, manner: Manner) -> bool {
-        let connected = self.monitor(pv, manner).await;
-        let mut state = self.state.lock();
-        state.pending.remove(pv);
-        let Some(monitor) = connected else { return false };
-        monitor.subscribe(&Dialect::Pv, self.seat.session, &self.outbox);
-        state.live.insert(pv.to_owned(), monitor);
+        let Some(monitor) = self.monitor(pv, manner).await else {
+            self.following.release(pv);
+            return false;
+        };
+        self.following.start(pv, vec![Followed { dialect: DIALECT, monitor }]);
         true
     }
 
@@ -180,28 +167,17 @@ impl PvSocket {
     }
 
     fn unsubscribe(&self, names: &[String]) {
-        let mut state = self.state.lock();
         for pv in names {
-            if let Some(monitor) = state.live.remove(pv) {
-                monitor.unsubscribe(&Dialect::Pv, self.seat.session);
-            }
+            self.following.end(pv);
         }
-        drop(state);
         self.ack("unsubscribed", names, None);
     }
 
     /// Sends the last values once more: of the named PVs, or of all.
     fn refresh(&self, names: Vec<String>) {
-        let state = self.state.lock();
-        let names = if names.is_empty() { state.live.keys().cloned().collect() } else { names };
+        let names = if names.is_empty() { self.following.names() } else { names };
         let known: Vec<String> =
-            names.into_iter().filter(|pv| state.live.contains_key(pv)).collect();
-        for pv in &known {
-            if let Some(monitor) = state.live.get(pv) {
-                monitor.refresh(&Dialect::Pv, &self.outbox, false);
-            }
-        }
-        drop(state);
+            names.into_iter().filter(|pv| self.following.refresh(pv, false)).collect();
         self.ack("refreshed", &known, None);
     }
 

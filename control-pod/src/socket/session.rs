@@ -8,12 +8,11 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, close_code};
 use futures::stream::FuturesUnordered;
 use futures::{Sink, SinkExt, Stream, StreamExt};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::socket::command::Received;
-use crate::socket::frames;
 use crate::socket::lanes::{Keys, Lanes};
 use crate::socket::outbox::{Outbox, Slot};
 
@@ -27,6 +26,21 @@ pub(crate) trait Protocol: Send + Sync {
 
     /// Carries out one command; answers go to the outbox.
     fn handle(&self, command: Received) -> impl Future<Output = ()> + Send;
+
+    /// The answer to what is no command.
+    fn malformed(&self, malformed: Malformed) -> Message;
+
+    /// The sign of life.
+    fn heartbeat(&self) -> Message;
+}
+
+/// What came and is no command.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Malformed {
+    /// No JSON, for that reason.
+    NoJson(String),
+    /// JSON, but no object.
+    NoObject(Value),
 }
 
 /// How a session is run.
@@ -79,7 +93,7 @@ where
     let end = tokio::select! {
         () = write(&mut sink, outbox) => End::Left,
         end = read(stream, outbox, protocol) => end,
-        () = beat(outbox, settings.heartbeat) => End::Stalled,
+        () = beat(outbox, protocol, settings.heartbeat) => End::Stalled,
         () = settings.shutdown.cancelled() => End::Shutdown,
     };
     if let Some(frame) = end.close_frame() {
@@ -102,7 +116,7 @@ async fn write<S: Sink<Message> + Unpin>(sink: &mut S, outbox: &Outbox) {
 }
 
 /// Puts a heartbeat into the outbox at each interval; ends when the one before has not been taken.
-async fn beat(outbox: &Outbox, interval: Duration) {
+async fn beat(outbox: &Outbox, protocol: &impl Protocol, interval: Duration) {
     if interval.is_zero() {
         return std::future::pending().await;
     }
@@ -113,7 +127,7 @@ async fn beat(outbox: &Outbox, interval: Duration) {
         if outbox.holds(Slot::Heartbeat) {
             return;
         }
-        outbox.put(Slot::Heartbeat, frames::envelope("heartbeat", Map::new()));
+        outbox.put(Slot::Heartbeat, protocol.heartbeat());
     }
 }
 
@@ -149,9 +163,9 @@ where
                 };
                 match serde_json::from_str(&text) {
                     Ok(Value::Object(command)) => lanes.push(protocol.keys(&command), command),
-                    Ok(_) => outbox.push(frames::error("a command must be a JSON object", Map::new())),
+                    Ok(other) => outbox.push(protocol.malformed(Malformed::NoObject(other))),
                     Err(error) => {
-                        outbox.push(frames::error(format!("invalid JSON: {error}"), Map::new()));
+                        outbox.push(protocol.malformed(Malformed::NoJson(error.to_string())));
                     }
                 }
             }

@@ -53,6 +53,22 @@ impl FakePv {
         self.publish(value, metadata, true);
     }
 
+    /// An enum shows its index, whatever was written.
+    fn converted(&self, value: PvValue) -> PvValue {
+        let Some(latest) = self.latest.borrow().clone() else { return value };
+        let labels = latest.metadata.as_ref().and_then(|metadata| metadata.enum_labels.clone());
+        match (&latest.value, &value, labels) {
+            (PvValue::Enum(_), PvValue::Long(index), _) => {
+                PvValue::Enum((*index).try_into().unwrap())
+            }
+            (PvValue::Enum(_), PvValue::String(text), Some(labels)) => {
+                let index = labels.iter().position(|label| label == text).unwrap();
+                PvValue::Enum(index.try_into().unwrap())
+            }
+            _ => value,
+        }
+    }
+
     fn publish(&self, value: PvValue, metadata: Option<Arc<Metadata>>, connected: bool) {
         let sample = Arc::new(Sample {
             value,
@@ -137,6 +153,7 @@ impl PvChannel for FakePv {
             return Err(PvError::Rejected { pv: self.name.clone(), status: 160 });
         }
         self.writes.lock().unwrap().push(value.clone());
+        let value = self.converted(value);
         match on_put {
             OnPut::Accept => self.post(value),
             OnPut::Refuse => {}

@@ -9,6 +9,7 @@ mod connections;
 mod device_socket;
 mod fake;
 mod ioc;
+mod oas;
 mod pv_socket;
 mod rest;
 mod socket;

@@ -13,7 +13,15 @@ pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub(crate) async fn open(control: &Control, path: &str) -> Self {
-        let url = format!("ws://{}/api/v1/{path}", control.addr);
+        Self::connect(&format!("ws://{}/api/v1/{path}", control.addr)).await
+    }
+
+    /// A socket of the API of ophyd-websocket.
+    pub(crate) async fn open_oas(control: &Control, path: &str) -> Self {
+        Self::connect(&format!("ws://{}{path}", control.oas.unwrap())).await
+    }
+
+    async fn connect(url: &str) -> Self {
         Self(connect_async(url).await.unwrap().0)
     }
 

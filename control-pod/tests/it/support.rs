@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use channels::PvClient;
-use control_pod::{Server, Settings};
+use control_pod::{OasSettings, Server, Settings};
 use crds::{Device, DeviceLocks, ProcessVariable, names};
 use embedded::Embedded;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
@@ -30,13 +30,27 @@ pub(crate) fn settings() -> Settings {
         global_read_only: false,
         command_timeout: Duration::from_secs(20),
         device_connect_timeout: Duration::from_secs(2),
+        oas: oas_settings(),
         ..Settings::default()
+    }
+}
+
+/// Settings of the other API in a test: any port, and no queue server.
+pub(crate) fn oas_settings() -> OasSettings {
+    OasSettings {
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+        queue_port: Some(1),
+        zmq_port: Some(1),
+        ..OasSettings::default()
     }
 }
 
 /// A running direct control.
 pub(crate) struct Control {
     pub(crate) addr: SocketAddr,
+    /// The API of ophyd-websocket.
+    pub(crate) oas: Option<SocketAddr>,
     pub(crate) pvs: Arc<FakePvs>,
     pub(crate) client: kube::Client,
     http: reqwest::Client,
@@ -78,7 +92,7 @@ impl Control {
         let counted = middleware::from_fn_with_state(Arc::clone(&status_writes), count);
         let client = kube::Client::new(embedded.router().layer(counted), "default");
         let server = Server::bind(settings).await.unwrap();
-        let addr = server.addr();
+        let (addr, oas) = (server.addr(), server.oas_addr());
         let shutdown = CancellationToken::new();
         let served = tokio::spawn({
             let (client, shutdown) = (client.clone(), shutdown.clone());
@@ -88,6 +102,7 @@ impl Control {
         });
         let control = Self {
             addr,
+            oas,
             pvs,
             client,
             http: reqwest::Client::new(),

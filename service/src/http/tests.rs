@@ -155,7 +155,8 @@ async fn browsers_are_answered_by_the_cors_settings() {
     assert_eq!(header_of(&response, "access-control-max-age"), Some("600"));
     assert_eq!(text(response).await, "OK");
 
-    let listed = Cors { origins: vec!["http://a".to_owned()], allow_credentials: true };
+    let listed =
+        Cors { origins: vec!["http://a".to_owned()], allow_credentials: true, mirror: false };
     for (origin, answer) in [("http://a", Some("http://a")), ("http://b", None)] {
         let request = Request::get("/api/v1/things").header("origin", origin);
         let request = request.body(Body::empty()).unwrap();

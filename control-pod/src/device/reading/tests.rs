@@ -15,6 +15,7 @@ fn part(attr: &str, key: &str, role: Role) -> Part {
         role,
         read_only: false,
         string: false,
+        hinted: false,
     }
 }
 

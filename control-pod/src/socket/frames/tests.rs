@@ -24,14 +24,14 @@ fn text(message: Message) -> String {
     message.into_text().unwrap().to_string()
 }
 
-fn device() -> Dialect {
-    Dialect::Device { device: "classic_pair".into(), signal: "m1".into() }
+fn device() -> Words {
+    Words::Device { device: "classic_pair".into(), signal: "m1".into() }
 }
 
 #[test]
 fn a_pv_update_has_the_fields_of_the_contract_in_their_order() {
     assert_eq!(
-        text(update(&Dialect::Pv, "IOC:m1", &sample(PvValue::Double(2.5), None), NO_LIMIT)),
+        text(update(&Words::Pv, "IOC:m1", &sample(PvValue::Double(2.5), None), NO_LIMIT)),
         r#"{"event_type":"pv_update","pv":"IOC:m1","value":2.5,"timestamp":1.5,"status":0,"severity":0,"connected":true,"read_access":true,"write_access":true,"alarm_status":"NO_ALARM","alarm_severity":0,"alarm_severity_name":"NO_ALARM"}"#
     );
 }
@@ -53,7 +53,7 @@ fn metadata_carries_limits_units_and_labels() {
         ..Metadata::default()
     };
     assert_eq!(
-        text(meta(&Dialect::Pv, "IOC:m1", &sample(PvValue::Double(1.0), Some(metadata)))),
+        text(meta(&Words::Pv, "IOC:m1", &sample(PvValue::Double(1.0), Some(metadata)))),
         r#"{"sub_type":"meta","pv":"IOC:m1","connected":true,"read_access":true,"write_access":true,"timestamp":1.5,"status":0,"severity":0,"precision":3,"units":"mm","lower_ctrl_limit":0.0,"upper_ctrl_limit":10.0,"enum_strs":null}"#
     );
     let labels = Metadata {
@@ -71,19 +71,19 @@ fn metadata_carries_limits_units_and_labels() {
 fn an_alarm_has_its_name_and_an_unknown_one_has_none() {
     let mut high = sample(PvValue::Double(1.0), None);
     high.alarm = Alarm { status: 4, severity: Severity::Minor };
-    let frame = text(update(&Dialect::Pv, "p", &high, NO_LIMIT));
+    let frame = text(update(&Words::Pv, "p", &high, NO_LIMIT));
     assert!(
         frame.ends_with(
             r#""alarm_status":"HIGH","alarm_severity":1,"alarm_severity_name":"MINOR"}"#
         )
     );
     high.alarm.status = 99;
-    assert!(!text(update(&Dialect::Pv, "p", &high, NO_LIMIT)).contains("alarm_status"));
+    assert!(!text(update(&Words::Pv, "p", &high, NO_LIMIT)).contains("alarm_status"));
 }
 
 #[test]
 fn not_a_number_is_null_on_the_wire() {
-    let frame = text(update(&Dialect::Pv, "p", &sample(PvValue::Double(f64::NAN), None), NO_LIMIT));
+    let frame = text(update(&Words::Pv, "p", &sample(PvValue::Double(f64::NAN), None), NO_LIMIT));
     assert!(frame.contains(r#""value":null"#), "{frame}");
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::camera::geometry::Dimensions;
 use crate::camera::selection::Selection;
 use crate::camera::source::Missing;
+use crate::oas::command::type_name;
 use crate::socket::frames;
 
 /// Whose words an image socket uses.
@@ -18,7 +19,6 @@ pub(crate) enum Wording {
     /// Compact JSON, errors in an envelope.
     DirectControl,
     /// JSON as Python writes it, bare errors.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the port that speaks it comes next"))]
     OphydWebsocket,
 }
 
@@ -52,7 +52,7 @@ impl Wording {
             (Self::DirectControl, Err(error)) => Err(format!("invalid JSON: {error}")),
             (Self::OphydWebsocket, Ok(Value::Object(message))) => Ok(Value::Object(message)),
             (Self::OphydWebsocket, Ok(other)) => {
-                Err(format!("'{}' object has no attribute 'get'", python_type(&other)))
+                Err(format!("'{}' object has no attribute 'get'", type_name(&other)))
             }
             (Self::OphydWebsocket, Err(error)) => {
                 let (line, column) = (error.line().max(1), error.column().max(1));
@@ -118,18 +118,6 @@ impl Wording {
             }
         };
         Message::Text(text.into())
-    }
-}
-
-fn python_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) => "list",
-        Value::Object(_) => "dict",
     }
 }
 

@@ -1,0 +1,278 @@
+//! The protocol of this API's `/api/v1/device-socket` (contract §5).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::Message;
+use futures::future::join_all;
+use serde_json::Value;
+
+use crate::device::DeviceError;
+use crate::device::command::{Arguments, Command, command};
+use crate::gate::Refusal;
+use crate::monitors::heard::Heard;
+use crate::oas::command::{malformed, names, outside, printed, timeout, unknown_action, value_for};
+use crate::oas::frames::{self, SignalWords, Summary, Words};
+use crate::oas::pv_socket::connected;
+use crate::oas::shown::{self, Shown};
+use crate::oas::supersede::Writes;
+use crate::oas::{Oas, stop};
+use crate::socket::Seat;
+use crate::socket::command::{Manner, Received, action, text};
+use crate::socket::dialect::Dialect;
+use crate::socket::following::{Followed, Following};
+use crate::socket::lanes::Keys;
+use crate::socket::outbox::Outbox;
+use crate::socket::session::{Malformed, Protocol};
+
+/// How long a `set` without a timeout may take: as long as the longest motion.
+const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// One device-socket.
+#[derive(Debug)]
+pub(crate) struct DeviceSocket {
+    oas: Arc<Oas>,
+    outbox: Arc<Outbox>,
+    /// The PVs of each device or component.
+    following: Following,
+    writes: Writes,
+    _seat: Seat,
+}
+
+impl Protocol for DeviceSocket {
+    fn keys(&self, received: &Received) -> Keys {
+        let names: Vec<String> = device_names(received).into_iter().flatten().collect();
+        match action(received, true).as_str() {
+            "subscribe" | "subscribeReadOnly" | "subscribeSafely" | "unsubscribe" => {
+                Keys::of("device", &names)
+            }
+            "refresh" => Keys::All("device"),
+            // A set and a stop wait for nothing, least of all for the motion that they are to end.
+            _ => Keys::none(),
+        }
+    }
+
+    async fn handle(&self, received: Received) {
+        match action(&received, true).as_str() {
+            "subscribe" => self.subscribe(&received, Manner::Plain).await,
+            "subscribeReadOnly" => self.subscribe(&received, Manner::ReadOnly).await,
+            "subscribeSafely" => self.subscribe(&received, Manner::Safely).await,
+            "unsubscribe" => self.unsubscribe(&received),
+            "refresh" => self.refresh(),
+            "set" => self.set(&received).await,
+            "stop" => self.outbox.push(stop::stop(&self.oas, &received).await),
+            "ping" => self.outbox.push(frames::ack("pong")),
+            other => self.outbox.push(unknown_action(other, "device: 'motor1'")),
+        }
+    }
+
+    fn malformed(&self, what: Malformed) -> Message {
+        malformed(what)
+    }
+
+    fn heartbeat(&self) -> Message {
+        Message::Ping(bytes::Bytes::new())
+    }
+}
+
+fn device_names(received: &Received) -> Vec<Result<String, Value>> {
+    names(received, "device", &["devices"])
+}
+
+impl DeviceSocket {
+    /// A socket without subscriptions.
+    pub(crate) fn new(oas: Arc<Oas>, outbox: Arc<Outbox>, seat: Seat) -> Self {
+        let cap = oas.gateway.settings.max_subscriptions_per_client;
+        let following = Following::new(seat.session, &outbox, cap);
+        Self { oas, outbox, following, writes: Writes::default(), _seat: seat }
+    }
+
+    fn error(&self, text: impl Into<String>) {
+        self.outbox.push(frames::error(text));
+    }
+
+    /// The summary comes first; it waits for nothing unless only connected devices are wanted.
+    async fn subscribe(&self, received: &Received, manner: Manner) {
+        let names = device_names(received);
+        if names.is_empty() {
+            return self.error("No device name(s) specified");
+        }
+        let mut summary = Summary::default();
+        let mut new: Vec<(String, Vec<Followed>)> = Vec::new();
+        for name in names {
+            match name {
+                Err(other) => summary.failed.push((other, "a device name is a text".to_owned())),
+                Ok(name) if self.following.contains(&name) || new.iter().any(|it| it.0 == name) => {
+                    summary.already.push(name);
+                }
+                Ok(name) => match self.admit(&name, manner == Manner::ReadOnly) {
+                    Ok(followed) => new.push((name, followed)),
+                    Err(reason) => summary.failed.push((name.into(), reason)),
+                },
+            }
+        }
+        let alive = match manner {
+            Manner::Safely => join_all(new.iter().map(|(_, all)| all_connected(all))).await,
+            Manner::Plain | Manner::ReadOnly => vec![Ok(()); new.len()],
+        };
+        let mut live = Vec::new();
+        for ((name, followed), alive) in new.into_iter().zip(alive) {
+            match alive {
+                Ok(()) => live.push((name, followed)),
+                Err(reason) => {
+                    self.following.release(&name);
+                    summary.failed.push((name.into(), reason));
+                }
+            }
+        }
+        summary.subscribed = live.iter().map(|(name, _)| name.clone()).collect();
+        self.outbox.push(summary.frame("device"));
+        for (name, followed) in live {
+            self.following.start(&name, followed);
+        }
+        summary.already.iter().for_each(|name| {
+            self.following.refresh(name, true);
+        });
+    }
+
+    /// What is followed for the device or component of that name, with room for it.
+    fn admit(&self, name: &str, read_only: bool) -> Result<Vec<Followed>, String> {
+        let gateway = &self.oas.gateway;
+        let root = name.split('.').next().unwrap_or_default();
+        let device = gateway.known_device(root).map_err(|refusal| match refusal {
+            Refusal::UnknownDevice(_) => "not found in device registry".to_owned(),
+            other => other.to_string(),
+        })?;
+        let shown = shown::of(&device, name, read_only).map_err(|error| error.to_string())?;
+        self.following.reserve([(name, shown.len())]).map_err(|_| self.following.full())?;
+        let follow = |Shown { words, pv, setpoint }| Followed {
+            dialect: Dialect::Oas(words),
+            monitor: match setpoint {
+                Some(setpoint) => gateway.monitors.of_pair(&pv, &setpoint),
+                None => gateway.monitors.of(&pv),
+            },
+        };
+        Ok(shown.into_iter().map(follow).collect())
+    }
+
+    fn unsubscribe(&self, received: &Received) {
+        let names = device_names(received);
+        if names.is_empty() {
+            return self.error("No device name(s) specified");
+        }
+        let (ended, unknown): (Vec<_>, Vec<_>) =
+            names.into_iter().flatten().partition(|name| self.following.end(name));
+        self.outbox.push(frames::unsubscribed(&ended, &unknown));
+    }
+
+    /// The latest of everything, then the answer.
+    fn refresh(&self) {
+        for name in self.following.names() {
+            self.following.refresh(&name, true);
+        }
+        self.outbox.push(frames::ack("Refreshed all devices"));
+    }
+
+    async fn set(&self, received: &Received) {
+        let Some(device) = text(received, "device") else {
+            return self.error("No device name specified");
+        };
+        self.following.settled(device).await;
+        let path = match text(received, "component") {
+            Some(component) => format!("{device}.{component}"),
+            None => device.to_owned(),
+        };
+        let write = self.writes.begin(&path);
+        let set = self.write(device, &path, received, write.supersedes);
+        self.outbox.push(match write.unless_superseded(set).await {
+            Some(Ok(answer) | Err(answer)) => answer,
+            None => frames::error(format!(
+                "Could not set value of {path}: a newer set came before it was done"
+            )),
+        });
+    }
+
+    async fn write(
+        &self,
+        device: &str,
+        path: &str,
+        received: &Received,
+        supersedes: bool,
+    ) -> Result<Message, Message> {
+        let Some(followed) = self.following.get(device) else {
+            return Err(frames::error(format!(
+                "Device {device} is not subscribed. Subscribe to device before setting value."
+            )));
+        };
+        if is_read_only(&followed) {
+            return Err(frames::error(format!(
+                "Write access is not enabled for device {device}. Cannot set value."
+            )));
+        }
+        // Only what was subscribed by this very name shows what can be written.
+        let heard = followed.first().filter(|_| device == path && followed_main(&followed));
+        let heard = heard.and_then(|followed| followed.monitor.heard());
+        let given = received.get("value").unwrap_or(&Value::Null);
+        let like = heard.as_ref().and_then(Heard::written).map(|sample| &sample.value);
+        let value =
+            value_for(given, like).map_err(|unfit| frames::error(unfit.told(path, given)))?;
+        let shown = printed(&value);
+        let timeout = timeout(received).map_err(|_| {
+            frames::error(format!(
+                "Timeout must be a number. Could not set value of {path} to {shown}"
+            ))
+        })?;
+        let start = format!("Could not set value of {path} to {shown}");
+        if self.oas.queue.gates_sockets() {
+            let busy = self.oas.queue.idle().await;
+            busy.map_err(|busy| frames::refused(&format!("{start}: {busy}"), "queue_busy"))?;
+        }
+        let limits = heard.as_ref().filter(|_| self.oas.gateway.settings.check_ctrl_limits);
+        if let Some(text) =
+            limits.and_then(|heard| outside("device", path, &value, frames::limits(heard)))
+        {
+            return Err(frames::error(text));
+        }
+        let set = Command {
+            path: path.to_owned(),
+            method: "set".to_owned(),
+            arguments: Arguments::Value(Some(value)),
+            timeout: Some(timeout.unwrap_or(NO_TIMEOUT)),
+            wait: true,
+            supersedes,
+            gate_reads: false,
+        };
+        match command(&self.oas.gateway, set).await {
+            Ok(_) => Ok(frames::ack(format!("Successfully set {path} to {shown}"))),
+            Err(DeviceError::Refused(refusal)) => {
+                Err(frames::refused(&format!("{start}: {refusal}"), refusal.word()))
+            }
+            Err(DeviceError::SoftLimits { low, high, .. }) => Err(frames::error(format!(
+                "Value {shown} is outside of limits for device {path}. Low limit: {low:?}, High limit: {high:?}"
+            ))),
+            Err(error) => Err(frames::error(format!("{start}: {error}"))),
+        }
+    }
+}
+
+/// Whether the first followed PV is the value of what the client named.
+fn followed_main(followed: &[Followed]) -> bool {
+    signals(followed).count() == 1
+}
+
+fn signals(followed: &[Followed]) -> impl Iterator<Item = &SignalWords> {
+    followed.iter().filter_map(|followed| match &followed.dialect {
+        Dialect::Oas(Words::Signal(words)) => Some(words),
+        _ => None,
+    })
+}
+
+fn is_read_only(followed: &[Followed]) -> bool {
+    signals(followed).all(|words| words.read_only)
+}
+
+/// Waits for all of them at the same time.
+async fn all_connected(followed: &[Followed]) -> Result<(), String> {
+    let waits = join_all(followed.iter().map(|followed| connected(&followed.monitor)));
+    waits.await.into_iter().collect()
+}

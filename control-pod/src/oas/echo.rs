@@ -1,0 +1,37 @@
+//! `/api/v1/ws`: says back what it is told (contract §3).
+
+use std::sync::Arc;
+
+use axum::extract::ws::Message;
+use axum::extract::{State, WebSocketUpgrade};
+use axum::response::Response;
+use futures::StreamExt;
+use tokio::time::timeout;
+
+use crate::gateway::Gateway;
+use crate::socket::accept::seated;
+use crate::socket::{Api, SocketKind};
+
+/// The route.
+pub(crate) async fn ws(State(gateway): State<Arc<Gateway>>, upgrade: WebSocketUpgrade) -> Response {
+    let what = (Api::Oas, SocketKind::Echo);
+    seated(gateway, upgrade, what, async |mut socket, gateway, _seat| {
+        let shutdown = gateway.sockets.shutdown.clone();
+        loop {
+            let received = tokio::select! {
+                () = shutdown.cancelled() => break,
+                received = socket.next() => received,
+            };
+            let text = match received {
+                Some(Ok(Message::Text(text))) => text,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                _ => break,
+            };
+            let answer = Message::Text(format!("Message text was: {text}").into());
+            let sent = timeout(gateway.settings.ws_send_timeout, socket.send(answer)).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                break;
+            }
+        }
+    })
+}

@@ -1,0 +1,100 @@
+//! The routes of this API (contract §2, §3).
+
+pub(crate) mod about;
+pub(crate) mod devices;
+pub(crate) mod info;
+pub(crate) mod openapi;
+pub(crate) mod pvs;
+pub(crate) mod value;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo, finish};
+
+use crate::gateway::Gateway;
+use crate::http::health;
+use crate::oas::device_socket::DeviceSocket;
+use crate::oas::pv_socket::PvSocket;
+use crate::oas::{Oas, console, echo};
+use crate::socket::accept::{accept, accept_image};
+use crate::socket::image::ImageSocket;
+use crate::socket::image::wording::Wording;
+use crate::socket::{Api, SocketKind};
+
+/// All routes of this API.
+pub(crate) fn router(oas: Arc<Oas>) -> Router {
+    let info = ServiceInfo {
+        name: "ophyd-websocket",
+        openapi: openapi::document(),
+        cors: oas.gateway.settings.oas.cors(),
+        body_limit: DEFAULT_BODY_LIMIT,
+    };
+    let of_gateway = Router::new()
+        .route("/health", get(health::health))
+        .route("/api/v1/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .route("/api/v1/ws", any(echo::ws))
+        .route("/api/v1/camera-socket", any(camera_socket))
+        .route("/api/v1/camera-socket-shared", any(camera_socket_shared))
+        .route("/api/v1/tiff-socket", any(tiff_socket))
+        .with_state(Arc::clone(&oas.gateway));
+    let routes = Router::new()
+        .route("/", get(about::read_root))
+        .route("/api/v1/websockets", get(about::list_websockets))
+        .route("/api/v1/load-devices", post(devices::load_devices_from_startup))
+        .route("/api/v1/devices", get(devices::list_devices).put(devices::set_device_value))
+        .route("/api/v1/devices/{device_name}", get(devices::get_device_info))
+        .route("/api/v1/devices-info", get(devices::get_all_devices_info))
+        .route("/api/v1/queue-server/status", get(about::get_queue_server_status_endpoint))
+        .route("/api/v1/pvs", get(pvs::list_connected_pvs).put(pvs::set_pv_value))
+        .route("/api/v1/pvs/{pv}", get(pvs::read_pv_value).post(pvs::connect_to_pv))
+        .route("/api/v1/pv-socket", any(pv_socket))
+        .route("/ophydSocket", any(pv_socket))
+        .route("/api/v1/device-socket", any(device_socket))
+        .route("/api/v1/qs-console-socket", any(console::qs_console_socket))
+        .with_state(oas);
+    finish(routes.merge(of_gateway), info)
+}
+
+async fn pv_socket(State(oas): State<Arc<Oas>>, upgrade: WebSocketUpgrade) -> Response {
+    let gateway = Arc::clone(&oas.gateway);
+    accept(gateway, upgrade, (Api::Oas, SocketKind::Pv), |outbox, seat| {
+        PvSocket::new(oas, outbox, seat)
+    })
+}
+
+async fn camera_socket(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    accept_image(gateway, upgrade, from, ImageSocket::Camera, Wording::OphydWebsocket)
+}
+
+async fn camera_socket_shared(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    accept_image(gateway, upgrade, from, ImageSocket::CameraShared, Wording::OphydWebsocket)
+}
+
+async fn tiff_socket(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    accept_image(gateway, upgrade, from, ImageSocket::Tiff, Wording::OphydWebsocket)
+}
+
+async fn device_socket(State(oas): State<Arc<Oas>>, upgrade: WebSocketUpgrade) -> Response {
+    let gateway = Arc::clone(&oas.gateway);
+    accept(gateway, upgrade, (Api::Oas, SocketKind::Device), |outbox, seat| {
+        DeviceSocket::new(oas, outbox, seat)
+    })
+}
