@@ -32,7 +32,7 @@ COMMANDS = {
 }
 # The operator sets these itself: addresses that its services stand for, and who a pod is.
 OF_THE_OPERATOR = re.compile(
-    r"BEAMLINE_(?!LOG)|(CONFIG|DIRECT_CONTROL)_(HOST|PORT)$"
+    r"BEAMLINE_(?!LOG)|(CONFIG|DIRECT_CONTROL|OAS)_(HOST|PORT)$"
     r"|QSERVER_(HTTP|ZMQ_(CONTROL|INFO))_ADDRESS|QSERVER_WORKER_ADDRESS$"
 )
 # These are fields of their own.

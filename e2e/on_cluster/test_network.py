@@ -14,7 +14,7 @@ PARTS = ("registry", "control", "queue", "sim-ioc", "worker")
 # Pods of the namespace reach these, and whom `networkPolicy.from` names.
 OPEN = {
     "registry": {(8004, "TCP")},
-    "control": {(8003, "TCP")},
+    "control": {(8003, "TCP"), (8001, "TCP")},
     "queue": {(60610, "TCP"), (60615, "TCP"), (60625, "TCP")},
     "sim-ioc": {(5064, "TCP"), (5064, "UDP")},
     "worker": set(),

@@ -116,8 +116,14 @@ pub(crate) fn validate(
         parts.push((Component::Registry, *replicas, part, registry(&spec.registry)));
     }
     let Control { enabled, replicas, part, read_only } = &spec.control;
+    let asked = spec.queue.enabled.then(|| Component::Queue.object_name(&name));
     if *enabled {
-        parts.push((Component::Control, *replicas, part, control(*read_only, &epics)));
+        parts.push((
+            Component::Control,
+            *replicas,
+            part,
+            control(*read_only, asked.as_deref(), &epics),
+        ));
     }
     let QueueServer { enabled, replicas, part, queue_name, .. } = &spec.queue;
     if *enabled {
@@ -228,12 +234,26 @@ fn registry(registry: &Registry) -> BTreeMap<String, String> {
     ])
 }
 
-fn control(read_only: bool, epics: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn control(
+    read_only: bool,
+    queue: Option<&str>,
+    epics: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let mut all = variables([
         ("DIRECT_CONTROL_HOST", "0.0.0.0".to_owned()),
         ("DIRECT_CONTROL_PORT", Component::Control.port().to_string()),
         ("DIRECT_CONTROL_GLOBAL_READ_ONLY", read_only.to_string()),
+        ("OAS_HOST", "0.0.0.0".to_owned()),
+        ("OAS_PORT", "8001".to_owned()),
     ]);
+    if let Some(queue) = queue {
+        all.extend(variables([
+            ("QSERVER_HTTP_SERVER_HOST", queue.to_owned()),
+            ("QSERVER_HTTP_SERVER_PORT", Component::Queue.port().to_string()),
+            ("ZMQ_HOST", queue.to_owned()),
+            ("ZMQ_PORT", "60625".to_owned()),
+        ]));
+    }
     all.extend(epics.clone());
     all
 }

@@ -72,7 +72,7 @@ impl Component {
     pub(crate) fn ports(self) -> &'static [(&'static str, i32, &'static str)] {
         match self {
             Self::Registry => &[("http", 8004, "TCP")],
-            Self::Control => &[("http", 8003, "TCP")],
+            Self::Control => &[("http", 8003, "TCP"), ("ophyd-websocket", 8001, "TCP")],
             Self::Queue => {
                 &[("http", 60610, "TCP"), ("control", 60615, "TCP"), ("info", 60625, "TCP")]
             }
