@@ -56,13 +56,13 @@ def wait_for(what: str, condition: Callable[[], object], limit: float = 30.0) ->
     raise AssertionError(f"not within {limit} s: {what}; last: {last!r}")
 
 
+# Settings that would point elsewhere.
+OURS = ("EPICS_", "QSERVER_", "CONFIG_", "DIRECT_CONTROL_", "OAS_", "ZMQ_", "BEAMLINE_")
+
+
 def environment() -> dict[str, str]:
     """Ours without what would point elsewhere."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("EPICS_", "QSERVER_", "CONFIG_", "DIRECT_CONTROL_", "BEAMLINE_"))
-    }
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
 
 
 @dataclass
@@ -81,6 +81,7 @@ class Beamline:
             "api",
             "registry",
             "control",
+            "oas",
             "queue",
             "zmq_control",
             "zmq_info",
@@ -103,6 +104,7 @@ class Beamline:
             f"--api-port={ports['api']}",
             f"--registry-port={ports['registry']}",
             f"--control-port={ports['control']}",
+            f"--oas-port={ports['oas']}",
             f"--queue-http=127.0.0.1:{ports['queue']}",
             f"--zmq-control-addr=tcp://127.0.0.1:{ports['zmq_control']}",
             f"--zmq-info-addr=tcp://127.0.0.1:{ports['zmq_info']}",
