@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -13,8 +14,14 @@ from websockets.sync.client import ClientConnection, connect
 class Socket:
     """A socket of JSON frames."""
 
-    def __init__(self, connection: ClientConnection) -> None:
-        self.connection = connection
+    def __init__(self, address: str) -> None:
+        self.stack = ExitStack()
+        self.connection: ClientConnection = self.stack.enter_context(
+            connect(address, open_timeout=10)
+        )
+
+    def close(self) -> None:
+        self.stack.close()
 
     def send(self, **command: object) -> None:
         self.connection.send(json.dumps(command))
@@ -33,7 +40,7 @@ class Socket:
 
 def open_socket(beamline: Beamline, path: str) -> Socket:
     address = beamline.url("oas").replace("http", "ws")
-    return Socket(connect(f"{address}{path}", open_timeout=10))
+    return Socket(f"{address}{path}")
 
 
 def is_value(frame: dict) -> bool:
@@ -87,7 +94,7 @@ def test_a_page_of_pvs_is_shown_and_set(beamline: Beamline) -> None:
     assert error == {
         "error": "PV mini:nobody is not subscribed. Subscribe to PV before setting value."
     }
-    page.connection.close()
+    page.close()
 
 
 def test_a_motor_is_moved_and_turned_round(beamline: Beamline) -> None:
@@ -100,7 +107,7 @@ def test_a_motor_is_moved_and_turned_round(beamline: Beamline) -> None:
     page.send(action="set", device="motor_ph", value=1.5)
     done = page.until(lambda frame: "message" in frame or "error" in frame)
     assert done == {"message": "Successfully set motor_ph to 1.5"}
-    page.connection.close()
+    page.close()
 
 
 @pytest.mark.parametrize("path", ["/api/v1/pv-socket", "/api/v1/device-socket", "/ophydSocket"])
@@ -110,33 +117,15 @@ def test_what_is_no_command_is_answered(beamline: Beamline, path: str) -> None:
     assert socket.until(lambda _: True) == {"error": "Invalid JSON format"}
     socket.send(action="explode")
     assert "actions must be" in socket.until(lambda _: True)["error"]
-    socket.connection.close()
+    socket.close()
 
 
-def test_the_console_of_the_queue_server_is_heard(beamline: Beamline) -> None:
-    console = open_socket(beamline, "/api/v1/qs-console-socket")
-    queue = httpx.Client(
-        base_url=beamline.url("queue"), timeout=20, headers={"Authorization": "ApiKey test"}
-    )
-    item = {"item": {"item_type": "plan", "name": "count", "args": [["pinhole"]]}}
-
-    def heard() -> str | None:
-        assert queue.post("/api/queue/item/add", json=item).status_code == 200
-        try:
-            frame = json.loads(console.connection.recv(timeout=1))
-        except TimeoutError:
-            return None
-        return frame["msg"]
-
-    try:
-        assert isinstance(wait_for("a line of the console", heard), str)
-    finally:
-        queue.post("/api/queue/clear")
-        console.connection.close()
-
-
-def test_nothing_is_put_while_a_plan_runs(own_beamline: Beamline) -> None:
+def test_nothing_is_put_while_a_plan_runs_and_the_console_tells_of_it(
+    own_beamline: Beamline,
+) -> None:
     own_beamline.start()
+    console = open_socket(own_beamline, "/api/v1/qs-console-socket")
+    wait_for("the console", lambda: "listening to the console" in own_beamline.output())
     queue = httpx.Client(base_url=own_beamline.url("queue"), timeout=60)
     oas = httpx.Client(base_url=own_beamline.url("oas"), timeout=20)
 
@@ -146,6 +135,8 @@ def test_nothing_is_put_while_a_plan_runs(own_beamline: Beamline) -> None:
     assert queue.post("/api/environment/open").json()["success"]
     ready = "worker_environment_exists"
     wait_for("the environment", lambda: queue.get("/api/status").json()[ready], 60)
+    told = console.until(lambda frame: "RE Environment is ready" in frame["msg"])
+    assert isinstance(told["time"], float)
     wait_for("an idle manager", lambda: state() == "idle")
     plan = {"name": "sleep", "args": [60], "item_type": "plan"}
     answer = queue.post("/api/queue/item/execute", json={"item": plan}).json()
@@ -164,3 +155,4 @@ def test_nothing_is_put_while_a_plan_runs(own_beamline: Beamline) -> None:
     queue.post("/api/re/abort")
     wait_for("an idle manager", lambda: state() == "idle")
     wait_for("a write", lambda: oas.put("/api/v1/devices", json=put).status_code == 200)
+    console.close()
