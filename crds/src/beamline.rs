@@ -9,7 +9,7 @@ mod pod;
 mod shapes;
 
 pub use epics::Epics;
-pub use parts::{Control, QueueServer, Registry, RuntimeEdits, SimIoc, Worker};
+pub use parts::{Control, LoadStrategy, QueueServer, Registry, RuntimeEdits, SimIoc, Worker};
 pub use pod::{
     Image, LocalReference, Part, PodSettings, PullPolicy, ServiceAccountSettings, ServiceSettings,
     ServiceType,

@@ -2,10 +2,12 @@
 //!
 //! Settings that have no field here are given as `env`, under their upstream names.
 
+use k8s_openapi::api::core::v1::Volume;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::pod::{Image, Part, PodSettings};
+use super::shapes;
 use crate::plan_worker::Engine;
 
 /// Settings of the configuration API.
@@ -23,6 +25,14 @@ pub struct Registry {
     pub lock_lease_ttl_seconds: i32,
     /// What the registry API may do to git-managed devices.
     pub runtime_edits: RuntimeEdits,
+    /// What a registry without devices begins with (`CONFIG_LOAD_STRATEGY`).
+    pub load_strategy: LoadStrategy,
+    /// The profile that it begins with: the source of a volume, such as
+    /// `{configMap: {name: profile}}`, with a `happi_db.json` or a `devices.yml`. It is only read
+    /// (`CONFIG_PROFILE_PATH`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shapes::volume_source")]
+    pub profile: Option<Volume>,
     /// Its service, its service account and where its pods run.
     #[serde(flatten)]
     pub part: Part,
@@ -35,6 +45,8 @@ impl Default for Registry {
             replicas: 1,
             lock_lease_ttl_seconds: 0,
             runtime_edits: RuntimeEdits::default(),
+            load_strategy: LoadStrategy::default(),
+            profile: None,
             part: Part::default(),
         }
     }
@@ -48,6 +60,35 @@ pub enum RuntimeEdits {
     Refuse,
     /// Edit; git wins at its next sync.
     Allow,
+}
+
+/// What a registry without devices begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LoadStrategy {
+    /// What the profile has: a happi database, else a BITS device list. Nothing without a profile.
+    #[default]
+    Auto,
+    /// Nothing.
+    Empty,
+    /// The happi database of the profile.
+    Happi,
+    /// The BITS device list of the profile.
+    Bits,
+    /// Three devices to try things with.
+    Mock,
+}
+
+impl LoadStrategy {
+    /// The word upstream.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Empty => "empty",
+            Self::Happi => "happi",
+            Self::Bits => "bits",
+            Self::Mock => "mock",
+        }
+    }
 }
 
 /// Settings of direct control.

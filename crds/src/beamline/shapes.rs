@@ -210,6 +210,15 @@ pub(super) fn volumes(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The source of one volume, as it stands beside the name of a volume of a pod.
+pub(super) fn volume_source(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 1,
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
+}
+
 /// `volumeMounts` of a container.
 pub(super) fn volume_mounts(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crds::Beamline;
 use crds::beamline::{
-    Control, DisruptionSettings, Epics, FORCE_ROLLOUT_ANNOTATION, Image, NetworkPolicySettings,
-    Part, PodSettings, PullPolicy, QueueServer, Registry, RuntimeEdits, SimIoc, Worker,
+    Control, DisruptionSettings, Epics, FORCE_ROLLOUT_ANNOTATION, Image, LoadStrategy,
+    NetworkPolicySettings, Part, PodSettings, PullPolicy, QueueServer, Registry, RuntimeEdits,
+    SimIoc, Worker,
 };
-use k8s_openapi::api::core::v1::LocalObjectReference;
+use k8s_openapi::api::core::v1::{LocalObjectReference, Volume, VolumeMount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
@@ -96,6 +97,9 @@ pub(crate) enum Invalid {
 pub(crate) const TMP_VOLUME: &str = "tmp";
 /// Volume for the documents of the runs.
 pub(crate) const RUNS_VOLUME: &str = "runs";
+/// Volume with what a registry begins with, and where its pods find it.
+const PROFILE_VOLUME: &str = "registry-profile";
+const PROFILE_PATH: &str = "/profile";
 
 /// Judges `beamline`; `default_image` is that of the operator, `rival` an older beamline beside it.
 pub(crate) fn validate(
@@ -112,8 +116,11 @@ pub(crate) fn validate(
     let epics = epics(&spec.epics, &spec.sim_ioc, &name);
     let mut parts = Vec::new();
     let Registry { enabled, replicas, part, .. } = &spec.registry;
+    let with_profile;
     if *enabled {
-        parts.push((Component::Registry, *replicas, part, registry(&spec.registry)));
+        own_names(Component::Registry.field(), &part.pod, &[PROFILE_VOLUME])?;
+        with_profile = given_profile(part, profile(&spec.registry));
+        parts.push((Component::Registry, *replicas, &with_profile, registry(&spec.registry)));
     }
     let Control { enabled, replicas, part, read_only } = &spec.control;
     let asked = spec.queue.enabled.then(|| Component::Queue.object_name(&name));
@@ -224,14 +231,43 @@ fn without_tag(image: &str) -> &str {
     image[name..].find(':').map_or(image, |colon| &image[..name + colon])
 }
 
+/// The source of the volume with the profile, if one is said.
+fn profile(registry: &Registry) -> Option<&Volume> {
+    registry.profile.as_ref().filter(|source| **source != Volume::default())
+}
+
+/// The part whose pods have the profile.
+fn given_profile(part: &Part, profile: Option<&Volume>) -> Part {
+    let mut part = part.clone();
+    if let Some(source) = profile {
+        part.pod.volumes.push(Volume { name: PROFILE_VOLUME.to_owned(), ..source.clone() });
+        part.pod.volume_mounts.push(VolumeMount {
+            name: PROFILE_VOLUME.to_owned(),
+            mount_path: PROFILE_PATH.to_owned(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        });
+    }
+    part
+}
+
 fn registry(registry: &Registry) -> BTreeMap<String, String> {
     let edits = registry.runtime_edits == RuntimeEdits::Allow;
-    variables([
+    let mut all = variables([
         ("CONFIG_HOST", "0.0.0.0".to_owned()),
         ("CONFIG_PORT", Component::Registry.port().to_string()),
         ("CONFIG_LOCK_LEASE_TTL_SECONDS", registry.lock_lease_ttl_seconds.to_string()),
         ("CONFIG_RUNTIME_EDITS", edits.to_string()),
-    ])
+    ]);
+    // Only what is said, so that nothing is replaced for a default.
+    if registry.load_strategy != LoadStrategy::default() {
+        let strategy = registry.load_strategy.as_str().to_owned();
+        all.insert("CONFIG_LOAD_STRATEGY".to_owned(), strategy);
+    }
+    if profile(registry).is_some() {
+        all.insert("CONFIG_PROFILE_PATH".to_owned(), PROFILE_PATH.to_owned());
+    }
+    all
 }
 
 fn control(
@@ -381,6 +417,25 @@ mod tests {
         let spec = beamline("{control: {volumes: [{name: tmp, emptyDir: {}}]}}");
         let error = validate(&spec, Some("i"), None).unwrap_err().to_string();
         assert!(error.starts_with("spec.control.volumes"), "{error}");
+    }
+
+    #[test]
+    fn a_registry_is_given_its_profile() {
+        let spec = "{registry: {loadStrategy: Happi, profile: {configMap: {name: happi}}}}";
+        let given = valid(spec);
+        let registry = &given.parts[0];
+        assert_eq!(registry.config["CONFIG_PROFILE_PATH"], "/profile");
+        assert_eq!(registry.config["CONFIG_LOAD_STRATEGY"], "happi");
+        let pod = &registry.part.pod;
+        assert_eq!(pod.volumes[0].config_map.as_ref().unwrap().name, "happi");
+        assert_eq!(pod.volumes[0].name, pod.volume_mounts[0].name);
+        assert_eq!(pod.volume_mounts[0].mount_path, "/profile");
+        assert_eq!(pod.volume_mounts[0].read_only, Some(true));
+        assert!(given.parts[1].part.pod.volumes.is_empty());
+        let none = valid("{registry: {profile: {}}}");
+        let said = |name: &str| none.parts[0].config.contains_key(name);
+        assert!(none.parts[0].part.pod.volumes.is_empty());
+        assert!(!said("CONFIG_PROFILE_PATH") && !said("CONFIG_LOAD_STRATEGY"));
     }
 
     #[test]

@@ -19,7 +19,13 @@ const IMAGE: &str = "localhost/beamline:dev";
 const FULL: &str = "
 image: {repository: reg.example/beamline, tag: v1, pullPolicy: Always, pullSecrets: [{name: creds}]}
 epics: {caNameServers: [gw-1, 'gw-2:5066'], addrList: [10.0.0.255], autoAddrList: true, serverPort: 5064}
-registry: {replicas: 2, lockLeaseTtlSeconds: 30, runtimeEdits: Allow, podLabels: {team: hex}}
+registry:
+  replicas: 2
+  lockLeaseTtlSeconds: 30
+  runtimeEdits: Allow
+  loadStrategy: Bits
+  profile: {persistentVolumeClaim: {claimName: profile}}
+  podLabels: {team: hex}
 control:
   replicas: 3
   readOnly: false
