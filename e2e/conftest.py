@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from local_beamline import Beamline, end
 
@@ -17,6 +18,13 @@ def beamline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beamline]:
         yield one.start()
     finally:
         end(one)
+
+
+@pytest.fixture(scope="session")
+def registry(beamline: Beamline) -> Iterator[httpx.Client]:
+    """The registry of the shared beamline."""
+    with httpx.Client(base_url=beamline.url("registry"), timeout=30) as client:
+        yield client
 
 
 @pytest.fixture

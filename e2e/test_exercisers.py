@@ -1,4 +1,4 @@
-"""The request lists of ophyd-service's own exerciser scripts, against the running executable."""
+"""What ophyd-service's exerciser scripts ask of direct control, against the running executable."""
 
 from __future__ import annotations
 
@@ -8,79 +8,6 @@ import httpx
 import pytest
 from local_beamline import Beamline, wait_for
 from websockets.sync.client import ClientConnection, connect
-
-PV = "exer:test:pv"
-MOTOR = {
-    "metadata": {
-        "name": "exer_test_motor",
-        "device_label": "signal",
-        "ophyd_class": "EpicsSignal",
-        "pvs": {"readback": "exer:test:motor"},
-    },
-    "instantiation_spec": {
-        "name": "exer_test_motor",
-        "device_class": "ophyd.signal.EpicsSignal",
-        "args": ["exer:test:motor"],
-        "kwargs": {"name": "exer_test_motor"},
-    },
-}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/health",
-        "/ready",
-        "/api/v1/devices",
-        "/api/v1/devices/beam_current/pvs",
-        "/api/v1/devices/beam_current/instantiation",
-        "/api/v1/devices/spot/components",
-        "/api/v1/devices/beam_current/status",
-        "/api/v1/devices/spot.roi/component",
-        "/api/v1/devices-info",
-        "/api/v1/devices/classes",
-        "/api/v1/devices/types",
-        "/api/v1/devices/instantiation",
-        "/api/v1/pvs/detailed",
-        "/api/v1/pvs/mini:current",
-        "/api/v1/pvs/labels",
-        "/api/v1/pvs/status?pv_name=mini:current",
-        "/api/v1/pvs/lookup?pv_name=mini:current",
-        "/api/v1/pvs/standalone",
-        "/api/v1/devices/changes",
-        "/api/v1/devices/history",
-        "/api/v1/registry/export",
-    ],
-)
-def test_the_registry_answers(beamline: Beamline, path: str) -> None:
-    assert beamline.get("registry", path).status_code == 200
-
-
-def test_the_registry_knows_the_classes(beamline: Beamline) -> None:
-    def ophyd_class(name: str) -> str:
-        return beamline.get("registry", f"/api/v1/devices/{name}").json()["ophyd_class"]
-
-    assert ophyd_class("beam_current") == "EpicsSignal"
-    assert ophyd_class("spot") == "Spot"
-    assert beamline.get("registry", "/api/v1/pvs").json()["count"] == 23
-
-
-def test_standalone_pvs_and_devices_come_and_go(beamline: Beamline) -> None:
-    base = beamline.url("registry") + "/api/v1"
-    pv = {"pv_name": PV, "description": "scratch PV"}
-    assert httpx.post(f"{base}/pvs", json=pv).is_success
-    changed = {"description": "updated"}
-    assert httpx.put(f"{base}/pvs/standalone/{PV}", json=changed).is_success
-    assert httpx.delete(f"{base}/pvs/standalone/{PV}").is_success
-    assert httpx.get(f"{base}/pvs/standalone/{PV}").status_code == 404
-
-    device = f"{base}/devices/exer_test_motor"
-    assert httpx.post(f"{base}/devices", json=MOTOR).is_success
-    assert httpx.get(device).status_code == 200
-    assert httpx.patch(f"{device}/disable").is_success
-    assert httpx.patch(f"{device}/enable").is_success
-    assert httpx.put(device, json=MOTOR["instantiation_spec"]).is_success
-    assert httpx.delete(device).is_success
 
 
 def execute(beamline: Beamline, device: str, method: str, *args: object) -> httpx.Response:
