@@ -180,7 +180,7 @@ pub struct QueueItemStatus {
     pub observed_generation: Option<i64>,
     /// Where the item is in its life.
     pub state: ItemState,
-    /// `Accepted`, `Running`, `Finished`.
+    /// `Accepted`, `Running`, `Finished`; `Stalled` when only an edit can help.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,

@@ -72,6 +72,17 @@ def test_those_who_wait_as_flux_does_see_how_a_beamline_stands(bl01: Release) ->
     bl01.kubectl("delete", "beamline", "rival")
 
 
+def test_those_who_wait_as_flux_does_see_how_a_queue_item_stands(environment: Release) -> None:
+    bl01 = environment
+    item = device("planned", "") | {"kind": "QueueItem", "spec": {"name": "no_such_plan"}}
+    bl01.make(item)
+    becomes(bl01, "queueitem/planned", "Failed")
+    patched(bl01, "queueitem/planned", {"spec": {"name": "count", "args": [["det"]]}})
+    becomes(bl01, "queueitem/planned", "Current")
+    bl01.kubectl("wait", "queueitem/planned", "--for=condition=Accepted", "--timeout=30s")
+    bl01.kubectl("delete", "queueitem/planned")
+
+
 def patched(release: Release, name: str, change: dict[str, object]) -> object:
     words = ("patch", name, "--type=merge", f"--patch={json.dumps(change)}", "--output=json")
     return json.loads(release.kubectl(*words))

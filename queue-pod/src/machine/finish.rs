@@ -195,6 +195,8 @@ pub(super) fn conditions(state: ItemState, message: &str, now: f64) -> Vec<Condi
         set(types::ACCEPTED, true, conditions::reasons::ACCEPTED, "");
     } else {
         set(types::ACCEPTED, false, reason, message);
+        // Only an edit helps: who waits for it as kstatus does need not wait any longer.
+        set(types::STALLED, true, reason, message);
     }
     if state == ItemState::Running || (state.is_final() && accepted) {
         set(types::RUNNING, state == ItemState::Running, reason, "");
