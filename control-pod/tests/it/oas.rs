@@ -1,5 +1,6 @@
 //! The API of ophyd-websocket over real sockets (contract `ophyd-websocket`).
 
+mod cameras;
 mod console;
 mod device_socket;
 mod finch;

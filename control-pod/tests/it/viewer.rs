@@ -1,5 +1,7 @@
 //! A client of an image socket.
 
+use std::net::SocketAddr;
+
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -29,7 +31,23 @@ impl Viewer {
 
     /// Opens the socket.
     pub(crate) async fn silent(control: &Control, path: &str) -> Self {
-        let url = format!("ws://{}/api/v1/{path}", control.addr);
+        Self::at(control.addr, path).await
+    }
+
+    /// Opens the socket of the API of ophyd-websocket and sends the first message.
+    pub(crate) async fn open_oas(control: &Control, path: &str, first: &Value) -> Self {
+        let mut viewer = Self::silent_oas(control, path).await;
+        viewer.send(&first.to_string()).await;
+        viewer
+    }
+
+    /// Opens the socket of the API of ophyd-websocket.
+    pub(crate) async fn silent_oas(control: &Control, path: &str) -> Self {
+        Self::at(control.oas.unwrap(), path).await
+    }
+
+    async fn at(addr: SocketAddr, path: &str) -> Self {
+        let url = format!("ws://{addr}/api/v1/{path}");
         Self(connect_async(url).await.unwrap().0)
     }
 
