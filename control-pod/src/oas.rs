@@ -19,6 +19,7 @@ pub(crate) mod queue;
 pub(crate) mod settings;
 pub(crate) mod shown;
 pub(crate) mod stop;
+pub(crate) mod subscriptions;
 pub(crate) mod supersede;
 
 use std::sync::Arc;

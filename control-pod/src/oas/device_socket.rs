@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::Message;
-use futures::future::join_all;
 use serde_json::Value;
 
 use crate::device::DeviceError;
 use crate::device::command::{Arguments, Command, command};
 use crate::gate::Refusal;
 use crate::monitors::heard::Heard;
-use crate::oas::command::{malformed, names, outside, printed, timeout, unknown_action, value_for};
-use crate::oas::frames::{self, SignalWords, Summary, Words};
-use crate::oas::pv_socket::connected;
+use crate::oas::command::{malformed, outside, printed, timeout, unknown_action, value_for};
+use crate::oas::frames::{self, SignalWords, Words};
 use crate::oas::shown::{self, Shown};
+use crate::oas::subscriptions::{Subscriptions, What};
 use crate::oas::supersede::Writes;
 use crate::oas::{Oas, stop};
 use crate::socket::Seat;
@@ -33,15 +32,14 @@ const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct DeviceSocket {
     oas: Arc<Oas>,
     outbox: Arc<Outbox>,
-    /// The PVs of each device or component.
-    following: Following,
+    subscriptions: Subscriptions,
     writes: Writes,
     _seat: Seat,
 }
 
 impl Protocol for DeviceSocket {
     fn keys(&self, received: &Received) -> Keys {
-        let names: Vec<String> = device_names(received).into_iter().flatten().collect();
+        let names: Vec<String> = What::Devices.names(received).into_iter().flatten().collect();
         match action(received, true).as_str() {
             "subscribe" | "subscribeReadOnly" | "subscribeSafely" | "unsubscribe" => {
                 Keys::of("device", &names)
@@ -57,8 +55,8 @@ impl Protocol for DeviceSocket {
             "subscribe" => self.subscribe(&received, Manner::Plain).await,
             "subscribeReadOnly" => self.subscribe(&received, Manner::ReadOnly).await,
             "subscribeSafely" => self.subscribe(&received, Manner::Safely).await,
-            "unsubscribe" => self.unsubscribe(&received),
-            "refresh" => self.refresh(),
+            "unsubscribe" => self.subscriptions.unsubscribe(&received),
+            "refresh" => self.subscriptions.refresh(),
             "set" => self.set(&received).await,
             "stop" => self.outbox.push(stop::stop(&self.oas, &received).await),
             "ping" => self.outbox.push(frames::ack("pong")),
@@ -75,67 +73,21 @@ impl Protocol for DeviceSocket {
     }
 }
 
-fn device_names(received: &Received) -> Vec<Result<String, Value>> {
-    names(received, "device", &["devices"])
-}
-
 impl DeviceSocket {
     /// A socket without subscriptions.
     pub(crate) fn new(oas: Arc<Oas>, outbox: Arc<Outbox>, seat: Seat) -> Self {
         let cap = oas.gateway.settings.max_subscriptions_per_client;
         let following = Following::new(seat.session, &outbox, cap);
-        Self { oas, outbox, following, writes: Writes::default(), _seat: seat }
+        let subscriptions = Subscriptions::new(What::Devices, Arc::clone(&outbox), following);
+        Self { oas, outbox, subscriptions, writes: Writes::default(), _seat: seat }
     }
 
-    fn error(&self, text: impl Into<String>) {
-        self.outbox.push(frames::error(text));
-    }
-
-    /// The summary comes first; it waits for nothing unless only connected devices are wanted.
     async fn subscribe(&self, received: &Received, manner: Manner) {
-        let names = device_names(received);
-        if names.is_empty() {
-            return self.error("No device name(s) specified");
-        }
-        let mut summary = Summary::default();
-        let mut new: Vec<(String, Vec<Followed>)> = Vec::new();
-        for name in names {
-            match name {
-                Err(other) => summary.failed.push((other, "a device name is a text".to_owned())),
-                Ok(name) if self.following.contains(&name) || new.iter().any(|it| it.0 == name) => {
-                    summary.already.push(name);
-                }
-                Ok(name) => match self.admit(&name, manner == Manner::ReadOnly) {
-                    Ok(followed) => new.push((name, followed)),
-                    Err(reason) => summary.failed.push((name.into(), reason)),
-                },
-            }
-        }
-        let alive = match manner {
-            Manner::Safely => join_all(new.iter().map(|(_, all)| all_connected(all))).await,
-            Manner::Plain | Manner::ReadOnly => vec![Ok(()); new.len()],
-        };
-        let mut live = Vec::new();
-        for ((name, followed), alive) in new.into_iter().zip(alive) {
-            match alive {
-                Ok(()) => live.push((name, followed)),
-                Err(reason) => {
-                    self.following.release(&name);
-                    summary.failed.push((name.into(), reason));
-                }
-            }
-        }
-        summary.subscribed = live.iter().map(|(name, _)| name.clone()).collect();
-        self.outbox.push(summary.frame("device"));
-        for (name, followed) in live {
-            self.following.start(&name, followed);
-        }
-        summary.already.iter().for_each(|name| {
-            self.following.refresh(name, true);
-        });
+        let admit = |name: &str| self.admit(name, manner == Manner::ReadOnly);
+        self.subscriptions.subscribe(received, manner, admit).await;
     }
 
-    /// What is followed for the device or component of that name, with room for it.
+    /// What is followed for the device or component of that name.
     fn admit(&self, name: &str, read_only: bool) -> Result<Vec<Followed>, String> {
         let gateway = &self.oas.gateway;
         let root = name.split('.').next().unwrap_or_default();
@@ -144,7 +96,6 @@ impl DeviceSocket {
             other => other.to_string(),
         })?;
         let shown = shown::of(&device, name, read_only).map_err(|error| error.to_string())?;
-        self.following.reserve([(name, shown.len())]).map_err(|_| self.following.full())?;
         let follow = |Shown { words, pv, setpoint }| Followed {
             dialect: Dialect::Oas(words),
             monitor: match setpoint {
@@ -155,29 +106,11 @@ impl DeviceSocket {
         Ok(shown.into_iter().map(follow).collect())
     }
 
-    fn unsubscribe(&self, received: &Received) {
-        let names = device_names(received);
-        if names.is_empty() {
-            return self.error("No device name(s) specified");
-        }
-        let (ended, unknown): (Vec<_>, Vec<_>) =
-            names.into_iter().flatten().partition(|name| self.following.end(name));
-        self.outbox.push(frames::unsubscribed(&ended, &unknown));
-    }
-
-    /// The latest of everything, then the answer.
-    fn refresh(&self) {
-        for name in self.following.names() {
-            self.following.refresh(&name, true);
-        }
-        self.outbox.push(frames::ack("Refreshed all devices"));
-    }
-
     async fn set(&self, received: &Received) {
         let Some(device) = text(received, "device") else {
-            return self.error("No device name specified");
+            return self.subscriptions.error("No device name specified");
         };
-        self.following.settled(device).await;
+        self.subscriptions.following.settled(device).await;
         let path = match text(received, "component") {
             Some(component) => format!("{device}.{component}"),
             None => device.to_owned(),
@@ -199,7 +132,7 @@ impl DeviceSocket {
         received: &Received,
         supersedes: bool,
     ) -> Result<Message, Message> {
-        let Some(followed) = self.following.get(device) else {
+        let Some(followed) = self.subscriptions.following.get(device) else {
             return Err(frames::error(format!(
                 "Device {device} is not subscribed. Subscribe to device before setting value."
             )));
@@ -269,10 +202,4 @@ fn signals(followed: &[Followed]) -> impl Iterator<Item = &SignalWords> {
 
 fn is_read_only(followed: &[Followed]) -> bool {
     signals(followed).all(|words| words.read_only)
-}
-
-/// Waits for all of them at the same time.
-async fn all_connected(followed: &[Followed]) -> Result<(), String> {
-    let waits = join_all(followed.iter().map(|followed| connected(&followed.monitor)));
-    waits.await.into_iter().collect()
 }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::ws::Message;
-use futures::future::join_all;
 use serde_json::Value;
 
-use crate::monitors::Monitor;
 use crate::monitors::heard::Heard;
-use crate::oas::command::{malformed, names, outside, printed, timeout, unknown_action, value_for};
-use crate::oas::frames::{self, Summary, Words};
+use crate::oas::command::{malformed, outside, printed, timeout, unknown_action, value_for};
+use crate::oas::frames::{self, Words};
+use crate::oas::subscriptions::{Subscriptions, What};
 use crate::oas::supersede::Writes;
 use crate::oas::{CONNECT, Oas, stop};
 use crate::put::{PutError, PutRequest, admit, put};
@@ -21,22 +20,19 @@ use crate::socket::lanes::Keys;
 use crate::socket::outbox::Outbox;
 use crate::socket::session::{Malformed, Protocol};
 
-/// How often a PV may fail to connect for `subscribeSafely`.
-const ATTEMPTS: usize = 2;
-
 /// One pv-socket.
 #[derive(Debug)]
 pub(crate) struct PvSocket {
     oas: Arc<Oas>,
     outbox: Arc<Outbox>,
-    following: Following,
+    subscriptions: Subscriptions,
     writes: Writes,
     _seat: Seat,
 }
 
 impl Protocol for PvSocket {
     fn keys(&self, received: &Received) -> Keys {
-        let names: Vec<String> = pv_names(received).into_iter().flatten().collect();
+        let names: Vec<String> = What::Pvs.names(received).into_iter().flatten().collect();
         match action(received, true).as_str() {
             "subscribe" | "subscribeReadOnly" | "subscribeSafely" | "unsubscribe" => {
                 Keys::of("pv", &names)
@@ -53,8 +49,8 @@ impl Protocol for PvSocket {
             "subscribe" => self.subscribe(&received, Manner::Plain).await,
             "subscribeReadOnly" => self.subscribe(&received, Manner::ReadOnly).await,
             "subscribeSafely" => self.subscribe(&received, Manner::Safely).await,
-            "unsubscribe" => self.unsubscribe(&received),
-            "refresh" => self.refresh(),
+            "unsubscribe" => self.subscriptions.unsubscribe(&received),
+            "refresh" => self.subscriptions.refresh(),
             "set" => self.set(&received).await,
             "stop" => self.outbox.push(stop::stop(&self.oas, &received).await),
             "ping" => self.outbox.push(frames::ack("pong")),
@@ -71,107 +67,43 @@ impl Protocol for PvSocket {
     }
 }
 
-fn pv_names(received: &Received) -> Vec<Result<String, Value>> {
-    names(received, "pv", &["pvs", "pv_names"])
-}
-
 impl PvSocket {
     /// A socket without subscriptions.
     pub(crate) fn new(oas: Arc<Oas>, outbox: Arc<Outbox>, seat: Seat) -> Self {
         let cap = oas.gateway.settings.max_subscriptions_per_client;
         let following = Following::new(seat.session, &outbox, cap);
-        Self { oas, outbox, following, writes: Writes::default(), _seat: seat }
+        let subscriptions = Subscriptions::new(What::Pvs, Arc::clone(&outbox), following);
+        Self { oas, outbox, subscriptions, writes: Writes::default(), _seat: seat }
     }
 
-    fn error(&self, text: impl Into<String>) {
-        self.outbox.push(frames::error(text));
-    }
-
-    /// The summary comes first; it waits for nothing unless only connected PVs are wanted.
     async fn subscribe(&self, received: &Received, manner: Manner) {
-        let names = pv_names(received);
-        if names.is_empty() {
-            return self.error("No PV name(s) specified");
-        }
-        let mut summary = Summary::default();
-        let mut new = Vec::new();
-        for name in names {
-            match name {
-                Err(other) => summary.failed.push((other, "a PV name is a text".to_owned())),
-                Ok(pv) if self.following.contains(&pv) || new.contains(&pv) => {
-                    summary.already.push(pv);
-                }
-                Ok(pv) => match self.admit(&pv) {
-                    Ok(()) => new.push(pv),
-                    Err(reason) => summary.failed.push((pv.into(), reason)),
-                },
-            }
-        }
-        let monitors: Vec<_> = new.iter().map(|pv| self.oas.gateway.monitors.of(pv)).collect();
-        let connected = match manner {
-            Manner::Safely => join_all(monitors.iter().map(|monitor| connected(monitor))).await,
-            Manner::Plain | Manner::ReadOnly => vec![Ok(()); monitors.len()],
+        let admit = |pv: &str| {
+            self.oas.gateway.readable_in_oas(pv).map_err(|refusal| refusal.to_string())?;
+            let dialect = Dialect::Oas(Words::Pv { read_only: manner == Manner::ReadOnly });
+            Ok(vec![Followed { dialect, monitor: self.oas.gateway.monitors.of(pv) }])
         };
-        let mut live = Vec::new();
-        for ((pv, monitor), connected) in new.into_iter().zip(monitors).zip(connected) {
-            match connected {
-                Ok(()) => live.push((pv, monitor)),
-                Err(reason) => {
-                    self.following.release(&pv);
-                    summary.failed.push((pv.into(), reason));
-                }
-            }
-        }
-        summary.subscribed = live.iter().map(|(pv, _)| pv.clone()).collect();
-        self.outbox.push(summary.frame("pv"));
-        for (pv, monitor) in live {
-            let words = Words::Pv { read_only: manner == Manner::ReadOnly };
-            self.following.start(&pv, vec![Followed { dialect: Dialect::Oas(words), monitor }]);
-        }
-        // Somebody who asks again has not seen what was sent to whoever asked first.
-        summary.already.iter().for_each(|pv| {
-            self.following.refresh(pv, true);
-        });
-    }
-
-    fn admit(&self, pv: &str) -> Result<(), String> {
-        self.oas.gateway.readable_in_oas(pv).map_err(|refusal| refusal.to_string())?;
-        self.following.reserve([(pv, 1)]).map_err(|_| self.following.full())
-    }
-
-    fn unsubscribe(&self, received: &Received) {
-        let names = pv_names(received);
-        if names.is_empty() {
-            return self.error("No PV name(s) specified");
-        }
-        let (ended, unknown): (Vec<_>, Vec<_>) =
-            names.into_iter().flatten().partition(|pv| self.following.end(pv));
-        self.outbox.push(frames::unsubscribed(&ended, &unknown));
-    }
-
-    /// The latest of everything, then the answer.
-    fn refresh(&self) {
-        for pv in self.following.names() {
-            self.following.refresh(&pv, true);
-        }
-        self.outbox.push(frames::ack("Refreshed all PVs"));
+        self.subscriptions.subscribe(received, manner, admit).await;
     }
 
     async fn set(&self, received: &Received) {
-        let Some(pv) = text(received, "pv") else { return self.error("No PV specified") };
-        self.following.settled(pv).await;
+        let Some(pv) = text(received, "pv") else {
+            return self.subscriptions.error("No PV specified");
+        };
+        self.subscriptions.following.settled(pv).await;
         let write = self.writes.begin(pv);
         let set = self.write(pv, received, write.supersedes);
         match write.unless_superseded(set).await {
             Some(Ok(())) => {}
             Some(Err(frame)) => self.outbox.push(frame),
             None => self
+                .subscriptions
                 .error(format!("Could not set value of {pv}: a newer set came before it was done")),
         }
     }
 
     async fn write(&self, pv: &str, received: &Received, supersedes: bool) -> Result<(), Message> {
-        let Some(followed) = self.following.get(pv).and_then(|mut all| all.pop()) else {
+        let Some(followed) = self.subscriptions.following.get(pv).and_then(|mut all| all.pop())
+        else {
             return Err(frames::error(format!(
                 "PV {pv} is not subscribed. Subscribe to PV before setting value."
             )));
@@ -221,16 +153,6 @@ impl PvSocket {
 
 fn is_write_protected(heard: &Heard) -> bool {
     heard.sample.connected && !heard.sample.write_access
-}
-
-/// Waits for the PV, as often as upstream tries.
-pub(crate) async fn connected(monitor: &Monitor) -> Result<(), String> {
-    for _ in 0..ATTEMPTS {
-        if monitor.connected(CONNECT).await.is_ok() {
-            return Ok(());
-        }
-    }
-    Err(format!("Failed to connect to {} within {:.2} sec", monitor.pv(), CONNECT.as_secs_f64()))
 }
 
 fn failed(pv: &str, value: &str, error: &PutError) -> Message {
