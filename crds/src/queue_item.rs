@@ -13,7 +13,8 @@ use crate::schema::{FreeForm, any_value, conditions, free_form_list, free_form_o
 
 /// Once an item has left the queue, its spec is a record of what was run.
 const FROZEN: &str = "!has(oldSelf.status) || !has(oldSelf.status.state) \
-    || oldSelf.status.state == 'Queued' || self.spec == oldSelf.spec";
+    || oldSelf.status.state == 'Queued' || oldSelf.status.state == 'Rejected' \
+    || self.spec == oldSelf.spec";
 
 /// One item of a plan queue.
 ///

@@ -76,7 +76,9 @@ fn a_queued_item_may_be_edited_and_one_that_has_run_may_not() {
         assert!(error.contains("cannot be changed any more"), "{state}: {error}");
         assert!(old.validate_cel_update(&old).is_ok(), "{state}: an unchanged spec is no change");
     }
-    assert!(edited("Queued").validate_cel_update(&item(&json!([["det"], 1]), "Queued")).is_ok());
+    for state in ["Queued", "Rejected"] {
+        assert!(edited(state).validate_cel_update(&item(&json!([["det"], 1]), state)).is_ok());
+    }
     let mut fresh = item(&json!([]), "Queued");
     fresh.status = None;
     assert!(edited("Queued").validate_cel_update(&fresh).is_ok());
