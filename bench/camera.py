@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 from comparison import machine
 from local_beamline import Beamline, end, environment, free_ports, wait_for
 from picture_clients import PictureClient, look
-from process import running
+from process import cpu_seconds, running
 
 PREFIX = "BENCH"
 ARRAY = f"{PREFIX}:image1:ArrayData"
@@ -84,19 +84,6 @@ class Side:
             "kb_per_picture": received / 1024 / max(1, sum(got)),
             "load": os.getloadavg()[0],
         }
-
-
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and of those that it has started."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(stat.parent.name) == pid or int(fields[1]) == pid:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -28,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 from comparison import machine
 from local_beamline import executable, free_ports, wait_for
-from process import running
+from process import cpu_seconds, memory_mib, running
 
 OURS = "/apis/beamline.dev/v1alpha1/namespaces/default/devices"
 SIZES = (100, 1_000, 10_000)
@@ -57,18 +56,8 @@ class Server:
     process: subprocess.Popen[bytes]
     url: str
 
-    def memory_mib(self) -> float:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s*(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) / 1024
-
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     def load(self, path: str, connections: int) -> Load:
-        before = self.cpu_s()
+        before = cpu_seconds(self.process.pid)
         done = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", self.url + path],
             capture_output=True,
@@ -78,7 +67,7 @@ class Server:
         ).stdout
         if "Non-2xx" in done:
             raise RuntimeError(f"{path}: {done}")
-        cpu = self.cpu_s() - before
+        cpu = cpu_seconds(self.process.pid) - before
 
         def number(pattern: str) -> str:
             found = re.search(pattern, done)
@@ -349,7 +338,7 @@ def measure(
     with ExitStack() as stack:
         ours, ready_s = stack.enter_context(registry(at, folder))
         note("ready", ready_s, "s")
-        note("memory after the start", ours.memory_mib(), "MiB")
+        note("memory after the start", memory_mib(ours.process.pid), "MiB")
         paths = reads(count)
         bodies = [httpx.get(ours.url + path, timeout=60).content for path in paths.values()]
         bare = stack.enter_context(same_bytes(examples, folder, bodies))
@@ -360,7 +349,7 @@ def measure(
                 found[f"{what}, {connections} connections"] = asdict(read)
                 about = f"{what}, {len(bodies[number])} B, {connections} connections"
                 show(count, about, read.line())
-        note("memory after the reads", ours.memory_mib(), "MiB")
+        note("memory after the reads", memory_mib(ours.process.pid), "MiB")
         of_api = straight(at)
         of_python = writes(python.url) if python is not None else {}
         for what, ms in writes(ours.url).items():
@@ -369,7 +358,7 @@ def measure(
                 note(f"{what} straight at the API", of_api[what], "ms")
             if what in of_python:
                 note(f"{what} by the Python service", of_python[what], "ms")
-        note("memory in the end", ours.memory_mib(), "MiB")
+        note("memory in the end", memory_mib(ours.process.pid), "MiB")
     return found
 
 

@@ -1,6 +1,7 @@
 //! One connection: commands in, frames out, heartbeat, end. Generic over the transport, so that it
 //! is tested without sockets.
 
+use std::iter;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use crate::socket::outbox::{Outbox, Slot};
 
 /// Most commands of one connection that are not done; the next ones wait in the socket.
 const COMMANDS_IN_FLIGHT: usize = 256;
+/// Most messages that are sent with one write to the network: other clients of this thread come next.
+const MESSAGES_AT_ONCE: usize = 256;
 
 /// What a socket says and does.
 pub(crate) trait Protocol: Send + Sync {
@@ -105,11 +108,18 @@ where
     end
 }
 
-/// Sends what is in the outbox; ends when the client is gone.
+/// Sends what is in the outbox; ends when the client is gone. What waits goes out together: a write to the network for each message
+/// costs more than the message.
 async fn write<S: Sink<Message> + Unpin>(sink: &mut S, outbox: &Outbox) {
     loop {
-        let message = outbox.next().await;
-        if sink.send(message).await.is_err() {
+        let first = outbox.next().await;
+        let more = iter::from_fn(|| outbox.take()).take(MESSAGES_AT_ONCE - 1);
+        for message in iter::once(first).chain(more) {
+            if sink.feed(message).await.is_err() {
+                return;
+            }
+        }
+        if sink.flush().await.is_err() {
             return;
         }
     }
