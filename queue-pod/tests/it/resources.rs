@@ -57,6 +57,13 @@ async fn an_applied_item_that_cannot_run_is_rejected_with_the_reason() {
     let conditions =
         machine.items().get("bad").await.unwrap().status.unwrap_or_default().conditions;
     assert!(is_true(&conditions, types::STALLED), "kstatus is told that it fails");
+
+    let patch = Patch::Merge(json!({"spec": {"kwargs": {"zz": null, "num": 3}}}));
+    machine.items().patch("bad", &PatchParams::default(), &patch).await.unwrap();
+    pod.until("the edit helps", async |pod| pod.queued().await == ["quick"]).await;
+    let conditions =
+        machine.items().get("bad").await.unwrap().status.unwrap_or_default().conditions;
+    assert!(is_true(&conditions, types::ACCEPTED) && !is_true(&conditions, types::STALLED));
     pod.stop().await;
 }
 
