@@ -1,5 +1,6 @@
 //! Requests that write: create, replace, patch and delete.
 
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
@@ -20,6 +21,8 @@ use crate::schema::{Problem, prune};
 
 /// How long a client may take to send a body.
 const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+/// How much is taken of a body after it has turned out to be too large.
+const MOST_DROPPED: usize = 64 << 20;
 
 pub(crate) async fn create(api: &Api, call: &Call, request: Request) -> Result<Response, ApiError> {
     let options = call.query.write(request.headers())?;
@@ -237,11 +240,25 @@ fn parse(kind: &str, bytes: &[u8]) -> Result<Value, ApiError> {
 }
 
 async fn collect(request: Request) -> Result<bytes::Bytes, ApiError> {
-    let body = Limited::new(request.into_body(), MAX_BODY).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+    let mut body = request.into_body();
+    let limited = Limited::new(&mut body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, limited).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge(MAX_BODY)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            tokio::time::timeout(BODY_TIMEOUT, drop_rest(body)).await.ok();
+            Err(ApiError::TooLarge(MAX_BODY))
+        }
         Ok(Err(error)) => Err(ApiError::BadRequest(format!("cannot read the body: {error}"))),
         Err(_) => Err(ApiError::BadRequest("the body did not arrive in time".to_owned())),
+    }
+}
+
+/// Takes what still comes: a client that sends everything before it reads would see a broken connection and not the reason.
+async fn drop_rest(mut body: Body) {
+    let mut dropped = 0;
+    while let Some(Ok(frame)) = body.frame().await
+        && dropped < MOST_DROPPED
+    {
+        dropped += frame.data_ref().map_or(0, bytes::Bytes::len);
     }
 }

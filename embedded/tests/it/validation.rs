@@ -136,7 +136,9 @@ conformance! {
         };
         let refused = refusal(server.client.request::<Value>(post(b"{\"kind\":".to_vec())).await);
         assert_eq!((refused.code, refused.reason.as_str()), (400, "BadRequest"));
-        let huge = object(json!({"name": "m1", "deviceClass": "c", "documentation": "x".repeat(4 << 20)}));
+        // So little above the limit that a real API server takes the rest before it closes the connection.
+        let documentation = "x".repeat((3 << 20) + (64 << 10));
+        let huge = object(json!({"name": "m1", "deviceClass": "c", "documentation": documentation}));
         let refused = refusal(server.client.request::<Value>(post(serde_json::to_vec(&huge).unwrap())).await);
         assert_eq!((refused.code, refused.reason.as_str()), (413, "RequestEntityTooLarge"));
     }
