@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def narrower(old: Schema, new: Schema, at: str) -> Iterator[str]:
         yield from (f"{at}: {word} is refused now" for word in gone)
     rules = {rule["rule"] for rule in old.get("x-kubernetes-validations", [])}  # type: ignore[attr-defined]
     for rule in new.get("x-kubernetes-validations", []):  # type: ignore[attr-defined]
-        if rule["rule"] not in rules:
+        if not any(is_as_wide(rule["rule"], known) for known in rules):
             yield f"{at}: new rule {rule['rule']}"
     for name in set(new.get("required", [])) - set(old.get("required", [])):  # type: ignore[call-overload]
         yield f"{at}.{name}: required now"
@@ -50,6 +51,23 @@ def narrower(old: Schema, new: Schema, at: str) -> Iterator[str]:
     for word in ("items", "additionalProperties"):
         if isinstance(old.get(word), dict) and isinstance(new.get(word), dict):
             yield from narrower(old[word], new[word], f"{at}[]")  # type: ignore[arg-type]
+
+
+def is_as_wide(new: str, old: str) -> bool:
+    """Whether the new rule is the old one, or has alternatives besides."""
+    return new == old or ("?" not in new and alternatives(new) >= alternatives(old))
+
+
+def alternatives(rule: str) -> set[str]:
+    """What `||` joins outside of parentheses."""
+    parts, depth = [""], 0
+    for word in re.split(r"(\|\||[()])", rule):
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if word == "||" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += word
+    return {part.strip() for part in parts}
 
 
 def versions(definition: dict) -> dict[str, Schema]:
@@ -92,3 +110,19 @@ def test_a_narrower_schema_is_noticed() -> None:
         ".name: maxLength fell to 5",
         ".name: required now",
     ]
+
+
+@pytest.mark.parametrize(
+    ("new", "wider"),
+    [
+        ("a || b", True),
+        ("a || f(x) || b", True),
+        ("a", False),
+        ("a || c", False),
+        ("a || (b || c)", False),
+        ("x && (a || b)", False),
+        ("a || b ? c : d", False),
+    ],
+)
+def test_a_rule_with_an_alternative_more_is_wider(new: str, wider: bool) -> None:
+    assert is_as_wide(new, "a || b") is wider
