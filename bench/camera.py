@@ -9,7 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from comparison import machine
 from local_beamline import Beamline, end, environment, free_ports, wait_for
 from picture_clients import PictureClient, look
 from process import cpu_seconds, running
+from soft_ioc import soft_ioc
 
 PREFIX = "BENCH"
 ARRAY = f"{PREFIX}:image1:ArrayData"
@@ -86,25 +87,11 @@ class Side:
         }
 
 
-@contextmanager
-def camera_ioc(folder: Path) -> Iterator[dict[str, str]]:
+def camera_ioc(folder: Path) -> AbstractContextManager[dict[str, str]]:
     """The camera, and the environment that finds it."""
-    (port,) = free_ports(1)
-    variables = {
-        "EPICS_CA_SERVER_PORT": str(port),
-        "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
-        "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
-        "EPICS_CA_MAX_ARRAY_BYTES": str(2 * SIDE * SIDE),
-    }
-    command = [sys.executable, str(PEERS / "camera_ioc.py"), PREFIX, str(SIDE)]
-    log = folder / "camera-ioc.log"
-    with running([*command, str(FRAMES_PER_SECOND)], log, variables):
-        wait_for("the camera serves", lambda: "serving" in log.read_text(), START_LIMIT)
-        yield {
-            "EPICS_CA_ADDR_LIST": f"127.0.0.1:{port}",
-            "EPICS_CA_AUTO_ADDR_LIST": "NO",
-            "EPICS_CA_MAX_ARRAY_BYTES": str(2 * SIDE * SIDE),
-        }
+    room = {"EPICS_CA_MAX_ARRAY_BYTES": str(2 * SIDE * SIDE)}
+    arguments: list[object] = [PREFIX, SIDE, FRAMES_PER_SECOND]
+    return soft_ioc("camera_ioc.py", arguments, folder / "camera-ioc.log", room)
 
 
 @contextmanager

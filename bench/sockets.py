@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 from comparison import machine
 from local_beamline import Beamline, end, environment, free_ports, wait_for
 from process import cpu_seconds, memory_mib, running
+from soft_ioc import soft_ioc
 
 PREFIX = "BENCH"
 PERIOD = ".1 second"
@@ -29,7 +30,6 @@ LOADS_OF_PYTHON = ((100, 1), (100, 10))
 SECONDS = 5
 CLIENT_LIMIT = 180.0
 START_LIMIT = 90.0
-PEERS = Path(__file__).parent / "peers"
 
 
 @dataclass
@@ -64,22 +64,6 @@ class Side:
         figures["memory_mib"] = memory_mib(self.process.pid)
         figures["load"] = os.getloadavg()[0]
         return figures
-
-
-@contextmanager
-def ioc(folder: Path, count: int) -> Iterator[dict[str, str]]:
-    """The IOC, and the environment that finds it."""
-    (port,) = free_ports(1)
-    variables = {
-        "EPICS_CA_SERVER_PORT": str(port),
-        "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
-        "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
-    }
-    command = [sys.executable, str(PEERS / "pv_ioc.py"), PREFIX, str(count), PERIOD]
-    log = folder / "pv-ioc.log"
-    with running(command, log, variables):
-        wait_for("the IOC serves", lambda: "serving" in log.read_text(), START_LIMIT)
-        yield {"EPICS_CA_ADDR_LIST": f"127.0.0.1:{port}", "EPICS_CA_AUTO_ADDR_LIST": "NO"}
 
 
 @contextmanager
@@ -151,7 +135,9 @@ def main() -> int:
     count = max(pvs for pvs, _ in LOADS)
     with TemporaryDirectory(prefix="bench-", dir=place) as name, ExitStack() as stack:
         folder = Path(name)
-        found = stack.enter_context(ioc(folder, count))
+        found = stack.enter_context(
+            soft_ioc("pv_ioc.py", [PREFIX, count, PERIOD], folder / "pv-ioc.log")
+        )
         mine = stack.enter_context(ours(folder, found, count))
         sides = {mine.name: (mine, LOADS_OF_PYTHON + LOADS)}
         if arguments.ophyd_websocket is not None:
