@@ -39,15 +39,8 @@ pub(crate) struct DeviceSocket {
 
 impl Protocol for DeviceSocket {
     fn keys(&self, received: &Received) -> Keys {
-        let names: Vec<String> = What::Devices.names(received).into_iter().flatten().collect();
-        match action(received, true).as_str() {
-            "subscribe" | "subscribeReadOnly" | "subscribeSafely" | "unsubscribe" => {
-                Keys::of("device", &names)
-            }
-            "refresh" => Keys::All("device"),
-            // A set and a stop wait for nothing, least of all for the motion that they are to end.
-            _ => Keys::none(),
-        }
+        // A set and a stop wait for nothing, least of all for the motion that they are to end.
+        self.subscriptions.keys(received)
     }
 
     async fn handle(&self, received: Received) {

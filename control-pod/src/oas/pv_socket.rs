@@ -32,16 +32,12 @@ pub(crate) struct PvSocket {
 
 impl Protocol for PvSocket {
     fn keys(&self, received: &Received) -> Keys {
-        let names: Vec<String> = What::Pvs.names(received).into_iter().flatten().collect();
-        match action(received, true).as_str() {
-            "subscribe" | "subscribeReadOnly" | "subscribeSafely" | "unsubscribe" => {
-                Keys::of("pv", &names)
-            }
-            "refresh" => Keys::All("pv"),
-            // One that waits for the IOC must not hold up the next, which may be meant to end it.
-            "set" if matches!(timeout(received), Ok(None)) => Keys::of("set", &names),
-            _ => Keys::none(),
+        // One that waits for the IOC must not hold up the next, which may be meant to end it.
+        if action(received, true) == "set" && matches!(timeout(received), Ok(None)) {
+            let names: Vec<String> = What::Pvs.names(received).into_iter().flatten().collect();
+            return Keys::of("set", &names);
         }
+        self.subscriptions.keys(received)
     }
 
     async fn handle(&self, received: Received) {

@@ -10,8 +10,9 @@ use crate::monitors::Monitor;
 use crate::oas::CONNECT;
 use crate::oas::command::names;
 use crate::oas::frames::{self, Summary};
-use crate::socket::command::{Manner, Received};
+use crate::socket::command::{Manner, Received, action};
 use crate::socket::following::{Followed, Following};
+use crate::socket::lanes::Keys;
 use crate::socket::outbox::Outbox;
 
 /// How often something may fail to connect for `subscribeSafely`.
@@ -66,6 +67,18 @@ impl Subscriptions {
     /// None yet.
     pub(crate) fn new(what: What, outbox: Arc<Outbox>, following: Following) -> Self {
         Self { what, outbox, following }
+    }
+
+    /// What a command to subscribe, to unsubscribe or to refresh concerns; any other concerns nothing here.
+    pub(crate) fn keys(&self, received: &Received) -> Keys {
+        match action(received, true).as_str() {
+            "subscribe" | "subscribeReadOnly" | "subscribeSafely" | "unsubscribe" => {
+                let names: Vec<String> = self.what.names(received).into_iter().flatten().collect();
+                Keys::of(self.what.key(), &names)
+            }
+            "refresh" => Keys::All(self.what.key()),
+            _ => Keys::none(),
+        }
     }
 
     /// Tells the client what is wrong.
