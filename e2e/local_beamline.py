@@ -40,7 +40,7 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def wait_for(what: str, condition: Callable[[], object], limit: float = 30.0) -> object:
+def wait_for(what: str, condition: Callable[[], object], limit: float = 60.0) -> object:
     """Waits until `condition` is true; a connection that breaks off counts as not yet."""
     deadline = time.monotonic() + limit
     last: object = None

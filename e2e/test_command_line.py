@@ -22,7 +22,7 @@ MOTORS = str(ROOT / "examples" / "sim-devices" / "motors.yaml")
 def motors(beamline: Beamline) -> Iterator[Beamline]:
     """The beamline with motor records, which the mini beamline has none of."""
     beamline.kubectl("apply", "-f", MOTORS)
-    beamline.kubectl("wait", "device/motor1", "--for=condition=Ready", "--timeout=20s")
+    beamline.kubectl("wait", "device/motor1", "--for=condition=Ready", "--timeout=60s")
     resolve = {"addresses": ["motor1"]}
     wait_for(
         "direct control has them",

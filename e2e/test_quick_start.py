@@ -46,7 +46,7 @@ def test_kubectl_applies_waits_explains_watches_and_deletes(beamline: Beamline) 
         }
     )
     assert "created" in beamline.kubectl("apply", "-f", "-", stdin=manifest)
-    beamline.kubectl("wait", "device/extra", "--for=condition=Ready", "--timeout=20s")
+    beamline.kubectl("wait", "device/extra", "--for=condition=Ready", "--timeout=60s")
     columns = beamline.kubectl("get", "devices", "extra")
     assert "signal" in columns and "True" in columns
     wait_for(

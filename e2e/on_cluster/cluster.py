@@ -21,7 +21,7 @@ IMAGE = {"repository": "localhost/beamline", "tag": "dev"}
 OURS = "bl,dev,devclass,epv,q,qi,pw,devicelocks"
 
 
-def wait_for(what: str, condition: Callable[[], object], limit: float = 60.0) -> object:
+def wait_for(what: str, condition: Callable[[], object], limit: float = 120.0) -> object:
     """Waits until `condition` is true; what cannot be asked yet counts as not yet."""
     deadline = time.monotonic() + limit
     last: object = None

@@ -9,7 +9,7 @@ from release import Release, device
 def test_devices_are_followed_by_running_pods(bl01: Release) -> None:
     before = bl01.lives()
     bl01.kubectl("apply", f"--filename={ROOT / 'examples' / 'sim-devices'}")
-    bl01.kubectl("wait", "device/motor1", "--for=condition=Ready", "--timeout=30s")
+    bl01.kubectl("wait", "device/motor1", "--for=condition=Ready", "--timeout=90s")
     with bl01.part("registry") as registry, bl01.part("control") as control:
 
         def read(name: str) -> object:

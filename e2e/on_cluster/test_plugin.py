@@ -49,7 +49,7 @@ def plugin(bl01: Release, tmp_path: Path) -> Iterator[Plugin]:
     """The plugin, and a beamline with motors."""
     motors = f"--filename={ROOT / 'examples' / 'sim-devices'}"
     bl01.kubectl("apply", motors)
-    bl01.kubectl("wait", "device/motor1", "--for=condition=Ready", "--timeout=30s")
+    bl01.kubectl("wait", "device/motor1", "--for=condition=Ready", "--timeout=90s")
     plugin = Plugin(bl01, tmp_path)
     wait_for("direct control has them", lambda: plugin.call("get", "motor1").returncode == 0)
     yield plugin

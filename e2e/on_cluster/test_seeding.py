@@ -34,7 +34,7 @@ def test_a_beamline_begins_with_a_happi_database_of_a_config_map(own_release: Re
     seeds = {"replicas": 2, "profile": {"configMap": {"name": "happi"}}}
     release.install(registry=seeds, control={"enabled": False}, queue={"enabled": False})
 
-    release.kubectl("wait", "device/mirror", "--for=condition=Ready", "--timeout=30s")
+    release.kubectl("wait", "device/mirror", "--for=condition=Ready", "--timeout=90s")
     assert set(release.kubectl("get", "devices", "--output=name").split()) == {
         "device.beamline.dev/mirror",
         "device.beamline.dev/shutter",

@@ -43,7 +43,7 @@ def test_definitions_that_are_put_in_again_disturb_nothing(environment: Release)
     one.cluster.helm("upgrade", "beamline-crds", chart, "--wait")
     wait_for("the classes are there again", lambda: classes(one) > 0, 120)
     one.apply(device("after", "sim:mtr2"))
-    one.kubectl("wait", "device/after", "--for=condition=Ready", "--timeout=60s")
+    one.kubectl("wait", "device/after", "--for=condition=Ready", "--timeout=90s")
     one.kubectl("delete", "device", "after")
     assert one.lives() == lives
 

@@ -73,7 +73,7 @@ where
     where
         C: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
     {
-        let changes = watcher(api, config).default_backoff().touched_objects();
+        let changes = watcher(api, config).backoff(service::watch::backoff()).touched_objects();
         let owners = changes.map_ok(|child| {
             let namespace = child.metadata.namespace.clone().unwrap_or_default();
             let owner = child.owner_references().iter().find(|owner| {
@@ -127,7 +127,7 @@ pub(crate) async fn run<R: Reconcile>(
     let api: Api<DeserializeGuard<R::Object>> = context.scope.api(&context.client);
     let (store, writer) = reflector::store();
     let own = watcher(api, watch_config())
-        .default_backoff()
+        .backoff(service::watch::backoff())
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .applied_objects()

@@ -232,7 +232,7 @@ pub(crate) async fn follow<K>(
 ) where
     K: Claims + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let events = watcher(api, watch_config()).default_backoff();
+    let events = watcher(api, watch_config()).backoff(service::watch::backoff());
     let mut events = std::pin::pin!(events.take_until(shutdown.cancelled()));
     let mut listed = HashSet::new();
     while let Some(event) = events.next().await {

@@ -64,7 +64,7 @@ pub(crate) async fn follow<K, T>(
     let writer = reflector::store::Writer::new(());
     let store: Store<DeserializeGuard<K>> = writer.as_reader();
     let events = watcher(api, config)
-        .default_backoff()
+        .backoff(service::watch::backoff())
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect(|event| match event {

@@ -19,5 +19,6 @@ pub mod openapi;
 pub mod settings;
 pub mod telemetry;
 pub mod validation;
+pub mod watch;
 
 pub use error::ApiError;

@@ -132,7 +132,7 @@ impl Watches {
 fn watched<K: Followed>(client: &Client, namespace: &str) -> BoxStream<'static, Step<K>> {
     let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), namespace);
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
-    let events = watcher(api, config).default_backoff();
+    let events = watcher(api, config).backoff(service::watch::backoff());
     events.filter_map(async |event| step(event)).boxed()
 }
 

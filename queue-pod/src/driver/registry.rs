@@ -33,7 +33,7 @@ impl Registry {
     /// Follows the devices of `namespace`. Never returns.
     pub(super) async fn follow(self, client: Client, namespace: &str) {
         let api: Api<Device> = Api::namespaced(client, namespace);
-        let mut stream = watcher::watcher(api, config()).default_backoff().boxed();
+        let mut stream = watcher::watcher(api, config()).backoff(service::watch::backoff()).boxed();
         let mut seen = HashMap::new();
         while let Some(event) = stream.next().await {
             match event {

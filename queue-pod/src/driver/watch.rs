@@ -35,7 +35,7 @@ pub(super) fn config() -> watcher::Config {
 }
 
 async fn watch_items(api: Api<QueueItem>, queue: &str, actor: &mpsc::Sender<Signal>) {
-    let mut stream = watcher::watcher(api, config()).default_backoff().boxed();
+    let mut stream = watcher::watcher(api, config()).backoff(service::watch::backoff()).boxed();
     while let Some(seen) = stream.next().await {
         let signal = match seen {
             Ok(Watched::Apply(item)) if item.spec.queue == queue => {
@@ -59,7 +59,7 @@ async fn watch_items(api: Api<QueueItem>, queue: &str, actor: &mpsc::Sender<Sign
 }
 
 async fn watch_queue(api: Api<Queue>, queue: &str, actor: &mpsc::Sender<Signal>) {
-    let mut stream = watcher::watcher(api, config()).default_backoff().boxed();
+    let mut stream = watcher::watcher(api, config()).backoff(service::watch::backoff()).boxed();
     while let Some(seen) = stream.next().await {
         let changed = match seen {
             Ok(Watched::Apply(changed) | Watched::InitApply(changed)) => changed,
@@ -80,7 +80,7 @@ async fn watch_queue(api: Api<Queue>, queue: &str, actor: &mpsc::Sender<Signal>)
 }
 
 async fn watch_workers(api: Api<PlanWorker>, queue: &str, actor: &mpsc::Sender<Signal>) {
-    let mut stream = watcher::watcher(api, config()).default_backoff().boxed();
+    let mut stream = watcher::watcher(api, config()).backoff(service::watch::backoff()).boxed();
     while let Some(seen) = stream.next().await {
         let (worker, is_there) = match seen {
             Ok(Watched::Apply(worker) | Watched::InitApply(worker)) => (worker, true),

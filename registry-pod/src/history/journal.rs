@@ -191,7 +191,7 @@ impl Writer {
     /// Appends what is asked for, and follows what other replicas append, until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let config = watcher::Config::default().labels(LABEL).timeout(WATCH_SECONDS);
-        let mut events = pin!(watcher(self.api.clone(), config).default_backoff());
+        let mut events = pin!(watcher(self.api.clone(), config).backoff(service::watch::backoff()));
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,

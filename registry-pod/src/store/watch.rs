@@ -87,7 +87,7 @@ async fn follow<F>(
     F::Object: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
-    let mut events = pin!(watch_objects(api, config).default_backoff());
+    let mut events = pin!(watch_objects(api, config).backoff(service::watch::backoff()));
     let mut list = F::List::default();
     loop {
         let event = tokio::select! {

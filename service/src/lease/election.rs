@@ -81,7 +81,9 @@ impl Election {
                     waiting(&holder);
                     let watch = watch.get_or_insert_with(|| {
                         let leases = self.leases.clone();
-                        watch_object(leases, &self.settings.name).default_backoff().boxed()
+                        watch_object(leases, &self.settings.name)
+                            .backoff(crate::watch::backoff())
+                            .boxed()
                     });
                     self.wait(watch, until).await;
                 }
