@@ -2,21 +2,18 @@
 //! never stops the others. An object is looked at when it changed or when something woke that very
 //! object: what a change costs does not depend on how many objects there are.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, select_all};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
-use k8s_openapi::NamespaceResourceScope;
 use kube::api::Api;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{self, Lookup, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use service::error::with_sources;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +23,7 @@ use crate::error::{Error, Retry};
 use crate::mirror::watch_config;
 use crate::progress::Board;
 use crate::report;
+use crate::scope::Namespaced;
 
 /// Objects of one kind that are reconciled at the same time: each waits for a few calls, the API
 /// takes some hundred a second.
@@ -51,7 +49,7 @@ where
 
 impl<K> Queue<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Send + Sync + 'static,
+    K: Namespaced,
     DeserializeGuard<K>: Lookup<DynamicType = ()>,
 {
     /// The objects as they were last seen.
@@ -71,7 +69,7 @@ where
     /// Looks at an object when a `C` of `api` that it owns has changed.
     pub(crate) fn owns<C>(mut self, api: Api<PartialObjectMeta<C>>, config: watcher::Config) -> Self
     where
-        C: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+        C: Namespaced,
     {
         let changes = watcher(api, config).backoff(service::watch::backoff()).touched_objects();
         let owners = changes.map_ok(|child| {
@@ -91,13 +89,7 @@ where
 #[async_trait]
 pub(crate) trait Reconcile: Send + Sync + 'static {
     /// The kind that it looks after.
-    type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static;
+    type Object: Namespaced;
 
     /// Name in logs and metrics.
     const NAME: &'static str;

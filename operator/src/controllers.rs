@@ -6,7 +6,6 @@ use std::time::Duration;
 use crds::{Beamline, Device, PlanWorker};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -16,7 +15,6 @@ use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource};
-use serde::de::DeserializeOwned;
 use tokio_stream::wrappers::WatchStream;
 
 use crate::beamline::names::MANAGED_BY;
@@ -32,7 +30,7 @@ use crate::mirrors::Mirrors;
 use crate::plan_worker::PlanWorkers;
 use crate::process_variable::ProcessVariables;
 use crate::progress::Board;
-use crate::scope::Scope;
+use crate::scope::{Namespaced, Scope};
 use crate::tasks::Tasks;
 
 /// Pause between two looks at the devices of changed classes, of which many are applied in a row.
@@ -225,17 +223,8 @@ impl Watches {
     /// Lets a change of an owned `C` wake its owner.
     fn owned<C, K>(&self, queue: Queue<K>) -> Queue<K>
     where
-        C: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + DeserializeOwned
-            + Send
-            + 'static,
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
+        C: Namespaced,
+        K: Namespaced,
         DeserializeGuard<K>: Lookup<DynamicType = ()>,
     {
         queue.owns(self.scope.api::<PartialObjectMeta<C>>(&self.client), made_by_us())

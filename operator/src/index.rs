@@ -2,29 +2,27 @@
 //! and wakes only those for whom it changes something.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use crds::claims::{Claim, owner};
 use crds::conditions::{is_false, types};
 use crds::{Device, ProcessVariable};
 use futures::StreamExt;
-use k8s_openapi::NamespaceResourceScope;
+use kube::ResourceExt;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Resource, ResourceExt};
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::mirror::watch_config;
 use crate::progress::Progress;
+use crate::scope::Namespaced;
 use crate::wakes::Wakes;
 
 /// A kind whose objects claim real names.
-pub(crate) trait Claims: Resource<DynamicType = (), Scope = NamespaceResourceScope> {
+pub(crate) trait Claims: Namespaced {
     /// The name that this object claims.
     fn claim(&self) -> (String, Claim);
 
@@ -230,7 +228,7 @@ pub(crate) async fn follow<K>(
     progress: Progress,
     shutdown: CancellationToken,
 ) where
-    K: Claims + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Claims,
 {
     let events = watcher(api, watch_config()).backoff(service::watch::backoff());
     let mut events = std::pin::pin!(events.take_until(shutdown.cancelled()));

@@ -7,7 +7,6 @@
 //! index instead ([`crate::index`]).
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +17,12 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, Lookup, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
+use crate::scope::Namespaced;
 
 /// Watches are renewed after this many seconds; proxies cut longer ones.
 pub(crate) const WATCH_SECONDS: u32 = 180;
@@ -51,13 +50,7 @@ pub(crate) async fn follow<K, T>(
     progress: Progress,
     shutdown: CancellationToken,
 ) where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
+    K: Namespaced,
     DeserializeGuard<K>: Lookup<DynamicType = ()>,
     T: PartialEq,
 {

@@ -1,18 +1,15 @@
 //! What the controllers know of objects other than their own: one mirror a kind.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use crds::device_locks::{DeviceLocksSpec, OBJECT_NAME};
 use crds::resolve::Catalogue;
 use crds::{Device, DeviceClass, DeviceLocks, ProcessVariable, Queue};
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
-use kube::{Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::{Client, ResourceExt};
 use tokio::sync::watch;
 
 use crate::beamline::names::COMPONENT;
@@ -21,7 +18,7 @@ use crate::index::{self, Claims, Index};
 use crate::mirror::{Mirrored, follow, watch_config};
 use crate::pods::{Trouble, trouble};
 use crate::progress::{Board, Progress};
-use crate::scope::Scope;
+use crate::scope::{Namespaced, Scope};
 use crate::tasks::Tasks;
 
 /// Which queues run a plan now.
@@ -115,7 +112,7 @@ struct Start<'a> {
 impl Start<'_> {
     fn index<K>(&mut self, name: &'static str) -> Arc<Index>
     where
-        K: Claims + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+        K: Claims,
     {
         let index = Arc::new(Index::default());
         let (progress, stop) = (self.board.watch(name), self.tasks.stop());
@@ -130,13 +127,7 @@ impl Start<'_> {
         boil_down: fn(&[Arc<DeserializeGuard<K>>]) -> T,
     ) -> Mirrored<T>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
+        K: Namespaced,
         T: PartialEq + Send + Sync + 'static,
     {
         self.mirror_of(name, self.board.watch(name), watch_config(), boil_down)
@@ -150,13 +141,7 @@ impl Start<'_> {
         boil_down: fn(&[Arc<DeserializeGuard<K>>]) -> T,
     ) -> Mirrored<T>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
+        K: Namespaced,
         T: PartialEq + Send + Sync + 'static,
     {
         let (publish, mirrored) = watch::channel(None);

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::context::{Context, MANAGER};
 use crate::error::{Call, Error, call};
+use crate::scope::Namespaced;
 
 /// Longest note of an event that the API takes.
 const LONGEST_NOTE: usize = 1024;
@@ -65,10 +66,7 @@ pub(crate) async fn write<K>(
     verdict: &Verdict,
 ) -> Result<(), Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned,
+    K: Namespaced,
 {
     let api: Api<K> = context.beside(object);
     let intent = json!({

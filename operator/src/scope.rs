@@ -1,8 +1,34 @@
 //! Which namespaces the operator looks after.
 
+use std::fmt::Debug;
+
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::Api;
 use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+
+/// A kind that the operator reads: its objects are in namespaces.
+pub(crate) trait Namespaced:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Namespaced for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static
+{
+}
 
 /// Which namespaces the operator looks after.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,21 +2,18 @@
 //!
 //! Touches nothing that another made: neither an object of the same name nor one with our labels.
 
-use std::fmt::Debug;
-
 use crds::Beamline;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
-use kube::{Resource, ResourceExt};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::build::{Wanted, digest};
 use super::children::Children;
 use crate::context::{Context, MANAGER};
 use crate::error::{Call, Error, call};
+use crate::scope::Namespaced;
 
 /// Annotation with the digest of what was applied: that something is not wanted any more does not
 /// show in a comparison with what is there.
@@ -69,11 +66,7 @@ impl Target<'_> {
     /// Brings one kind to `wanted`, and answers how it is then, held objects included.
     async fn bring<K>(&self, wanted: Vec<K>, live: Vec<K>) -> Result<Vec<K>, Error>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + Serialize
-            + DeserializeOwned,
+        K: Namespaced + Serialize,
     {
         let api: Api<K> = self.context.beside(self.beamline);
         let mut is = Vec::with_capacity(wanted.len());
@@ -112,7 +105,7 @@ impl Target<'_> {
     /// Whether an object of that name exists that is not ours; without our labels no list shows it.
     async fn is_taken<K>(&self, api: &Api<K>, name: &str) -> Result<bool, Error>
     where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+        K: Namespaced,
     {
         let found = call(api.get_opt(name)).await;
         let found = found.map_err(|source| Error::Read { what: "object of that name", source })?;
@@ -121,7 +114,7 @@ impl Target<'_> {
 
     async fn one<K>(&self, api: &Api<K>, mut wanted: K, present: Option<K>) -> Result<K, Error>
     where
-        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+        K: Namespaced + Serialize,
     {
         let (kind, name) = (K::kind(&()).into_owned(), wanted.name_any());
         let digest = digest(&wanted);
@@ -142,7 +135,7 @@ impl Target<'_> {
 
 async fn remove<K>(api: &Api<K>, object: &K) -> Result<(), Error>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    K: Namespaced,
 {
     let (kind, name) = (K::kind(&()).into_owned(), object.name_any());
     let params = DeleteParams {

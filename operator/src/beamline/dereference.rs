@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use crds::{Beamline, Queue};
-use k8s_openapi::NamespaceResourceScope;
+use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use kube::core::DeserializeGuard;
-use kube::{Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 
 use super::Beamlines;
 use super::build::names::{COMPONENT, INSTANCE, MANAGED_BY};
@@ -18,6 +16,7 @@ use crate::error::{Error, call};
 use crate::index::Summary;
 use crate::mirror::current;
 use crate::mirrors::{Troubles, is_busy};
+use crate::scope::Namespaced;
 
 /// Everything outside the beamline that its pods and its status depend on.
 #[derive(Clone, Debug, Default)]
@@ -74,10 +73,7 @@ async fn list<K>(
     what: &'static str,
 ) -> Result<Vec<K>, Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
+    K: Namespaced,
 {
     let name = beamline.name_any();
     let labels = format!("{INSTANCE}={name},{MANAGED_BY}={MANAGER},{COMPONENT}");
