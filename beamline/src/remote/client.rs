@@ -31,6 +31,14 @@ pub(crate) struct Client {
     open: Option<Open>,
 }
 
+/// What is asked, and how long the answer may take.
+struct Question<'a> {
+    method: Method,
+    path: &'a str,
+    body: Option<Value>,
+    limit: Duration,
+}
+
 /// A connection that speaks HTTP.
 struct Open {
     requests: SendRequest<Full<Bytes>>,
@@ -69,7 +77,7 @@ impl Client {
         path: &str,
         body: Option<Value>,
     ) -> anyhow::Result<Value> {
-        let (status, value) = self.exchange(limit, &method, path, body.as_ref()).await?;
+        let (status, value) = self.exchange(&Question { method, path, body, limit }).await?;
         if status.is_success() {
             return Ok(value);
         }
@@ -85,47 +93,30 @@ impl Client {
     /// # Errors
     /// When there is no answer, or none in JSON.
     pub(super) async fn look(&mut self, path: &str) -> anyhow::Result<(StatusCode, Value)> {
-        self.exchange(ANSWER, &Method::GET, path, None).await
+        let get = Question { method: Method::GET, path, body: None, limit: ANSWER };
+        self.exchange(&get).await
     }
 
-    async fn exchange(
-        &mut self,
-        limit: Duration,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<(StatusCode, Value)> {
-        let (status, text) = self.request(limit, method, path, body).await?;
-        let value = serde_json::from_slice(&text).with_context(|| {
-            format!("{} answered {path} with {status}, not in JSON", self.part.name())
-        })?;
+    async fn exchange(&mut self, question: &Question<'_>) -> anyhow::Result<(StatusCode, Value)> {
+        let (status, text) = self.request(question).await?;
+        let (part, path) = (self.part.name(), question.path);
+        let value = serde_json::from_slice(&text)
+            .with_context(|| format!("{part} answered {path} with {status}, not in JSON"))?;
         Ok((status, value))
     }
 
-    async fn request(
-        &mut self,
-        limit: Duration,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<(StatusCode, Bytes)> {
+    async fn request(&mut self, question: &Question<'_>) -> anyhow::Result<(StatusCode, Bytes)> {
         let kept = self.open.is_some();
-        let answered = self.attempt(limit, method, path, body).await;
+        let answered = self.attempt(question).await;
         // The server may have closed a connection that was kept, or its pod may be another one now.
-        if answered.is_err() && kept && method == Method::GET {
-            return self.attempt(limit, method, path, body).await;
+        if answered.is_err() && kept && question.method == Method::GET {
+            return self.attempt(question).await;
         }
         answered
     }
 
-    async fn attempt(
-        &mut self,
-        limit: Duration,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<(StatusCode, Bytes)> {
-        let request = self.build(method, path, body)?;
+    async fn attempt(&mut self, question: &Question<'_>) -> anyhow::Result<(StatusCode, Bytes)> {
+        let request = self.build(question)?;
         let mut open = match self.open.take().filter(|open| !open.requests.is_closed()) {
             Some(open) => open,
             None => self.connect().await?,
@@ -136,6 +127,7 @@ impl Client {
             let status = answer.status();
             Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
         };
+        let limit = question.limit;
         match timeout(limit, exchange).await {
             Ok(Ok(answer)) => {
                 self.open = Some(open);
@@ -152,17 +144,12 @@ impl Client {
         }
     }
 
-    fn build(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<Request<Full<Bytes>>> {
+    fn build(&self, question: &Question<'_>) -> anyhow::Result<Request<Full<Bytes>>> {
         let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.road.prefix()))
+            .method(&question.method)
+            .uri(format!("{}{}", self.road.prefix(), question.path))
             .header(header::HOST, self.road.host());
-        let bytes = match body {
+        let bytes = match &question.body {
             Some(body) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
                 Bytes::from(body.to_string())
