@@ -136,8 +136,8 @@ def metrics_page(beamline: str) -> str:
         "# Metrics",
         "",
         "What `/metrics` of each service shows, in the Prometheus text format. A word in `code` "
-        "is a label. A metric appears when it has happened once; durations are histograms with "
-        "`_bucket`, `_sum` and `_count`. Workers and the simulated IOC have none.",
+        "is a label. A metric appears when it has happened once; durations and sizes are "
+        "histograms with `_bucket`, `_sum` and `_count`. Workers and the simulated IOC have none.",
         "",
     ]
     described = metrics_of(beamline)

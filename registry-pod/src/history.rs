@@ -26,7 +26,7 @@
 
 mod difference;
 pub(crate) mod feed;
-mod holders;
+pub(crate) mod holders;
 pub(crate) mod journal;
 pub(crate) mod observer;
 

@@ -3,6 +3,8 @@
 //! The table is one object, and one change of it is one compare-and-swap; so several devices are
 //! locked together or not at all, whoever else is at it.
 
+mod trace;
+
 use std::collections::BTreeSet;
 
 use crds::DeviceLocksSpec;
@@ -10,6 +12,7 @@ use crds::locking::{self, bumped, held};
 pub(crate) use crds::locking::{Claimant, holder as effective, iso};
 use jiff::Timestamp;
 use serde::Serialize;
+pub(crate) use trace::{Trace, take_back};
 use utoipa::ToSchema;
 
 /// Why one device cannot be locked. Those further up decide the status of the whole refusal.
@@ -109,25 +112,6 @@ pub(crate) fn acquire(
         return Err(Refused(conflicts));
     }
     Ok(locking::take(table, devices, claimant, lock_id, now, expires_at))
-}
-
-/// The table without one acquisition; `None` when nothing of it is left.
-pub(crate) fn undo(
-    table: &DeviceLocksSpec,
-    devices: &[String],
-    lock_id: &str,
-) -> Option<DeviceLocksSpec> {
-    let is_ours =
-        |device: &&String| table.locks.get(*device).is_some_and(|lock| lock.lock_id == lock_id);
-    let ours: Vec<&String> = devices.iter().filter(is_ours).collect();
-    if ours.is_empty() {
-        return None;
-    }
-    let mut next = bumped(table);
-    for device in ours {
-        next.locks.remove(device);
-    }
-    Some(next)
 }
 
 /// Releases those of `devices` that `item` holds. Names without a lock are skipped; a lapsed lock

@@ -6,16 +6,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crds::DeviceLocksSpec;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::history::NewRow;
-use crate::locks;
+use crate::history::{NewRow, holders};
+use crate::index::Index;
+use crate::locks::{self, Trace};
 use crate::registry::Registry;
 use crate::reset::{self, Kind};
 use crate::seed::SeedError;
 use crate::store::StoreError;
-use crate::store::locks::{ChangeError, change};
+use crate::store::locks::{ChangeError, Decided};
 
 /// Work that waits for the task: each is one HTTP request in progress, or one that failed half way.
 const WAITING: usize = 1024;
@@ -25,13 +27,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Something that must not stay half done.
 #[derive(Debug)]
 pub(crate) enum Unfinished {
-    /// A lock that was taken and not acknowledged: nobody may hold it.
-    Lock {
-        /// Devices that it is on.
-        devices: Vec<String>,
-        /// Which lock.
-        lock_id: String,
-    },
+    /// Locks that were taken and of which nobody was told, so that nobody may hold them; and releases that may have
+    /// happened, and then belong in the history.
+    Locking(Vec<Trace>),
     /// Rows that the history lacks about something that happened.
     Rows(Vec<NewRow>),
     /// A reset that was begun.
@@ -41,7 +39,10 @@ pub(crate) enum Unfinished {
 impl Unfinished {
     async fn finish(&self, registry: &Registry) -> Result<(), SeedError> {
         match self {
-            Self::Lock { devices, lock_id } => give_back(registry, devices, lock_id).await?,
+            Self::Locking(traces) => {
+                let rows = take_back(registry, traces).await?;
+                registry.journal.append(rows).await?;
+            }
             Self::Rows(rows) => registry.journal.append(rows.clone()).await?,
             Self::Reset => drop(reset::complete(registry).await?),
         }
@@ -49,15 +50,25 @@ impl Unfinished {
     }
 }
 
-/// Undoes one acquisition of devices.
-pub(crate) async fn give_back(
+/// Undoes the locks of `traces`, in the history too if that tells of them. Answers the rows that it lacks then about those
+/// releases among them that have happened.
+pub(crate) async fn take_back(
     registry: &Registry,
-    devices: &[String],
-    lock_id: &str,
-) -> Result<(), StoreError> {
-    let undo = |table: &_| Ok::<_, StoreError>((locks::undo(table, devices, lock_id), ()));
-    match change(registry, undo).await {
-        Ok(_) => Ok(()),
+    traces: &[Trace],
+) -> Result<Vec<NewRow>, StoreError> {
+    let asked = traces.to_vec();
+    let told = registry.journal.look(|log| holders::taken_back(log, traces));
+    let decide = move |table: &DeviceLocksSpec, _: &Index| {
+        let (next, happened) = locks::take_back(table, &asked);
+        let goes = |row: &&NewRow| {
+            let device = &row.device_name;
+            table.locks.contains_key(device) && !next.locks.contains_key(device)
+        };
+        let rows = told.iter().filter(goes).cloned().collect();
+        Ok::<_, StoreError>(Decided { next: Some(next), rows, answer: happened })
+    };
+    match registry.lock_table.change(decide).await {
+        Ok(changed) => Ok(changed.answer),
         Err(ChangeError::Refused(error) | ChangeError::Store(error)) => Err(error),
     }
 }
@@ -88,11 +99,6 @@ pub(crate) fn new() -> (Mender, Bench) {
 }
 
 impl Mender {
-    /// Something was begun: unless [`Begun::done`] is said it will be finished.
-    pub(crate) fn begin(&self, work: Unfinished) -> Begun<'_> {
-        Begun { mender: self, work: Some(work) }
-    }
-
     /// Leaves something for the task to finish.
     pub(crate) fn finish(&self, work: Unfinished) {
         if let Err(error) = self.requests.try_send(Request::Finish(work)) {
@@ -109,28 +115,6 @@ impl Mender {
         let request = Request::Reset(kind, reply);
         self.requests.send(request).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
-    }
-}
-
-/// Something in progress. When it is dropped without being done, as when the client leaves, the task finishes it.
-#[derive(Debug)]
-pub(crate) struct Begun<'a> {
-    mender: &'a Mender,
-    work: Option<Unfinished>,
-}
-
-impl Begun<'_> {
-    /// Nothing is left to finish.
-    pub(crate) fn done(mut self) {
-        self.work = None;
-    }
-}
-
-impl Drop for Begun<'_> {
-    fn drop(&mut self) {
-        if let Some(work) = self.work.take() {
-            self.mender.finish(work);
-        }
     }
 }
 

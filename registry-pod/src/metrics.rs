@@ -1,6 +1,6 @@
 //! What the registry measures beside what every service does, in words.
 
-use metrics::{Unit, describe_counter, describe_gauge};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Tells the recorder of this process.
 pub fn describe() {
@@ -13,5 +13,10 @@ pub fn describe() {
         "registry_change_listeners",
         Unit::Count,
         "Clients that have the change feed sent to them."
+    );
+    describe_histogram!(
+        "registry_lock_batch_size",
+        Unit::Count,
+        "Requests to lock, release or renew that one write of the lock table was for."
     );
 }

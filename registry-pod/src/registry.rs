@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use parking_lot::{Mutex, RwLock};
 use service::health::Readiness;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
@@ -22,6 +22,7 @@ use crate::index::Index;
 use crate::mending::Mender;
 use crate::pv_health::PvHealth;
 use crate::store::StoreError;
+use crate::store::locks::LockTable;
 
 /// Longest wait until a write shows up in the index.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
@@ -40,8 +41,7 @@ pub(crate) struct Registry {
     pub(crate) locks: Api<DeviceLocks>,
     pub(crate) config_maps: Api<ConfigMap>,
     pub(crate) pv_health: Mutex<PvHealth>,
-    /// One change of the lock table at a time, so that this process never competes with itself.
-    pub(crate) lock_turn: Semaphore,
+    pub(crate) lock_table: LockTable,
     index: RwLock<Index>,
     /// By version of the index.
     answers: Answers<u64>,
@@ -60,16 +60,24 @@ pub(crate) struct Registry {
     is_upset: AtomicBool,
 }
 
+/// The ways to those tasks that write.
+#[derive(Debug)]
+pub(crate) struct Writers {
+    pub(crate) journal: Journal,
+    pub(crate) mender: Mender,
+    pub(crate) lock_table: LockTable,
+}
+
 impl Registry {
     pub(crate) fn new(
         settings: Settings,
         client: &Client,
         namespace: &str,
-        journal: Journal,
-        mender: Mender,
+        writers: Writers,
         stopping: CancellationToken,
         index: Index,
     ) -> Self {
+        let Writers { journal, mender, lock_table } = writers;
         Self {
             settings,
             readiness: Readiness::new(),
@@ -81,7 +89,7 @@ impl Registry {
             locks: Api::namespaced(client.clone(), namespace),
             config_maps: Api::namespaced(client.clone(), namespace),
             pv_health: Mutex::default(),
-            lock_turn: Semaphore::new(1),
+            lock_table,
             index: RwLock::new(index),
             answers: Answers::default(),
             feed: Answers::default(),

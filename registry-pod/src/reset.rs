@@ -13,8 +13,8 @@ mod note;
 
 use std::collections::BTreeSet;
 
-use crds::Device;
 use crds::device::ACTIVE_ANNOTATION;
+use crds::{Device, DeviceLocksSpec};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -22,10 +22,11 @@ use kube::api::ListParams;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{NewRow, Operation, details};
+use crate::index::Index;
 use crate::locks;
 use crate::registry::Registry;
 use crate::seed::{self, Profile, SeedError};
-use crate::store::locks::{ChangeError, change};
+use crate::store::locks::{ChangeError, Decided};
 use crate::store::write::was_created_here;
 use crate::store::{StoreError, bounded_call};
 use note::Note;
@@ -123,8 +124,11 @@ fn is_among(device: &Device, uids: &BTreeSet<String>) -> bool {
 
 /// Takes the locks away that were there at that time.
 async fn release_locks(registry: &Registry, begun: Timestamp) -> Result<(), StoreError> {
-    let release = |table: &_| Ok::<_, StoreError>((Some(locks::since(table, begun)), ()));
-    match change(registry, release).await {
+    let release = move |table: &DeviceLocksSpec, _: &Index| {
+        let next = Some(locks::since(table, begun));
+        Ok::<_, StoreError>(Decided { next, rows: Vec::new(), answer: () })
+    };
+    match registry.lock_table.change(release).await {
         Ok(_) => Ok(()),
         Err(ChangeError::Refused(error) | ChangeError::Store(error)) => Err(error),
     }

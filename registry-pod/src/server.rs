@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::history::journal::{self, Writer};
 use crate::history::observer;
 use crate::index::Index;
-use crate::registry::Registry;
+use crate::registry::{Registry, Writers};
 use crate::seed::SeedError;
-use crate::store::{StoreError, watch};
+use crate::store::{StoreError, locks, watch};
 use crate::{Settings, http, mending, startup};
 
 /// Why the registry stopped.
@@ -103,11 +103,12 @@ impl Server {
         }
         let (journal, writer) = journal::new(client.clone(), namespace);
         let (mender, bench) = mending::new();
+        let (lock_table, keeper) = locks::new();
         let shipped = crds::catalogue::shipped()?.into_iter().map(|class| class.spec).collect();
         let index = Index::new(shipped);
         let stopping = shutdown.clone();
-        let registry =
-            Registry::new(settings, &client, namespace, journal, mender, stopping, index);
+        let writers = Writers { journal, mender, lock_table };
+        let registry = Registry::new(settings, &client, namespace, writers, stopping, index);
         let registry = Arc::new(registry);
         startup::announce(&registry);
         watch::announce(&registry);
@@ -117,6 +118,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         watch::start(&registry, &client, namespace, &mut tasks, &stop);
         tasks.spawn(bench.run(Arc::clone(&registry), stop.clone()));
+        tasks.spawn(keeper.run(Arc::clone(&registry), stop.clone()));
         let mut history = tokio::spawn(keep_history(Arc::clone(&registry), writer, stop.clone()));
         let router = http::router(&registry);
         let served = tokio::select! {

@@ -57,6 +57,11 @@ impl StoreError {
         self.code() == Some(409)
     }
 
+    /// The API said no, so nothing has happened.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.code().is_some_and(|code| (400..500).contains(&code))
+    }
+
     /// The object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.code() == Some(404)

@@ -13,13 +13,15 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 /// Upper bounds of the duration buckets, in seconds: from an answer out of memory to a slow put.
 const DURATION_BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// Upper bounds of the buckets of sizes, which count things: metrics whose name ends in `_size`.
+const SIZE_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1024.0];
 /// How often old histogram samples are folded away while nobody scrapes.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(10);
 
@@ -42,6 +44,10 @@ pub fn install() -> Result<(), MetricsError> {
     }
     let recorder = PrometheusBuilder::new()
         .set_buckets(&DURATION_BUCKETS)
+        .and_then(|builder| {
+            let sizes = Matcher::Suffix("_size".to_owned());
+            builder.set_buckets_for_metric(sizes, &SIZE_BUCKETS)
+        })
         .map_err(MetricsError::Settings)?
         .build_recorder();
     let installed = recorder.handle();

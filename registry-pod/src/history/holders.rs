@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Log, NewRow, Operation, details};
+use crate::locks::Trace;
 use crate::store::FIELD_MANAGER;
 
 /// Locks of this API have random ids. Those of the queue follow from the item.
@@ -30,7 +31,14 @@ fn told(log: &Log) -> BTreeMap<&str, Told> {
         let device = row.device_name.as_str();
         match row.operation {
             Operation::Lock => drop(held.insert(device, lock_of(row))),
-            Operation::Unlock | Operation::ForceUnlock => drop(held.remove(device)),
+            Operation::Unlock => {
+                // A row that was written late is of an earlier lock.
+                let item = lock_of(row).item_id;
+                if held.get(device).is_some_and(|told: &Told| told.item_id == item) {
+                    held.remove(device);
+                }
+            }
+            Operation::ForceUnlock => drop(held.remove(device)),
             Operation::Reset => held.clear(),
             _ => {}
         }
@@ -64,11 +72,25 @@ pub(super) fn missing(log: &Log, table: &DeviceLocksSpec) -> Vec<NewRow> {
     let gone = told
         .iter()
         .filter(|(device, _)| table.locks.get(**device).is_none_or(|lock| !is_ours(&lock.lock_id)));
-    let released = gone.map(|(device, told)| {
-        let details = details::found_unlocked(&told.item_id);
-        NewRow::new(device, Operation::Unlock, Some(&details)).by(Some(FIELD_MANAGER))
-    });
-    locked.chain(released).collect()
+    locked.chain(gone.map(|(device, told)| released(device, told))).collect()
+}
+
+/// The rows that take the locks of `traces` back, as far as the history tells of them.
+pub(crate) fn taken_back(log: &Log, traces: &[Trace]) -> Vec<NewRow> {
+    let mut held = told(log);
+    let locks = traces.iter().filter(|trace| trace.is_lock());
+    locks
+        .filter_map(|trace| {
+            let device = trace.row.device_name.as_str();
+            let is_it = held.get(device).is_some_and(|told| trace.lock_id() == Some(&told.lock_id));
+            is_it.then(|| held.remove(device)).flatten().map(|told| released(device, &told))
+        })
+        .collect()
+}
+
+fn released(device: &str, told: &Told) -> NewRow {
+    let details = details::found_unlocked(&told.item_id);
+    NewRow::new(device, Operation::Unlock, Some(&details)).by(Some(FIELD_MANAGER))
 }
 
 #[cfg(test)]
@@ -118,6 +140,32 @@ mod tests {
         assert!(rows[0].details.as_deref().unwrap().contains("found_unlocked"));
         let unlocked = log(vec![lock, rows[0].clone()]);
         assert!(missing(&unlocked, &DeviceLocksSpec::default()).is_empty());
+    }
+
+    #[test]
+    fn a_release_that_is_told_late_ends_no_later_lock() {
+        let (first, second) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+        let held = table(&["a"], &second);
+        let lock =
+            |id: &str| NewRow::new("a", Operation::Lock, Some(&details::lock(&claimant(), id)));
+        let late = NewRow::new("a", Operation::Unlock, Some(&details::unlock("another")));
+        assert!(missing(&log(vec![lock(&first), lock(&second), late]), &held).is_empty());
+    }
+
+    #[test]
+    fn a_lock_that_is_taken_back_is_released_in_the_history_if_that_tells_of_it() {
+        let id = Uuid::new_v4().to_string();
+        let lock = NewRow::new("a", Operation::Lock, Some(&details::lock(&claimant(), &id)));
+        let free = DeviceLocksSpec::default();
+        // A device that was named twice has two traces.
+        let trace = Trace::new(lock.clone(), &free, &table(&["a"], &id));
+        let traces = [trace.clone(), trace];
+        let rows = taken_back(&log(vec![lock.clone()]), &traces);
+        assert_eq!(seen(&rows), [("a", Operation::Unlock)]);
+        assert!(taken_back(&log(Vec::new()), &traces).is_empty());
+        let later = details::lock(&claimant(), &Uuid::new_v4().to_string());
+        let later = NewRow::new("a", Operation::Lock, Some(&later));
+        assert!(taken_back(&log(vec![lock, rows[0].clone(), later]), &traces).is_empty());
     }
 
     #[test]

@@ -78,6 +78,17 @@ struct Request {
     done: oneshot::Sender<Result<(), StoreError>>,
 }
 
+/// Rows that were handed in.
+#[derive(Debug)]
+pub(crate) struct Receipt(oneshot::Receiver<Result<(), StoreError>>);
+
+impl Receipt {
+    /// Waits until the rows are stored.
+    pub(crate) async fn stored(self) -> Result<(), StoreError> {
+        self.0.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
 /// Writes the history. Owned by one task.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -157,10 +168,24 @@ impl Journal {
         only_news: bool,
         new_epoch: Option<String>,
     ) -> Result<(), StoreError> {
+        self.submit(rows, only_news, new_epoch).await?.stored().await
+    }
+
+    /// Hands in rows. They come before those that are handed in later.
+    pub(crate) async fn hand_in(&self, rows: Vec<NewRow>) -> Result<Receipt, StoreError> {
+        self.submit(rows, false, None).await
+    }
+
+    async fn submit(
+        &self,
+        rows: Vec<NewRow>,
+        only_news: bool,
+        new_epoch: Option<String>,
+    ) -> Result<Receipt, StoreError> {
         let (done, answer) = oneshot::channel();
         let request = Request { rows, only_news, new_epoch, done };
         self.requests.send(request).await.map_err(|_| StoreError::Stopped)?;
-        answer.await.map_err(|_| StoreError::Stopped)?
+        Ok(Receipt(answer))
     }
 
     /// Looks at the history.

@@ -18,12 +18,11 @@ use super::Shared;
 use super::errors::{DEVICE_PERSISTENCE, check_writable, device_not_found, pv_not_found};
 use crate::history::{NewRow, Operation, details};
 use crate::index::Index;
-use crate::locks::{self, Claimant, DeviceLockConflict, Lockable, Reason, Refused};
-use crate::mending::{Unfinished, give_back};
+use crate::locks::{self, Claimant, DeviceLockConflict, Foreign, Lockable, Reason, Refused};
 use crate::pv_health::PVHealthRecord;
 use crate::registry::Registry;
-use crate::store::locks::{ChangeError, change};
-use crate::store::{FIELD_MANAGER, StoreError};
+use crate::store::FIELD_MANAGER;
+use crate::store::locks::{ChangeError, Changed, Decided};
 
 impl<E: Into<Self>> From<ChangeError<E>> for ApiError {
     fn from(error: ChangeError<E>) -> Self {
@@ -128,29 +127,18 @@ pub(crate) async fn lock_devices(
     let claimant = Claimant { item_id, plan_name, service: locked_by_service };
     let lock_id = uuid::Uuid::new_v4().to_string();
     let lease = registry.settings.lock_lease_ttl_seconds;
-    let (table, expires_at) = change(&registry, |table| {
+    let (wanted, id) = (devices.clone(), lock_id.clone());
+    let decide = move |table: &DeviceLocksSpec, index: &Index| {
         let now = Timestamp::now();
         let expires_at = locks::expiry(now, lease);
-        let next = registry.look(|index| {
-            let lockable = |name: &str| lockable(index, name);
-            let expires_at = expires_at.as_deref();
-            locks::acquire(table, &devices, lockable, &claimant, &lock_id, now, expires_at)
-        })?;
-        Ok::<_, Refused>((Some(next), expires_at))
-    })
-    .await?;
-    let (locked, id) = (devices.clone(), lock_id.clone());
-    let begun = registry.mender.begin(Unfinished::Lock { devices: locked, lock_id: id });
-    let details = details::lock(&claimant, &lock_id);
-    let rows = rows(&devices, Operation::Lock, &details, &claimant.service);
-    if let Err(error) = registry.journal.append(rows).await {
-        // The client is told that it holds nothing, so it must hold nothing.
-        if give_back(&registry, &devices, &lock_id).await.is_ok() {
-            begun.done();
-        }
-        return Err(error.into());
-    }
-    begun.done();
+        let lockable = |name: &str| lockable(index, name);
+        let until = expires_at.as_deref();
+        let next = locks::acquire(table, &wanted, lockable, &claimant, &id, now, until)?;
+        let details = details::lock(&claimant, &id);
+        let rows = rows(&wanted, Operation::Lock, &details, &claimant.service);
+        Ok::<_, Refused>(Decided { next: Some(next), rows, answer: expires_at })
+    };
+    let Changed { version, epoch, answer } = registry.lock_table.change(decide).await?;
     let locked_pvs = registry.look(|index| {
         let entries = devices.iter().filter_map(|name| index.device(name));
         entries
@@ -162,9 +150,9 @@ pub(crate) async fn lock_devices(
         locked_devices: devices,
         locked_pvs,
         lock_id,
-        registry_version: table.spec.version,
-        lock_epoch: table.spec.epoch.clone(),
-        expires_at,
+        registry_version: version,
+        lock_epoch: epoch,
+        expires_at: answer,
         lease_ttl_seconds: lease,
     }))
 }
@@ -177,14 +165,6 @@ fn rows(
 ) -> Vec<NewRow> {
     let row = |device: &String| NewRow::new(device, operation, Some(details)).by(Some(by));
     devices.iter().map(row).collect()
-}
-
-/// Records a release. It has happened: if this fails the rows follow later.
-async fn record_release(registry: &Registry, rows: Vec<NewRow>) -> Result<(), StoreError> {
-    let begun = registry.mender.begin(Unfinished::Rows(rows.clone()));
-    registry.journal.append(rows).await?;
-    begun.done();
-    Ok(())
 }
 
 /// Devices to release.
@@ -212,14 +192,14 @@ pub(crate) struct DeviceUnlockResponse {
     lock_epoch: String,
 }
 
-impl DeviceUnlockResponse {
-    fn new(table: &DeviceLocksSpec, unlocked_devices: Vec<String>) -> Json<Self> {
-        Json(Self {
+impl From<Changed<Vec<String>>> for DeviceUnlockResponse {
+    fn from(Changed { version, epoch, answer }: Changed<Vec<String>>) -> Self {
+        Self {
             success: true,
-            unlocked_devices,
-            registry_version: table.version,
-            lock_epoch: table.epoch.clone(),
-        })
+            unlocked_devices: answer,
+            registry_version: version,
+            lock_epoch: epoch,
+        }
     }
 }
 
@@ -231,16 +211,15 @@ pub(crate) async fn unlock_devices(
     Body(request): Body<DeviceUnlockRequest>,
 ) -> Result<Json<DeviceUnlockResponse>, ApiError> {
     check_writable(&registry, DEVICE_PERSISTENCE)?;
-    let (table, released) = change(&registry, |table| {
-        let now = Timestamp::now();
-        let released = locks::release(table, &request.device_names, &request.item_id, now);
-        released.map(|(next, released)| (Some(next), released))
-    })
-    .await?;
-    let details = details::unlock(&request.item_id);
-    let rows = rows(&released, Operation::Unlock, &details, FIELD_MANAGER);
-    record_release(&registry, rows).await?;
-    Ok(DeviceUnlockResponse::new(&table.spec, released))
+    let decide = move |table: &DeviceLocksSpec, _: &Index| {
+        let DeviceUnlockRequest { device_names, item_id } = &request;
+        let (next, released) = locks::release(table, device_names, item_id, Timestamp::now())?;
+        let details = details::unlock(item_id);
+        let rows = rows(&released, Operation::Unlock, &details, FIELD_MANAGER);
+        Ok::<_, Foreign>(Decided { next: Some(next), rows, answer: released })
+    };
+    let released = registry.lock_table.change(decide).await?;
+    Ok(Json(released.into()))
 }
 
 /// Locks to extend.
@@ -275,21 +254,22 @@ pub(crate) async fn renew_device_locks(
     Body(DeviceLockRenewRequest(request)): Body<DeviceLockRenewRequest>,
 ) -> Result<Json<DeviceLockRenewResponse>, ApiError> {
     let lease = registry.settings.lock_lease_ttl_seconds;
-    let (table, (found, expires_at)) = change(&registry, |table| {
+    let decide = move |table: &DeviceLocksSpec, _: &Index| {
         let now = Timestamp::now();
         let expires_at = locks::expiry(now, lease);
-        let (devices, item) = (&request.device_names, &request.item_id);
-        let (next, found) = locks::renew(table, devices, item, now, expires_at.as_deref());
+        let DeviceUnlockRequest { device_names, item_id } = &request;
+        let (next, found) = locks::renew(table, device_names, item_id, now, expires_at.as_deref());
         let expires_at = expires_at.filter(|_| !found.renewed.is_empty());
-        Ok::<_, ApiError>((next, (found, expires_at)))
-    })
-    .await?;
+        Ok::<_, ApiError>(Decided { next, rows: Vec::new(), answer: (found, expires_at) })
+    };
+    let Changed { epoch, answer, .. } = registry.lock_table.change(decide).await?;
+    let (found, expires_at) = answer;
     Ok(Json(DeviceLockRenewResponse {
         success: found.lost.is_empty() && found.conflict.is_empty(),
         renewed_devices: found.renewed,
         lost_devices: found.lost,
         conflict_devices: found.conflict,
-        lock_epoch: table.spec.epoch.clone(),
+        lock_epoch: epoch,
         expires_at,
     }))
 }
@@ -317,23 +297,19 @@ pub(crate) async fn force_unlock_devices(
     Body(request): Body<DeviceForceUnlockRequest>,
 ) -> Result<Json<DeviceUnlockResponse>, ApiError> {
     check_writable(&registry, DEVICE_PERSISTENCE)?;
-    let (table, released) = change(&registry, |table| {
-        registry.look(|index| {
-            let is_registered = |name: &str| index.device(name).is_some();
-            match locks::force_release(table, &request.device_names, is_registered) {
-                Ok((next, released)) => Ok((Some(next), released)),
-                Err(unknown) => {
-                    let names = unknown.join(", ");
-                    Err(ApiError::not_found(format!("Devices not found: {names}")))
-                }
-            }
-        })
-    })
-    .await?;
-    let details = details::force_unlock(&request.reason);
-    let rows = rows(&released, Operation::ForceUnlock, &details, FIELD_MANAGER);
-    record_release(&registry, rows).await?;
-    Ok(DeviceUnlockResponse::new(&table.spec, released))
+    let decide = move |table: &DeviceLocksSpec, index: &Index| {
+        let DeviceForceUnlockRequest { device_names, reason } = &request;
+        let is_registered = |name: &str| index.device(name).is_some();
+        let (next, released) =
+            locks::force_release(table, device_names, is_registered).map_err(|unknown| {
+                ApiError::not_found(format!("Devices not found: {}", unknown.join(", ")))
+            })?;
+        let details = details::force_unlock(reason);
+        let rows = rows(&released, Operation::ForceUnlock, &details, FIELD_MANAGER);
+        Ok::<_, ApiError>(Decided { next: Some(next), rows, answer: released })
+    };
+    let released = registry.lock_table.change(decide).await?;
+    Ok(Json(released.into()))
 }
 
 /// Whether any lock locks every device.
@@ -362,8 +338,12 @@ pub(crate) async fn set_lock_policy(
     State(registry): Shared,
     Body(policy): Body<LockPolicy>,
 ) -> Result<Json<LockPolicy>, ApiError> {
-    change(&registry, |table| Ok::<_, ApiError>((locks::with_policy(table, policy.lock_all), ())))
-        .await?;
+    let LockPolicy { lock_all } = policy;
+    let decide = move |table: &DeviceLocksSpec, _: &Index| {
+        let next = locks::with_policy(table, lock_all);
+        Ok::<_, ApiError>(Decided { next, rows: Vec::new(), answer: () })
+    };
+    registry.lock_table.change(decide).await?;
     Ok(Json(policy))
 }
 

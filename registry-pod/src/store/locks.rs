@@ -1,16 +1,26 @@
-//! Changing the lock table: read, decide, compare-and-swap, and again when somebody was faster.
+//! Changing the lock table: whoever wants it changed hands in a decision, and one task, the [`keeper`], decides and
+//! stores all that wait together.
 
-use std::sync::Arc;
+mod batch;
+pub(crate) mod keeper;
+
 use std::time::Duration;
 
 use crds::device_locks::OBJECT_NAME;
 use crds::{DeviceLocks, DeviceLocksSpec};
 use kube::api::PostParams;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{FIELD_MANAGER, StoreError, bounded_call};
+use crate::history::NewRow;
+use crate::index::Index;
 use crate::registry::Registry;
+use batch::{Asked, Question};
+use keeper::Keeper;
 
-/// How often a change is tried against other writers of the table.
+/// Changes that wait, and the most that are stored together: each is one HTTP request in progress.
+const WAITING: usize = 1024;
+/// How often changes are tried against other writers of the table.
 const ATTEMPTS: u32 = 30;
 /// Wait before trying again, longer each time.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -27,6 +37,59 @@ pub(crate) enum ChangeError<E> {
 impl<E> From<StoreError> for ChangeError<E> {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+/// A decision about the table.
+#[derive(Debug)]
+pub(crate) struct Decided<T> {
+    /// The next table; `None` to leave it as it is.
+    pub(crate) next: Option<DeviceLocksSpec>,
+    /// What the history is to tell of it.
+    pub(crate) rows: Vec<NewRow>,
+    /// What the client is told.
+    pub(crate) answer: T,
+}
+
+/// A decision that holds.
+#[derive(Debug)]
+pub(crate) struct Changed<T> {
+    /// Version of the table that it made.
+    pub(crate) version: i64,
+    /// Epoch of the table.
+    pub(crate) epoch: String,
+    pub(crate) answer: T,
+}
+
+/// Hands decisions to the [`Keeper`].
+#[derive(Clone, Debug)]
+pub(crate) struct LockTable {
+    asked: mpsc::Sender<Box<dyn Asked>>,
+}
+
+/// The lock table, and who changes it once [`Keeper::run`] does.
+pub(crate) fn new() -> (LockTable, Keeper) {
+    let (sender, asked) = mpsc::channel(WAITING);
+    (LockTable { asked: sender }, Keeper::new(asked))
+}
+
+impl LockTable {
+    /// Changes the table by `decide`, which is asked again when somebody else was faster. When this returns, the change
+    /// is stored and visible, and the history has its rows.
+    ///
+    /// A change whose caller goes away is not made, or brought to its end: see [`keeper`].
+    pub(crate) async fn change<T, E>(
+        &self,
+        decide: impl FnMut(&DeviceLocksSpec, &Index) -> Result<Decided<T>, E> + Send + 'static,
+    ) -> Result<Changed<T>, ChangeError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let question = Box::new(Question::new(decide, reply));
+        self.asked.send(question).await.map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::Stopped)?
     }
 }
 
@@ -50,37 +113,4 @@ pub(crate) async fn ensure(registry: &Registry) -> Result<DeviceLocks, StoreErro
         Err(error) if error.is_conflict() => bounded_call(registry.locks.get(OBJECT_NAME)).await,
         created => created,
     }
-}
-
-/// Changes the table by `decide`: the next table, or `None` to leave it, and an answer. Returns
-/// the table in force and the answer of the last decision, once the change is stored and visible.
-pub(crate) async fn change<T, E>(
-    registry: &Registry,
-    mut decide: impl FnMut(&DeviceLocksSpec) -> Result<(Option<DeviceLocksSpec>, T), E>,
-) -> Result<(Arc<DeviceLocks>, T), ChangeError<E>> {
-    let _turn = registry.lock_turn.acquire().await.map_err(|_| StoreError::Stopped)?;
-    let mut table = match registry.look(|index| index.locks().cloned()) {
-        Some(table) => table,
-        None => Arc::new(ensure(registry).await?),
-    };
-    for attempt in 1..=ATTEMPTS {
-        let (next, answer) = decide(&table.spec).map_err(ChangeError::Refused)?;
-        let Some(spec) = next else { return Ok((table, answer)) };
-        let wanted = DeviceLocks { spec, metadata: table.metadata.clone() };
-        match bounded_call(registry.locks.replace(OBJECT_NAME, &post(), &wanted)).await {
-            Ok(stored) => {
-                registry.update(|index| {
-                    index.set_locks(Some(stored.clone()));
-                    Vec::new()
-                });
-                return Ok((Arc::new(stored), answer));
-            }
-            Err(error) if error.is_conflict() || error.is_not_found() => {
-                tokio::time::sleep(PAUSE * attempt).await;
-                table = Arc::new(ensure(registry).await?);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(StoreError::Contended("the lock table").into())
 }

@@ -21,6 +21,10 @@ pub(crate) struct Line {
     /// A write did not pass.
     refused: AtomicBool,
     history_fails: AtomicBool,
+    /// Writes of the lock table that came this far.
+    table_writes: watch::Sender<usize>,
+    /// They come no further for now.
+    is_stalled: watch::Sender<bool>,
     is_cut: watch::Sender<bool>,
     /// The kind whose changes are not told, by its plural.
     held: watch::Sender<Option<&'static str>>,
@@ -33,6 +37,8 @@ impl Line {
             writes: AtomicUsize::new(usize::MAX),
             refused: AtomicBool::new(false),
             history_fails: AtomicBool::new(false),
+            table_writes: watch::Sender::new(0),
+            is_stalled: watch::Sender::new(false),
             is_cut: watch::Sender::new(false),
             held: watch::Sender::new(None),
         })
@@ -69,6 +75,21 @@ impl Line {
         self.history_fails.store(fails, SeqCst);
     }
 
+    /// How often the lock table was written, or was about to be.
+    pub(crate) fn table_writes(&self) -> usize {
+        *self.table_writes.borrow()
+    }
+
+    /// From now on the lock table is not written; or what waits is written, and all else.
+    pub(crate) fn stall(&self, is_stalled: bool) {
+        self.is_stalled.send_replace(is_stalled);
+    }
+
+    /// Waits until the lock table was written so often, or was about to be.
+    pub(crate) async fn until_written(&self, times: usize) {
+        self.table_writes.subscribe().wait_for(|writes| *writes >= times).await.unwrap();
+    }
+
     /// From now on nothing is told about changes of this kind. With `None` what was withheld is.
     pub(crate) fn hold(&self, plural: Option<&'static str>) {
         self.held.send_replace(plural);
@@ -89,6 +110,10 @@ async fn pass(State(line): State<Arc<Line>>, request: Request, next: Next) -> Re
     }
     if is_write && path.contains("/configmaps") && line.history_fails.load(SeqCst) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    if is_write && path.contains("/devicelocks") {
+        line.table_writes.send_modify(|writes| *writes += 1);
+        line.is_stalled.subscribe().wait_for(|is_stalled| !is_stalled).await.ok();
     }
     let response = next.run(request).await;
     if is_watch { response.map(|body| told(&line, path, body)) } else { response }

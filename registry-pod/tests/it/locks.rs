@@ -1,6 +1,7 @@
 //! Locks of devices, by one client and by many.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
@@ -163,6 +164,63 @@ async fn a_lease_lapses_and_another_item_takes_over() {
     .await;
     let renew = json!({ "device_names": ["m"], "item_id": "i1" });
     assert_eq!(lab.post("/api/v1/devices/lock/renew", renew).await.of(200)["success"], false);
+}
+
+#[tokio::test]
+async fn one_write_of_the_table_is_for_many_clients() {
+    const CLIENTS: usize = 32;
+    let lab = Lab::new(settings()).await;
+    let names: Vec<String> = (0..CLIENTS).map(|at| format!("d{at}")).collect();
+    for name in &names {
+        lab.post("/api/v1/devices", new_device(name, &format!("P:{name}"))).await.of(201);
+    }
+    lab.until(async || {
+        let before = lab.line().table_writes();
+        for path in ["lock", "unlock"] {
+            join_all(names.iter().map(async |name| {
+                let body = request(&[name.as_str()], name, "p");
+                lab.post(&format!("/api/v1/devices/{path}"), body).await.of(200);
+            }))
+            .await;
+        }
+        lab.line().table_writes() - before < CLIENTS
+    })
+    .await;
+    let rows = lab.history().await;
+    for name in &names {
+        let rows = rows.iter().filter(|(_, device)| device == name).map(|(operation, _)| operation);
+        let rows: Vec<&String> = rows.collect();
+        assert_eq!(rows[..3], ["add", "lock", "unlock"]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_leaves_while_its_lock_is_stored_holds_nothing_in_the_end() {
+    let lab = Lab::with(mock()).await;
+    lab.until(async || lab.history().await.len() == 3).await;
+    lab.line().stall(true);
+    let before = lab.line().table_writes();
+    let lock = |item| lab.post("/api/v1/devices/lock", request(&["det1", "cam1"], item, "p"));
+    {
+        let mut stored = pin!(lock("i1"));
+        // It is decided, and then the client goes away.
+        tokio::select! {
+            _ = &mut stored => panic!("answered before it was stored"),
+            () = lab.line().until_written(before + 1) => {}
+        }
+    }
+    lab.line().stall(false);
+    lab.until(async || lock("i2").await.status == StatusCode::OK).await;
+    let status = lab.get("/api/v1/devices/det1/status").await.of(200);
+    assert_eq!(status["locked_by_item"], "i2");
+    // Its lock and its release, or neither.
+    lab.until(async || {
+        let rows = lab.history().await;
+        let rows: Vec<_> = rows.iter().skip(3).map(|(operation, _)| operation.as_str()).collect();
+        let both = ["lock", "lock", "unlock", "unlock", "lock", "lock"];
+        rows == both[4..] || rows == both
+    })
+    .await;
 }
 
 #[tokio::test]
