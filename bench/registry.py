@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,68 +24,18 @@ import httpx
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 from comparison import machine
+from load import Load, Server
 from local_beamline import executable, free_ports, wait_for
-from process import cpu_seconds, memory_mib, running
+from locks import compare_locks
+from process import memory_mib, running
 
 OURS = "/apis/beamline.dev/v1alpha1/namespaces/default/devices"
 SIZES = (100, 1_000, 10_000)
 PVS = 20
 WRITERS = 16
 CONNECTIONS = (1, 64)
-SECONDS = 3
 OPERATIONS = 200
 START_LIMIT = 120.0
-
-
-@dataclass
-class Load:
-    """What `wrk` got from one address."""
-
-    per_s: float
-    p50_ms: float
-    p99_ms: float
-    cpu_us: float
-
-
-@dataclass
-class Server:
-    """A process that is measured."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-
-    def load(self, path: str, connections: int) -> Load:
-        before = cpu_seconds(self.process.pid)
-        done = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", self.url + path],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        ).stdout
-        if "Non-2xx" in done:
-            raise RuntimeError(f"{path}: {done}")
-        cpu = cpu_seconds(self.process.pid) - before
-
-        def number(pattern: str) -> str:
-            found = re.search(pattern, done)
-            assert found is not None, done
-            return found[1]
-
-        requests = max(int(number(r"(\d+) requests in")), 1)
-        return Load(
-            per_s=float(number(r"Requests/sec:\s*([\d.]+)")),
-            p50_ms=milliseconds(number(r"\n\s+50%\s+(\S+)")),
-            p99_ms=milliseconds(number(r"\n\s+99%\s+(\S+)")),
-            cpu_us=cpu / requests * 1e6,
-        )
-
-
-def milliseconds(text: str) -> float:
-    units = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-    found = re.fullmatch(r"([\d.]+)(us|ms|s)", text)
-    assert found is not None, text
-    return float(found[1]) * units[found[2]]
 
 
 def device(number: int) -> dict[str, object]:
@@ -324,8 +272,9 @@ def middle(loads: list[Load]) -> str:
 
 
 def measure(
-    count: int, at: str, python: Server | None, examples: Path, folder: Path, rounds: int
+    count: int, api: Server, python: Server | None, examples: Path, folder: Path, rounds: int
 ) -> dict[str, object]:
+    at = api.url
     found: dict[str, object] = {}
 
     def note(what: str, figure: float, unit: str) -> None:
@@ -358,6 +307,9 @@ def measure(
                 note(f"{what} straight at the API", of_api[what], "ms")
             if what in of_python:
                 note(f"{what} by the Python service", of_python[what], "ms")
+        for load in compare_locks(ours, api, python, rounds):
+            found[load.what] = asdict(load)
+            show(count, load.what, load.line())
         note("memory in the end", memory_mib(ours.process.pid), "MiB")
     return found
 
@@ -404,7 +356,7 @@ def main() -> int:
                 register(python.url, made, count)
             made = count
             figures[f"{count} devices"] = measure(
-                count, kubernetes.url, python, arguments.examples, folder, arguments.rounds
+                count, kubernetes, python, arguments.examples, folder, arguments.rounds
             )
             arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(f"written: {arguments.json}")
