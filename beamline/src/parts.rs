@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use channels::ca::{CaClient, Settings as CaSettings};
+use channels::{CaClient, Clients, PvaClient, ca, pva};
 use clap::Args;
 
 use crate::{measured, signals};
@@ -105,12 +105,18 @@ pub(crate) async fn registry(args: RegistryArgs) -> anyhow::Result<()> {
     Ok(server.serve(client, &args.api.namespace, shutdown).await?)
 }
 
+/// Both protocols, as the environment says.
+async fn epics() -> anyhow::Result<Clients> {
+    let pva = PvaClient::new(pva::Settings::from_env()?)?;
+    Ok(Clients { ca: CaClient::new(ca::Settings::from_env()?).await?, pva })
+}
+
 pub(crate) async fn control(args: ControlArgs) -> anyhow::Result<()> {
     measured::install()?;
     let shutdown = signals::shutdown()?;
     let server = control_pod::Server::bind(args.settings).await?;
     let client = args.api.client().await?;
-    let pvs = CaClient::new(CaSettings::from_env()?).await?;
+    let pvs = epics().await?;
     let served =
         server.serve(client, args.api.namespace.clone(), Arc::new(pvs.clone()), shutdown).await;
     pvs.shutdown().await;
@@ -138,7 +144,7 @@ pub(crate) async fn operator(args: OperatorArgs) -> anyhow::Result<()> {
 pub(crate) async fn worker(args: WorkerArgs) -> anyhow::Result<()> {
     let shutdown = signals::shutdown()?;
     let client = args.settings.client(&args.namespace).await?;
-    let pvs = CaClient::new(CaSettings::from_env()?).await?;
+    let pvs = epics().await?;
     let ended =
         plan_worker::run(args.settings, client, &args.namespace, Arc::new(pvs.clone()), shutdown)
             .await;

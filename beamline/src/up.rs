@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use channels::ca::{CaClient, Settings as CaSettings};
+use channels::{CaClient, Clients, PvaClient, ca::Settings as CaSettings, pva};
 use clap::Args;
 use embedded::Embedded;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ pub(crate) struct UpArgs {
     /// Port of the Kubernetes API.
     #[arg(long, env = "BEAMLINE_API_PORT", default_value_t = 8010)]
     api_port: u16,
-    /// Do not run the simulated IOC; PVs are searched as the `EPICS_CA_*` environment says.
+    /// Do not run the simulated IOC; PVs are searched as the `EPICS_CA_*` and `EPICS_PVA_*` environment says.
     #[arg(long)]
     no_sim_ioc: bool,
     /// IPv4 address of the simulated IOC.
@@ -94,7 +94,8 @@ async fn serve(
     let applied = apply::all(&client, NAMESPACE, wanted).await?;
     overview::step("manifests applied", &applied);
     let channel_access = channel_access(args, &ports)?;
-    let pvs = CaClient::new(channel_access.clone()).await?;
+    let ca = CaClient::new(channel_access.clone()).await?;
+    let pvs = Clients { ca, pva: PvaClient::new(pva::Settings::from_env()?)? };
     let urls = ports.urls();
     let parts = Parts { args, api, client, pvs: Arc::new(pvs.clone()), channel_access };
     let ended = parts.run(ports, &urls, shutdown).await;

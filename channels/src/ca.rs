@@ -10,21 +10,21 @@ mod pv;
 mod settings;
 mod wire;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use epics_ca_rs::client::{CaClient as Library, CaException};
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use self::pv::{Hold, Pv, SharedPv};
-pub use self::settings::{Settings, SettingsError};
+use self::pv::Pv;
+pub use self::settings::Settings;
 use crate::diagnosis::{Diagnosis, Search};
-use crate::{Presence, PvChannel, PvClient};
+pub use crate::search::SettingsError;
+use crate::shared::{Hold, Pvs, SharedPv};
+use crate::{Presence, Protocol, PvChannel, PvClient};
 
 /// Channel Access client of the whole process. Clones share everything; the last one that goes closes all channels.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ struct Inner {
     library: Library,
     runtime: Handle,
     settings: Settings,
-    pvs: Mutex<HashMap<Arc<str>, Arc<Pv>>>,
+    pvs: Pvs<Pv>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -62,7 +62,7 @@ impl CaClient {
             library,
             runtime: Handle::current(),
             settings,
-            pvs: Mutex::default(),
+            pvs: Pvs::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -72,7 +72,7 @@ impl CaClient {
 
     /// Number of PVs that hold a channel on the wire or search for one.
     pub fn channel_count(&self) -> usize {
-        self.inner.pvs.lock().len()
+        self.inner.pvs.count()
     }
 
     /// Closes all channels, telling the IOCs. Every user sees its PVs disconnect.
@@ -91,7 +91,7 @@ impl PvClient for CaClient {
     }
 
     fn presence(&self, name: &str) -> Presence {
-        self.inner.of(name, |pv| Presence::new(pv.feed.connection(), Hold::new(pv)))
+        self.inner.of(name, Hold::presence)
     }
 
     async fn diagnose(&self, name: &str) -> Diagnosis {
@@ -101,6 +101,7 @@ impl PvClient for CaClient {
         let probes = probe::all(settings, name).await;
         Diagnosis {
             search: Search {
+                protocol: Protocol::Ca,
                 name_servers: settings.name_servers.clone(),
                 addresses: settings.addresses.clone(),
                 auto_addresses: settings.auto_addresses,
@@ -116,28 +117,12 @@ impl PvClient for CaClient {
 impl Inner {
     /// What `hold` makes of the PV of that name, whose task is started if there is none yet.
     fn of<T>(self: &Arc<Self>, name: &str, hold: impl FnOnce(Arc<Pv>) -> T) -> T {
-        let mut pvs = self.pvs.lock();
-        if let Some(pv) = pvs.get(name) {
-            return hold(pv.clone());
-        }
-        let name: Arc<str> = name.into();
-        let pv = Arc::new(Pv::new(name.clone(), self.library.create_channel(&name)));
-        pvs.insert(name, pv.clone());
-        // Counted as used before its task can look.
-        let held = hold(pv.clone());
-        let task = driver::run(Arc::downgrade(self), pv, self.stop.child_token());
-        self.tasks.spawn_on(task, &self.runtime);
-        held
-    }
-
-    /// Forgets a PV that nobody uses. False when somebody has come back to it.
-    fn release(&self, pv: &Pv) -> bool {
-        let mut pvs = self.pvs.lock();
-        let unused = pv.is_unused();
-        if unused {
-            pvs.remove(pv.name());
-        }
-        unused
+        let make = |name: Arc<str>| Pv::new(name.clone(), self.library.create_channel(&name));
+        let start = |pv| {
+            let task = driver::run(Arc::downgrade(self), pv, self.stop.child_token());
+            self.tasks.spawn_on(task, &self.runtime);
+        };
+        self.pvs.of(name, make, start, hold)
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Target<'a> {
     pub(crate) max_count: usize,
     /// Labels of an enum; empty for other types, and for an enum without any.
     pub(crate) labels: &'a [String],
+    /// Most bytes of a text.
+    pub(crate) max_text: usize,
 }
 
 /// The value in the PV's own type: a scalar for a PV of one element, else an array.
@@ -47,7 +49,9 @@ pub(crate) fn convert(value: &PvValue, target: &Target<'_>) -> Result<PvValue, S
     } else {
         let items = elements(&value);
         match target.native {
-            NativeType::String => PvValue::StringArray(each(&items, Element::text)?),
+            NativeType::String => {
+                PvValue::StringArray(each(&items, |item| item.text(target.max_text))?)
+            }
             NativeType::Short => PvValue::ShortArray(each(&items, Element::integer)?),
             NativeType::Float => PvValue::FloatArray(each(&items, Element::float)?),
             NativeType::Enum => PvValue::EnumArray(each(&items, |item| item.index(target.labels))?),

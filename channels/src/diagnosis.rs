@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use crate::Connection;
+use crate::{Connection, Protocol};
 
 /// Everything known about one PV at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Diagnosis {
 /// The settings of the search as they are in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
+    /// What is spoken. The variables below are those of Channel Access; those of PVAccess begin with `EPICS_PVA_`.
+    pub protocol: Protocol,
     /// Servers that are asked by TCP (`EPICS_CA_NAME_SERVERS`).
     pub name_servers: Vec<String>,
     /// Addresses that are asked by UDP (`EPICS_CA_ADDR_LIST`).

@@ -43,6 +43,14 @@ pub enum PvError {
         /// Channel Access status code.
         status: u32,
     },
+    /// The server refused, in its own words.
+    #[error("{pv}: the server refused: {reason}")]
+    Refused {
+        /// PV name.
+        pv: String,
+        /// What it said.
+        reason: String,
+    },
     /// The value does not fit the PV.
     #[error("{pv}: {reason}")]
     BadValue {

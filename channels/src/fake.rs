@@ -18,6 +18,9 @@ use crate::{
     PvValue, Sample, Want,
 };
 
+/// Bytes of a text, as in Channel Access.
+const MAX_TEXT: usize = 39;
+
 /// What happens on a put, in place of taking the value; done when the put is complete.
 type Hook = Arc<dyn Fn(PvValue) -> BoxFuture<'static, Result<(), PvError>> + Send + Sync>;
 
@@ -184,6 +187,7 @@ impl FakePv {
             native: info.native,
             max_count: info.max_count,
             labels: labels.unwrap_or_default(),
+            max_text: MAX_TEXT,
         };
         let value =
             convert(&value, &target).map_err(|reason| PvError::BadValue { pv: pv(), reason })?;

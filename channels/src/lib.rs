@@ -1,7 +1,8 @@
 //! EPICS process variables behind a narrow trait.
 //!
-//! One channel and one monitor per PV for the whole process, however many users it has. Nothing outside this crate names a type
-//! of the Channel Access library, so the library can be swapped (see `docs/dependencies.md`).
+//! One channel and one monitor per PV for the whole process, however many users it has, over Channel Access ([`ca`]) or
+//! PVAccess ([`pva`]). Nothing outside this crate names a type of the protocol libraries, so they can be swapped (see
+//! `docs/dependencies.md`).
 
 pub mod ca;
 mod convert;
@@ -12,7 +13,11 @@ mod feed;
 pub mod metrics;
 pub mod motion;
 mod presence;
+pub mod pva;
 pub mod sample;
+mod scheme;
+mod search;
+mod shared;
 pub mod value;
 
 use std::sync::Arc;
@@ -28,7 +33,9 @@ pub use diagnosis::Diagnosis;
 pub use error::PvError;
 pub use fake::Fake;
 pub use presence::Presence;
-pub use sample::{Alarm, Metadata, Sample, Severity};
+pub use pva::PvaClient;
+pub use sample::{Alarm, Image, Metadata, Sample, Severity};
+pub use scheme::{Clients, Protocol, split_scheme};
 pub use value::PvValue;
 
 /// Hands out the one shared channel of each PV.
@@ -110,14 +117,19 @@ pub enum Connection {
 pub struct ConnectedInfo {
     /// Native type.
     pub native: NativeType,
-    /// Most elements that the PV can have; 1 for a scalar.
+    /// Most elements that the PV can have; 1 for a scalar, [`Self::UNBOUNDED`] where the protocol knows no most.
     pub max_count: usize,
     /// Whether it may be read.
     pub read_access: bool,
-    /// Whether it may be written.
+    /// Whether it may be written. PVAccess tells this only in answer to a write.
     pub write_access: bool,
     /// Address of the IOC.
     pub host: String,
+}
+
+impl ConnectedInfo {
+    /// Of an array that may have any length.
+    pub const UNBOUNDED: usize = usize::MAX;
 }
 
 /// Native type of a PV, as Channel Access names it.

@@ -64,4 +64,15 @@ pub struct Metadata {
     pub warning_limits: Option<(f64, f64)>,
     /// Lower and upper limit beyond which the PV alarms.
     pub alarm_limits: Option<(f64, f64)>,
+    /// Sizes of an image, where the protocol tells them with it.
+    pub image: Option<Arc<Image>>,
+}
+
+/// What comes with an image over PVAccess (`NTNDArray`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// Sizes of the dimensions, the fastest first.
+    pub sizes: Vec<usize>,
+    /// Name of what it is compressed with; empty when it is not.
+    pub codec: String,
 }

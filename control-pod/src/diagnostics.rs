@@ -169,7 +169,8 @@ pub(crate) async fn pv(gateway: &Gateway, name: &str) -> PvDiagnosis {
     let connected = matches!(diagnosis.connection, Connection::Connected(_));
     let reachable = connected && registry.known;
     let summary = explain::summary(&findings, reachable);
-    let Search { name_servers, addresses, auto_addresses, server_port } = diagnosis.search;
+    let Search { protocol: _, name_servers, addresses, auto_addresses, server_port } =
+        diagnosis.search;
     PvDiagnosis {
         pv_name: name.to_owned(),
         reachable,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::camera::Cameras;
+use crate::declared::Declared;
 use crate::device::Used;
 use crate::gate::{self, Refusal};
 use crate::monitors::Monitors;
@@ -75,6 +76,7 @@ impl Gateway {
         objects: Objects,
         pvs: Arc<dyn PvClient>,
     ) -> Self {
+        let pvs: Arc<dyn PvClient> = Arc::new(Declared::new(pvs, registry.clone()));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let frame_limit = settings.response_bytesize_limit;
         Self {

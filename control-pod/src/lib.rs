@@ -14,6 +14,7 @@
 mod camera;
 mod clock;
 mod connections;
+mod declared;
 mod device;
 mod diagnostics;
 mod gate;

@@ -156,8 +156,9 @@ fn failure(pv: &str, error: &PvError) -> PutError {
             PutError::Incomplete { pv: pv.to_owned(), timeout: *timeout }
         }
         PvError::ReadOnly { .. } => PutError::AccessDenied,
-        PvError::Rejected { .. } | PvError::BadValue { .. } | PvError::Protocol { .. } => {
-            PutError::Failed(error.to_string())
-        }
+        PvError::Rejected { .. }
+        | PvError::Refused { .. }
+        | PvError::BadValue { .. }
+        | PvError::Protocol { .. } => PutError::Failed(error.to_string()),
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use channels::ca::{CaClient, Settings as CaSettings};
+use channels::Clients;
+use channels::ca::Settings as CaSettings;
 use embedded::Embedded;
 use kube::Client;
 use operator::Program;
@@ -25,7 +26,7 @@ pub(super) struct Parts<'a> {
     pub(super) args: &'a UpArgs,
     pub(super) api: &'a Embedded,
     pub(super) client: Client,
-    pub(super) pvs: Arc<CaClient>,
+    pub(super) pvs: Arc<Clients>,
     pub(super) channel_access: CaSettings,
 }
 

@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 
 use super::pv::Pv;
 use super::{Inner, wire};
+use crate::shared::Served;
 use crate::{ConnectedInfo, Metadata};
 
 /// How long a new connection waits for the metadata before it goes on without.
@@ -35,13 +36,15 @@ pub(super) async fn run(client: Weak<Inner>, pv: Arc<Pv>, stop: CancellationToke
     let mut driver = Driver::new(client.clone(), pv.clone(), delay);
     // The channel may have connected before this task listened.
     driver.connected().await;
-    let mut unused = pin!(pv.unused_for(delay));
+    let mut unused = pin!(pv.users().unused_for(delay));
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             () = &mut unused => match client.upgrade() {
-                Some(client) if !client.release(&pv) => unused.set(pv.unused_for(delay)),
+                Some(client) if !client.pvs.release(&pv) => {
+                    unused.set(pv.users().unused_for(delay));
+                }
                 _ => break,
             },
             event = driver.next_event() => driver.handle(event).await,
@@ -97,7 +100,7 @@ impl Driver {
     fn new(client: Weak<Inner>, pv: Arc<Pv>, delay: Duration) -> Self {
         let wire = pv.wire();
         let events = wire.connection_events();
-        let reading = pv.is_read();
+        let reading = pv.users().is_read();
         let turn = next_turn(pv.clone(), reading, delay);
         Self { client, pv, wire, events, session: None, reading, delay, turn, orphaned: false }
     }
@@ -291,14 +294,7 @@ async fn monitor(wire: &WireChannel, mask: u16, count: Option<u32>) -> CaResult<
 
 /// Waits until values have to be followed, or need not be any more.
 fn next_turn(pv: Arc<Pv>, reading: bool, delay: Duration) -> BoxFuture<'static, ()> {
-    async move {
-        if reading {
-            pv.unread_for(delay).await;
-        } else {
-            pv.is_to_be_read().await;
-        }
-    }
-    .boxed()
+    async move { pv.users().turn(reading, delay).await }.boxed()
 }
 
 async fn arrival(

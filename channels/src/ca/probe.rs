@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::frame::Reply;
 use super::settings::Settings;
 use crate::diagnosis::{Outcome, PlaceKind, Probe};
+use crate::search;
 
 /// How long a connection or an answer may take.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -55,7 +56,8 @@ async fn one(kind: PlaceKind, place: String, port: u16, pv: &str) -> Vec<Probe> 
 }
 
 async fn resolve(place: &str, port: u16) -> Result<SocketAddr, String> {
-    let (host, port) = super::settings::split(place, port).map_err(|error| error.to_string())?;
+    let (host, port) =
+        search::split("EPICS_CA_ADDR_LIST", place, port).map_err(|error| error.to_string())?;
     let found = timeout(PATIENCE, tokio::net::lookup_host((host.as_str(), port))).await;
     let mut found = found
         .map_err(|_| "the name service does not answer".to_owned())?

@@ -1,27 +1,21 @@
 //! Where IOCs are searched, as explicit values; the standard `EPICS_CA_*` environment is one source of them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use epics_ca_rs::server::addr_list::discover_broadcast_addrs;
-use thiserror::Error;
-use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 
 use super::Inner;
+use crate::search::{
+    self, RELEASE_DELAY, SettingsError, has_names, is_no, look_up, lookup_ticks, words,
+};
 
 /// Standard port of Channel Access servers.
 const SERVER_PORT: u16 = 5064;
 
-/// How long an unused PV keeps its channel: longer than a client takes to reconnect or a page to reload.
-const RELEASE_DELAY: Duration = Duration::from_secs(30);
-
-/// How often names in the address list are looked up again: an IOC in a pod comes back with another address.
-const LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How long one name may take to look up.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+const ADDRESSES: &str = "EPICS_CA_ADDR_LIST";
 
 const NAME_SERVERS: &str = "EPICS_CA_NAME_SERVERS";
 
@@ -41,36 +35,6 @@ pub struct Settings {
     pub server_port: u16,
     /// How long the channel of a PV is kept after its last user.
     pub release_delay: Duration,
-}
-
-/// Why the client cannot start.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum SettingsError {
-    /// An address is not `host` or `host:port`.
-    #[error("{variable}: {address:?} is not host or host:port")]
-    Address {
-        /// Standard variable of the setting.
-        variable: &'static str,
-        /// What stood there.
-        address: String,
-    },
-    /// A port is not a number of a port.
-    #[error("{variable}: {value:?} is not a port")]
-    Port {
-        /// Standard variable of the setting.
-        variable: &'static str,
-        /// What stood there.
-        value: String,
-    },
-    /// Name servers were given that the environment does not have.
-    #[error("{NAME_SERVERS} must be set in the environment of the process to {wanted:?}")]
-    NameServers {
-        /// What the variable must hold.
-        wanted: String,
-    },
-    /// The protocol library did not start.
-    #[error("Channel Access did not start: {0}")]
-    Library(String),
 }
 
 impl Default for Settings {
@@ -109,15 +73,9 @@ impl Settings {
         variable: impl Fn(&'static str) -> Option<String>,
     ) -> Result<Self, SettingsError> {
         let list = |name| words(&variable(name).unwrap_or_default());
-        let server_port = match variable("EPICS_CA_SERVER_PORT").filter(|text| !text.is_empty()) {
-            None => SERVER_PORT,
-            Some(text) => text.trim().parse().map_err(|_| SettingsError::Port {
-                variable: "EPICS_CA_SERVER_PORT",
-                value: text,
-            })?,
-        };
+        let server_port = search::port("EPICS_CA_SERVER_PORT", &variable)?.unwrap_or(SERVER_PORT);
         let settings = Self {
-            addresses: list("EPICS_CA_ADDR_LIST"),
+            addresses: list(ADDRESSES),
             auto_addresses: !is_no(&variable("EPICS_CA_AUTO_ADDR_LIST").unwrap_or_default()),
             name_servers: list(NAME_SERVERS),
             server_port,
@@ -129,7 +87,7 @@ impl Settings {
 
     /// The addresses as host and port.
     fn split_addresses(&self) -> Result<Vec<(String, u16)>, SettingsError> {
-        self.addresses.iter().map(|address| split(address, self.server_port)).collect()
+        search::split_all(ADDRESSES, &self.addresses, self.server_port)
     }
 
     /// Name servers reach the library through the environment alone.
@@ -139,7 +97,8 @@ impl Settings {
         if present == self.name_servers {
             return Ok(());
         }
-        Err(SettingsError::NameServers { wanted: self.name_servers.join(" ") })
+        let wanted = self.name_servers.join(" ");
+        Err(SettingsError::NameServers { variable: NAME_SERVERS, wanted })
     }
 
     /// All addresses to search at now. Names that cannot be looked up are left out until they can.
@@ -159,13 +118,6 @@ impl Settings {
         found.retain(|address| seen.insert(*address));
         found
     }
-
-    fn has_names(&self) -> bool {
-        self.split_addresses()
-            .unwrap_or_default()
-            .iter()
-            .any(|(host, _)| host.parse::<IpAddr>().is_err())
-    }
 }
 
 /// Gives the library its search addresses, and keeps them current when some are names.
@@ -175,7 +127,7 @@ pub(super) async fn follow_addresses(inner: &Arc<Inner>) {
         warn!("no address to search IOCs at");
     }
     inner.library.set_address_list(addresses.clone());
-    if inner.settings.has_names() {
+    if has_names(&inner.settings.addresses) {
         let task = look_up_again(Arc::downgrade(inner), addresses);
         let stop = inner.stop.child_token();
         inner.tasks.spawn(async move { stop.run_until_cancelled(task).await });
@@ -183,9 +135,7 @@ pub(super) async fn follow_addresses(inner: &Arc<Inner>) {
 }
 
 async fn look_up_again(inner: Weak<Inner>, mut addresses: Vec<SocketAddr>) {
-    let mut ticks = interval(LOOKUP_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
+    let mut ticks = lookup_ticks().await;
     loop {
         ticks.tick().await;
         let Some(settings) = inner.upgrade().map(|inner| inner.settings.clone()) else { return };
@@ -197,43 +147,6 @@ async fn look_up_again(inner: Weak<Inner>, mut addresses: Vec<SocketAddr>) {
             addresses = current;
         }
     }
-}
-
-async fn look_up(host: &str, port: u16) -> Option<SocketAddr> {
-    match timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, port))).await {
-        Ok(Ok(mut found)) => found.find(SocketAddr::is_ipv4),
-        Ok(Err(error)) => {
-            warn!(host, %error, "cannot look up a Channel Access address");
-            None
-        }
-        Err(_) => {
-            warn!(host, "looking up a Channel Access address takes too long");
-            None
-        }
-    }
-}
-
-/// Host and port of an address that may name none.
-pub(super) fn split(address: &str, default_port: u16) -> Result<(String, u16), SettingsError> {
-    let bad =
-        || SettingsError::Address { variable: "EPICS_CA_ADDR_LIST", address: address.to_owned() };
-    let (host, port) = match address.rsplit_once(':') {
-        None => (address, default_port),
-        Some((host, port)) => (host, port.parse().map_err(|_| bad())?),
-    };
-    if host.is_empty() || host.contains(':') {
-        return Err(bad());
-    }
-    Ok((host.to_owned(), port))
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_owned).collect()
-}
-
-/// EPICS base takes anything but a text with "no" or "NO" in it for a yes.
-fn is_no(text: &str) -> bool {
-    text.contains("no") || text.contains("NO")
 }
 
 #[cfg(test)]
@@ -286,7 +199,10 @@ mod tests {
             Settings { name_servers: vec!["elsewhere".to_owned()], ..Settings::loopback(1) };
         assert_eq!(
             settings.check_name_servers(),
-            Err(SettingsError::NameServers { wanted: "elsewhere".to_owned() })
+            Err(SettingsError::NameServers {
+                variable: NAME_SERVERS,
+                wanted: "elsewhere".to_owned()
+            })
         );
     }
 
@@ -297,6 +213,6 @@ mod tests {
             ..Settings::loopback(6064)
         };
         assert_eq!(settings.resolve().await, [SocketAddr::from(([127, 0, 0, 1], 6064))]);
-        assert!(!settings.has_names());
+        assert!(!has_names(&settings.addresses));
     }
 }

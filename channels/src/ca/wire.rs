@@ -135,6 +135,7 @@ pub(super) fn metadata(snapshot: &Snapshot, native: NativeType) -> Metadata {
             .map(|control| (control.lower_ctrl_limit, control.upper_ctrl_limit)),
         warning_limits: display.map(|it| (it.lower_warning_limit, it.upper_warning_limit)),
         alarm_limits: display.map(|it| (it.lower_alarm_limit, it.upper_alarm_limit)),
+        image: None,
     }
 }
 

@@ -5,9 +5,6 @@ use std::fmt;
 use super::number;
 use crate::PvValue;
 
-/// Bytes of a text PV, without the closing zero.
-const MAX_TEXT: usize = 39;
-
 /// `DBR_CTRL_ENUM` has room for so many labels; a menu may have more choices than it can name.
 const MAX_LABELS: usize = 16;
 
@@ -74,15 +71,15 @@ impl Element<'_> {
         Ok(float)
     }
 
-    /// Text of at most [`MAX_TEXT`] bytes; a number as it is written.
-    pub(super) fn text(&self) -> Result<String, String> {
+    /// Text of at most `max` bytes; a number as it is written.
+    pub(super) fn text(&self, max: usize) -> Result<String, String> {
         let text = match self {
             Self::Integer(number) => number.to_string(),
             Self::Real(number) => number.to_string(),
             Self::Text(text) => (*text).to_owned(),
         };
-        if text.len() > MAX_TEXT {
-            return Err(format!("expected text of at most {MAX_TEXT} bytes, got {}", text.len()));
+        if text.len() > max {
+            return Err(format!("expected text of at most {max} bytes, got {}", text.len()));
         }
         Ok(text)
     }

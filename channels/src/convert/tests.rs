@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn target(native: NativeType, max_count: usize) -> Target<'static> {
-    Target { native, max_count, labels: &[] }
+    Target { native, max_count, labels: &[], max_text: 39 }
 }
 
 fn shutter() -> Vec<String> {
@@ -15,7 +15,7 @@ fn put(value: impl Into<PvValue>, native: NativeType) -> Result<PvValue, String>
 }
 
 fn put_enum(value: impl Into<PvValue>, labels: &[String]) -> Result<PvValue, String> {
-    convert(&value.into(), &Target { native: NativeType::Enum, max_count: 1, labels })
+    convert(&value.into(), &Target { native: NativeType::Enum, max_count: 1, labels, max_text: 39 })
 }
 
 #[test]

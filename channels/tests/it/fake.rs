@@ -18,6 +18,7 @@ fn fake() -> Fake {
         control_limits: Some((-5.0, 5.0)),
         warning_limits: Some((-3.0, 3.0)),
         alarm_limits: Some((-4.0, 4.0)),
+        image: None,
     };
     fake.add("T:double", PvSpec { metadata, ..PvSpec::new(1.5) });
     let labels = ["Closed", "Open", "Moving"].map(str::to_owned);

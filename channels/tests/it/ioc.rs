@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use channels::CaClient;
 use channels::ca::Settings;
+use channels::{CaClient, PvaClient, pva};
 
 use crate::checks::Outage;
 
@@ -19,28 +19,52 @@ const START: Duration = Duration::from_secs(60);
 pub(crate) struct Ioc {
     script: &'static str,
     arguments: Vec<String>,
-    port: u16,
-    beacon_port: u16,
+    ports: Ports,
     process: Child,
+}
+
+/// The ports of an IOC on loopback.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    ca: u16,
+    beacons: u16,
+    /// Of PVAccess, by TCP and by UDP; of IOCs that speak it.
+    pva: (u16, u16),
 }
 
 impl Ioc {
     /// Starts `tests/iocs/<script>` and waits until it serves.
     pub(crate) fn start(script: &'static str, arguments: &[&str]) -> Self {
-        let (port, beacon_port) = (peers::free_port(), peers::free_port());
+        let free = peers::free_port;
+        let ports = Ports { ca: free(), beacons: free(), pva: (free(), free()) };
         let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
-        let process = launch(script, &arguments, port, beacon_port);
-        Self { script, arguments, port, beacon_port, process }
+        let process = launch(script, &arguments, ports);
+        Self { script, arguments, ports, process }
     }
 
     /// Settings that find this IOC and no other.
     pub(crate) fn settings(&self) -> Settings {
-        Settings::loopback(self.port)
+        Settings::loopback(self.ports.ca)
     }
 
     /// Its port on loopback.
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.ports.ca
+    }
+
+    /// Settings that find its PVs over PVAccess, by TCP.
+    pub(crate) fn pva_settings(&self) -> pva::Settings {
+        pva::Settings::loopback(self.ports.pva.0)
+    }
+
+    /// Where it is searched over PVAccess by UDP.
+    pub(crate) fn pva_broadcast_port(&self) -> u16 {
+        self.ports.pva.1
+    }
+
+    /// A PVAccess client of its own for this IOC.
+    pub(crate) fn pva_client(&self) -> PvaClient {
+        PvaClient::new(self.pva_settings()).unwrap()
     }
 
     /// Its process.
@@ -63,7 +87,7 @@ impl Outage for Ioc {
 
     /// Starts it again at the same port.
     fn restore(&mut self) {
-        self.process = launch(self.script, &self.arguments, self.port, self.beacon_port);
+        self.process = launch(self.script, &self.arguments, self.ports);
     }
 }
 
@@ -74,9 +98,10 @@ impl Drop for Ioc {
     }
 }
 
-fn launch(script: &str, arguments: &[String], port: u16, beacon_port: u16) -> Child {
+fn launch(script: &str, arguments: &[String], ports: Ports) -> Child {
+    let Ports { ca: port, beacons: beacon_port, pva } = ports;
     let crate_folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let python = peers::python().expect("Python with softioc and caproto");
+    let python = peers::python().expect("Python with softioc, caproto and p4p");
     let mut process = Command::new(&python)
         .arg(crate_folder.join("tests/iocs").join(script))
         .args(arguments)
@@ -89,6 +114,11 @@ fn launch(script: &str, arguments: &[String], port: u16, beacon_port: u16) -> Ch
         .env("EPICS_CAS_AUTO_BEACON_ADDR_LIST", "NO")
         .env("EPICS_CA_ADDR_LIST", "127.0.0.1")
         .env("EPICS_CA_AUTO_ADDR_LIST", "NO")
+        .env("EPICS_PVAS_SERVER_PORT", pva.0.to_string())
+        .env("EPICS_PVAS_BROADCAST_PORT", pva.1.to_string())
+        .env("EPICS_PVAS_INTF_ADDR_LIST", "127.0.0.1")
+        .env("EPICS_PVAS_BEACON_ADDR_LIST", "127.0.0.1")
+        .env("EPICS_PVAS_AUTO_BEACON_ADDR_LIST", "NO")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -8,4 +8,5 @@ mod diagnosis;
 mod environment;
 mod fake;
 mod ioc;
+mod pva;
 mod softioc;

@@ -74,6 +74,12 @@ fn describe_sync(part: &Part, sample: &Sample) -> Map<String, Value> {
     entry
 }
 
+/// Where a value comes from: the PV with its protocol.
+fn source(pv: &str) -> String {
+    let (protocol, name) = channels::split_scheme(pv);
+    format!("{}{name}", protocol.unwrap_or_default().scheme())
+}
+
 fn describe_async(part: &Part, sample: &Sample) -> Map<String, Value> {
     let mut entry = Map::new();
     entry.insert("dtype".into(), dtype(part, &sample.value).into());
@@ -81,7 +87,7 @@ fn describe_async(part: &Part, sample: &Sample) -> Map<String, Value> {
     if let Some(dtype) = dtype_numpy(&sample.value) {
         entry.insert("dtype_numpy".into(), dtype.into());
     }
-    entry.insert("source".into(), format!("ca://{}", part.read_pv).into());
+    entry.insert("source".into(), source(&part.read_pv).into());
     let meta = sample.metadata.as_deref();
     if let Some(units) = meta.and_then(|meta| meta.units.as_ref()) {
         entry.insert("units".into(), units.as_str().into());

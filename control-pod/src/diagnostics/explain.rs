@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use channels::diagnosis::{Outcome, PlaceKind, Probe, Search, Turns};
-use channels::{ConnectedInfo, Connection, Diagnosis};
+use channels::{ConnectedInfo, Connection, Diagnosis, Protocol};
 
 use super::{DeviceFacts, Finding, Level, RegistryFacts, time};
 
@@ -145,6 +145,7 @@ fn channel(connection: &Connection, turns: Turns) -> Finding {
             };
             let size = match max_count {
                 1 => "one value".to_owned(),
+                &ConnectedInfo::UNBOUNDED => "an array of any length".to_owned(),
                 count => format!("up to {count} values"),
             };
             let result = format!(
@@ -177,12 +178,16 @@ fn channel(connection: &Connection, turns: Turns) -> Finding {
 }
 
 fn searched(search: &Search, connected: bool) -> Option<Finding> {
-    let Search { name_servers, addresses, auto_addresses, server_port } = search;
+    let Search { protocol, name_servers, addresses, auto_addresses, server_port } = search;
+    let (variables, setting) = match protocol {
+        Protocol::Ca => ("EPICS_CA", "epics.caNameServers"),
+        Protocol::Pva => ("EPICS_PVA", "epics.pvaNameServers"),
+    };
     let nothing = name_servers.is_empty() && addresses.is_empty() && !auto_addresses;
     let list = |all: &[String]| if all.is_empty() { "none".to_owned() } else { all.join(" ") };
     let auto = if *auto_addresses { "YES" } else { "NO" };
     let result = format!(
-        "EPICS_CA_NAME_SERVERS: {}; EPICS_CA_ADDR_LIST: {}; EPICS_CA_AUTO_ADDR_LIST: {auto}; port {server_port}",
+        "{variables}_NAME_SERVERS: {}; {variables}_ADDR_LIST: {}; {variables}_AUTO_ADDR_LIST: {auto}; port {server_port}",
         list(name_servers),
         list(addresses),
     );
@@ -192,7 +197,7 @@ fn searched(search: &Search, connected: bool) -> Option<Finding> {
         return Some(found);
     }
     // A process without any place, such as one of PVs in memory, may still have what it was asked for.
-    let advice = "set `epics.caNameServers` of the Beamline to a gateway or to IOCs";
+    let advice = format!("set `{setting}` of the Beamline to a gateway or to IOCs");
     (!connected).then(|| found.advise(advice))
 }
 
@@ -257,7 +262,8 @@ fn probe(probe: &Probe, connected: bool) -> Finding {
 
 fn stranger(pv_access: bool, otherwise: &str) -> String {
     if pv_access {
-        "a PV Access server listens on that host, and this version speaks Channel Access only"
+        "a PVAccess server listens on that host: if it has the PV, declare it with `protocol: pva`, or ask for it with `pva://` \
+         before its name"
             .to_owned()
     } else {
         otherwise.to_owned()

@@ -3,10 +3,11 @@ use std::sync::Arc;
 use crds::device_class::{Behaviour, DeviceClassSpec};
 use crds::device_locks::DeviceLock;
 use crds::resolve::Catalogue;
-use crds::{Device, DeviceLocksSpec};
+use crds::{Device, DeviceLocksSpec, ProcessVariable};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::registry::subject::Subject;
 
 fn class(value: Value) -> DeviceClassSpec {
     serde_json::from_value(value).unwrap()
@@ -39,6 +40,11 @@ fn lock(plan: &str) -> DeviceLock {
     .unwrap()
 }
 
+fn alone() -> ProcessVariable {
+    let spec = json!({"pvName": "alone", "protocol": "pva"});
+    ProcessVariable::new("alone", serde_json::from_value(spec).unwrap())
+}
+
 fn registry(locked: &[&str]) -> Snapshot {
     let mut registry = Snapshot::default();
     for device in [
@@ -48,7 +54,7 @@ fn registry(locked: &[&str]) -> Snapshot {
     ] {
         registry.put_device(device);
     }
-    registry.put_standalone("alone".to_owned(), None);
+    registry.put_standalone("alone", Arc::new(Subject::of_pv(&alone())));
     registry.set_locks(DeviceLocksSpec {
         locks: locked.iter().map(|name| ((*name).to_owned(), lock("count"))).collect(),
         ..DeviceLocksSpec::default()
@@ -113,4 +119,34 @@ fn a_lock_on_a_compound_does_not_refuse_its_neighbour() {
     let registry = registry(&["pinhole_exp"]);
     assert!(pv_available(&registry, "mini:ph:det", now()).is_ok());
     assert!(pv_available(&registry, "mini:ph:exp", now()).is_err());
+}
+
+#[test]
+fn a_protocol_before_its_name_opens_no_way_around_the_gate() {
+    let registry = registry(&["pinhole"]);
+    for scheme in ["ca://", "pva://"] {
+        let name = format!("{scheme}mini:ph:exp");
+        assert!(known_pv(&registry, &name).is_ok());
+        assert!(pv_available(&registry, &name, now()).is_err());
+        assert!(known_pv(&registry, &format!("{scheme}NOTREG")).is_err());
+    }
+}
+
+#[test]
+fn a_pv_is_searched_over_the_protocol_that_it_asks_for_or_that_is_declared() {
+    let mut registry = registry(&[]);
+    registry.put_device(device("over_pva", "localdevs.Det", "pva://img:1", true));
+    for (asked, searched) in [
+        ("alone", "pva://alone"),
+        ("ca://alone", "ca://alone"),
+        ("pva://mini:ph:det", "pva://mini:ph:det"),
+        ("mini:ph:det", "mini:ph:det"),
+        ("img:1:det", "pva://img:1:det"),
+        ("NOTREG", "NOTREG"),
+    ] {
+        assert_eq!(registry.searched_as(asked), searched);
+    }
+    assert!(known_pv(&registry, "img:1:det").is_ok());
+    registry.remove_device("over_pva");
+    assert!(known_pv(&registry, "img:1:det").is_err());
 }

@@ -92,8 +92,8 @@ impl State {
                 continue;
             };
             let subject = Subject::of_pv(owner);
-            if self.snapshot.standalone(&name) != Some(subject.as_ref()) {
-                self.snapshot.put_standalone(name, subject.map(Arc::new));
+            if self.snapshot.standalone(&name) != Some(&subject) {
+                self.snapshot.put_standalone(&name, Arc::new(subject));
             }
         }
     }

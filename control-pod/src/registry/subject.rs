@@ -1,5 +1,6 @@
 //! What carries the condition `Connected`, and the PVs that tell it. Plain data.
 
+use channels::split_scheme;
 use crds::device_class::Kind;
 use crds::process_variable::Protocol;
 use crds::resolve::{ResolvedDevice, Signal};
@@ -32,7 +33,7 @@ pub(crate) struct Subject {
     pub(crate) generation: Option<i64>,
     /// Whether it may be used; what is switched off is not watched.
     pub(crate) active: bool,
-    /// The PVs that must answer, each once.
+    /// The PVs that must answer, each once, with their protocol where it is not Channel Access.
     pub(crate) pvs: Vec<String>,
 }
 
@@ -50,16 +51,27 @@ impl Subject {
         }
     }
 
-    /// A standalone PV; none for one that is not served over Channel Access.
-    pub(crate) fn of_pv(pv: &ProcessVariable) -> Option<Self> {
-        (pv.spec.protocol == Protocol::Ca).then(|| Self {
+    /// A standalone PV.
+    pub(crate) fn of_pv(pv: &ProcessVariable) -> Self {
+        Self {
             carrier: Carrier::ProcessVariable,
             object: pv.name_any(),
             uid: pv.uid().unwrap_or_default(),
             generation: pv.metadata.generation,
             active: true,
-            pvs: vec![pv.spec.pv_name.clone()],
-        })
+            pvs: vec![searched_as(pv)],
+        }
+    }
+}
+
+/// The name under which it is searched: over the protocol that its name says, or else its declaration.
+fn searched_as(pv: &ProcessVariable) -> String {
+    let (name, protocol) = (&pv.spec.pv_name, pv.spec.protocol);
+    match split_scheme(name) {
+        (None, name) if protocol == Protocol::Pva => {
+            format!("{}{name}", channels::Protocol::Pva.scheme())
+        }
+        _ => name.clone(),
     }
 }
 

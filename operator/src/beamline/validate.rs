@@ -306,7 +306,7 @@ fn queue(queue_name: &str) -> BTreeMap<String, String> {
 /// Seconds until a name server that is away is dialled again; the default of EPICS, 30, is long for a pod that was replaced.
 const CONN_TMO: i32 = 5;
 
-/// The `EPICS_CA_*` environment. A simulated IOC is found without a word.
+/// The `EPICS_CA_*` and `EPICS_PVA_*` environment. A simulated IOC, which speaks Channel Access, is found without a word.
 fn epics(epics: &Epics, sim_ioc: &SimIoc, beamline: &str) -> BTreeMap<String, String> {
     let port = Component::SimIoc.port();
     let name_servers = if epics.says_nothing() && sim_ioc.enabled {
@@ -315,18 +315,26 @@ fn epics(epics: &Epics, sim_ioc: &SimIoc, beamline: &str) -> BTreeMap<String, St
         epics.ca_name_servers.join(" ")
     };
     let conn_tmo = epics.conn_tmo.or((!name_servers.is_empty()).then_some(CONN_TMO));
-    let auto = if epics.auto_addr_list { "YES" } else { "NO" };
+    let yes_or_no = |yes| if yes { "YES" } else { "NO" }.to_owned();
     let mut all = variables([
         ("EPICS_CA_NAME_SERVERS", name_servers),
         ("EPICS_CA_ADDR_LIST", epics.addr_list.join(" ")),
-        ("EPICS_CA_AUTO_ADDR_LIST", auto.to_owned()),
+        ("EPICS_CA_AUTO_ADDR_LIST", yes_or_no(epics.auto_addr_list)),
+        ("EPICS_PVA_NAME_SERVERS", epics.pva_name_servers.join(" ")),
+        ("EPICS_PVA_ADDR_LIST", epics.pva_addr_list.join(" ")),
+        ("EPICS_PVA_AUTO_ADDR_LIST", yes_or_no(epics.pva_auto_addr_list)),
     ]);
-    if let Some(port) = epics.server_port {
-        all.insert("EPICS_CA_SERVER_PORT".to_owned(), port.to_string());
-    }
-    if let Some(seconds) = conn_tmo {
-        all.insert("EPICS_CA_CONN_TMO".to_owned(), seconds.to_string());
-    }
+    let numbers = [
+        ("EPICS_CA_SERVER_PORT", epics.server_port),
+        ("EPICS_CA_CONN_TMO", conn_tmo),
+        ("EPICS_PVA_SERVER_PORT", epics.pva_server_port),
+        ("EPICS_PVA_BROADCAST_PORT", epics.pva_broadcast_port),
+    ];
+    all.extend(
+        numbers
+            .into_iter()
+            .filter_map(|(name, number)| Some((name.to_owned(), number?.to_string()))),
+    );
     all
 }
 
@@ -387,6 +395,21 @@ mod tests {
         assert_eq!(own.worker.image.reference, "w:latest");
         assert_eq!(own.worker.image.pull_policy, PullPolicy::Never);
         assert_eq!(valid("{}").worker.image.reference, "reg:5000/op/beamline:1.2");
+    }
+
+    #[test]
+    fn where_pvaccess_is_searched_reaches_direct_control_and_the_worker() {
+        let pva = valid(
+            "{epics: {pvaNameServers: [a, 'b:5085'], pvaAddrList: [c], pvaServerPort: 5085, \
+             pvaBroadcastPort: 5086}}",
+        );
+        for config in [config(&pva, Component::Control), &pva.worker.config] {
+            assert_eq!(config["EPICS_PVA_NAME_SERVERS"], "a b:5085");
+            assert_eq!(config["EPICS_PVA_ADDR_LIST"], "c");
+            assert_eq!(config["EPICS_PVA_AUTO_ADDR_LIST"], "NO");
+            assert_eq!(config["EPICS_PVA_SERVER_PORT"], "5085");
+            assert_eq!(config["EPICS_PVA_BROADCAST_PORT"], "5086");
+        }
     }
 
     #[test]

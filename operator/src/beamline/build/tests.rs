@@ -18,7 +18,7 @@ const IMAGE: &str = "localhost/beamline:dev";
 /// Everything that a user can say, once.
 const FULL: &str = "
 image: {repository: reg.example/beamline, tag: v1, pullPolicy: Always, pullSecrets: [{name: creds}]}
-epics: {caNameServers: [gw-1, 'gw-2:5066'], addrList: [10.0.0.255], autoAddrList: true, serverPort: 5064}
+epics: {caNameServers: [gw-1, 'gw-2:5066'], addrList: [10.0.0.255], autoAddrList: true, serverPort: 5064, pvaNameServers: [gw-3]}
 registry:
   replicas: 2
   lockLeaseTtlSeconds: 30

@@ -1,0 +1,229 @@
+//! Where servers are searched over PVAccess, as explicit values; the standard `EPICS_PVA_*` environment is one source of them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Weak;
+use std::time::Duration;
+
+use epics_base_rs::runtime::task::Reactor;
+use epics_pva_rs::auth::{authnz_default_host, authnz_default_user};
+use epics_pva_rs::client_native::search_engine::{ClientSearchConfig, SearchEngine};
+use epics_pva_rs::client_native::server_conn::heartbeat_timeout;
+use epics_pva_rs::config::Endpoint;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Inner;
+use crate::search::{
+    self, RELEASE_DELAY, SettingsError, has_names, is_no, look_up, lookup_ticks, words,
+};
+
+/// How long a diagnosis waits for a server.
+pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Standard port of PVAccess servers.
+const SERVER_PORT: u16 = 5075;
+
+/// Standard port of searches by UDP.
+const BROADCAST_PORT: u16 = 5076;
+
+const ADDRESSES: &str = "EPICS_PVA_ADDR_LIST";
+
+const NAME_SERVERS: &str = "EPICS_PVA_NAME_SERVERS";
+
+/// How PVs are found and how long their channels are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to search, `host[:port]` each, by UDP (`EPICS_PVA_ADDR_LIST`).
+    pub addresses: Vec<String>,
+    /// Whether to search on the broadcast addresses of all interfaces as well (`EPICS_PVA_AUTO_ADDR_LIST`).
+    pub auto_addresses: bool,
+    /// Servers to search by TCP, `host[:port]` each (`EPICS_PVA_NAME_SERVERS`).
+    pub name_servers: Vec<String>,
+    /// Port of the name servers that name none (`EPICS_PVA_SERVER_PORT`).
+    pub server_port: u16,
+    /// Port of the addresses that name none (`EPICS_PVA_BROADCAST_PORT`).
+    pub broadcast_port: u16,
+    /// How long the channel of a PV is kept after its last user.
+    pub release_delay: Duration,
+}
+
+impl Default for Settings {
+    /// As an empty environment means it: broadcast on all interfaces.
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            auto_addresses: true,
+            name_servers: Vec::new(),
+            server_port: SERVER_PORT,
+            broadcast_port: BROADCAST_PORT,
+            release_delay: RELEASE_DELAY,
+        }
+    }
+}
+
+impl Settings {
+    /// Searches on this machine only: by TCP, at one port.
+    pub fn loopback(port: u16) -> Self {
+        Self {
+            name_servers: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()],
+            auto_addresses: false,
+            server_port: port,
+            ..Self::default()
+        }
+    }
+
+    /// Reads the standard `EPICS_PVA_*` variables of the process.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the variable that cannot be understood.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(
+        variable: impl Fn(&'static str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let list = |name| words(&variable(name).unwrap_or_default().replace(',', " "));
+        let settings = Self {
+            addresses: list(ADDRESSES),
+            auto_addresses: !is_no(&variable("EPICS_PVA_AUTO_ADDR_LIST").unwrap_or_default()),
+            name_servers: list(NAME_SERVERS),
+            server_port: search::port("EPICS_PVA_SERVER_PORT", &variable)?.unwrap_or(SERVER_PORT),
+            broadcast_port: search::port("EPICS_PVA_BROADCAST_PORT", &variable)?
+                .unwrap_or(BROADCAST_PORT),
+            ..Self::default()
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Whether all addresses can be understood.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        search::split_all(ADDRESSES, &self.addresses, self.broadcast_port)?;
+        search::split_all(NAME_SERVERS, &self.name_servers, self.server_port)?;
+        Ok(())
+    }
+
+    /// All places to search at now. Names that cannot be looked up are left out until they can.
+    async fn resolve(&self) -> Places {
+        let all = async |variable, addresses, port| {
+            let mut found = Vec::new();
+            for (host, port) in search::split_all(variable, addresses, port).unwrap_or_default() {
+                found.extend(look_up(&host, port).await);
+            }
+            found
+        };
+        Places {
+            addresses: all(ADDRESSES, &self.addresses, self.broadcast_port).await,
+            name_servers: all(NAME_SERVERS, &self.name_servers, self.server_port).await,
+        }
+    }
+
+    async fn engine(&self, reactor: &Reactor, places: &Places) -> Result<SearchEngine, String> {
+        let endpoint = |addr: &SocketAddr| Endpoint { addr: *addr, ttl: None, iface: None };
+        let config = ClientSearchConfig {
+            addr_list: places.addresses.iter().map(endpoint).collect(),
+            auto_addr_list: self.auto_addresses,
+            broadcast_port: self.broadcast_port,
+            server_port: self.server_port,
+        };
+        let started = SearchEngine::spawn_with_config(
+            reactor,
+            config,
+            Vec::new(),
+            places.name_servers.clone(),
+            authnz_default_user(),
+            authnz_default_host(),
+            heartbeat_timeout(),
+        );
+        started.await.map_err(|error| error.to_string())
+    }
+}
+
+/// Where servers are searched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Places {
+    /// By UDP.
+    addresses: Vec<SocketAddr>,
+    /// By TCP.
+    name_servers: Vec<SocketAddr>,
+}
+
+/// Starts the search, and starts it anew when names lead elsewhere.
+pub(super) async fn search(client: Weak<Inner>, stop: CancellationToken) {
+    stop.run_until_cancelled(follow_places(client)).await;
+}
+
+async fn follow_places(client: Weak<Inner>) {
+    let Some(settings) = client.upgrade().map(|client| client.settings.clone()) else { return };
+    let Some(reactor) = Reactor::current() else { return };
+    let Settings { addresses, name_servers, auto_addresses, .. } = &settings;
+    if addresses.is_empty() && name_servers.is_empty() && !auto_addresses {
+        warn!("no address to search PVAccess servers at");
+    }
+    let follows = has_names(addresses) || has_names(name_servers);
+    let mut ticks = lookup_ticks().await;
+    let mut before: Option<Places> = None;
+    loop {
+        let places = settings.resolve().await;
+        if before.as_ref() != Some(&places) {
+            match settings.engine(&reactor, &places).await {
+                Ok(engine) => {
+                    info!(?places, "searching PVAccess servers");
+                    let Some(client) = client.upgrade() else { return };
+                    client.engine.send_replace(Some(engine));
+                    before = Some(places);
+                }
+                Err(error) => warn!(error, "cannot search PVAccess servers; trying again"),
+            }
+        }
+        if before.is_some() && !follows {
+            return;
+        }
+        ticks.tick().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::from_variables(|name| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_searches_by_broadcast_at_the_standard_port() {
+        assert_eq!(from(&[]), Ok(Settings::default()));
+    }
+
+    #[tokio::test]
+    async fn the_standard_variables_are_understood() {
+        let settings = from(&[
+            ("EPICS_PVA_ADDR_LIST", " 10.0.0.1,10.0.0.2:6076 "),
+            ("EPICS_PVA_AUTO_ADDR_LIST", "NO"),
+            ("EPICS_PVA_NAME_SERVERS", "10.0.0.3"),
+            ("EPICS_PVA_SERVER_PORT", "6000"),
+            ("EPICS_PVA_BROADCAST_PORT", "6001"),
+        ])
+        .unwrap();
+        assert!(!settings.auto_addresses);
+        let places = settings.resolve().await;
+        let ip = |last, port| SocketAddr::from(([10, 0, 0, last], port));
+        assert_eq!(places.addresses, [ip(1, 6001), ip(2, 6076)]);
+        assert_eq!(places.name_servers, [ip(3, 6000)]);
+    }
+
+    #[test]
+    fn a_bad_port_or_address_is_named() {
+        let port = from(&[("EPICS_PVA_BROADCAST_PORT", "many")]).unwrap_err();
+        assert_eq!(port.to_string(), "EPICS_PVA_BROADCAST_PORT: \"many\" is not a port");
+        let address = from(&[("EPICS_PVA_NAME_SERVERS", "ioc:port")]).unwrap_err();
+        assert_eq!(
+            address.to_string(),
+            "EPICS_PVA_NAME_SERVERS: \"ioc:port\" is not host or host:port"
+        );
+    }
+}
