@@ -23,6 +23,8 @@ pub(crate) struct Line {
     history_fails: AtomicBool,
     /// Writes of the lock table that came this far.
     table_writes: watch::Sender<usize>,
+    /// They are done, and who asked is told that they failed.
+    is_mute: AtomicBool,
     /// They come no further for now.
     is_stalled: watch::Sender<bool>,
     is_cut: watch::Sender<bool>,
@@ -38,6 +40,7 @@ impl Line {
             refused: AtomicBool::new(false),
             history_fails: AtomicBool::new(false),
             table_writes: watch::Sender::new(0),
+            is_mute: AtomicBool::new(false),
             is_stalled: watch::Sender::new(false),
             is_cut: watch::Sender::new(false),
             held: watch::Sender::new(None),
@@ -85,6 +88,11 @@ impl Line {
         self.is_stalled.send_replace(is_stalled);
     }
 
+    /// From now on the lock table is written, and the answer says that it failed; or the truth again.
+    pub(crate) fn mute(&self, is_mute: bool) {
+        self.is_mute.store(is_mute, SeqCst);
+    }
+
     /// Waits until the lock table was written so often, or was about to be.
     pub(crate) async fn until_written(&self, times: usize) {
         self.table_writes.subscribe().wait_for(|writes| *writes >= times).await.unwrap();
@@ -111,11 +119,15 @@ async fn pass(State(line): State<Arc<Line>>, request: Request, next: Next) -> Re
     if is_write && path.contains("/configmaps") && line.history_fails.load(SeqCst) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
-    if is_write && path.contains("/devicelocks") {
+    let is_of_locks = is_write && path.contains("/devicelocks");
+    if is_of_locks {
         line.table_writes.send_modify(|writes| *writes += 1);
         line.is_stalled.subscribe().wait_for(|is_stalled| !is_stalled).await.ok();
     }
     let response = next.run(request).await;
+    if is_of_locks && line.is_mute.load(SeqCst) {
+        return StatusCode::GATEWAY_TIMEOUT.into_response();
+    }
     if is_watch { response.map(|body| told(&line, path, body)) } else { response }
 }
 

@@ -196,3 +196,56 @@ async fn a_release_that_was_cut_off_is_in_the_history_later() {
     lab.until(async || lab.history().await.len() == 7).await;
     assert_eq!(lab.get("/api/v1/devices/det1/status").await.of(200)["lock_status"], "unlocked");
 }
+
+/// A registry whose lock table is written without its being told so, and what holds two of its devices.
+async fn unsure(prepare: impl AsyncFn(&Lab, &Value)) -> (Lab, Value) {
+    let lab = recorded().await;
+    let held = json!({ "device_names": ["det1", "cam1"], "item_id": "i", "plan_name": "p" });
+    prepare(&lab, &held).await;
+    lab.line().mute(true);
+    (lab, held)
+}
+
+async fn holder(lab: &Lab) -> Value {
+    lab.get("/api/v1/devices/det1/status").await.of(200)["locked_by_item"].clone()
+}
+
+#[tokio::test]
+async fn a_lock_that_was_stored_without_an_answer_is_not_held() {
+    let (lab, held) = unsure(async |_, _| {}).await;
+    lab.post("/api/v1/devices/lock", held.clone()).await.is(503, UNREACHABLE);
+    lab.line().mute(false);
+    lab.until(async || holder(&lab).await.is_null()).await;
+    let mut again = held;
+    again["item_id"] = json!("another");
+    lab.until(async || lab.post("/api/v1/devices/lock", again.clone()).await.status == 200).await;
+    assert_eq!(lab.history().await.len(), 5, "nothing is told of the first");
+    assert_eq!(holder(&lab).await, "another");
+}
+
+#[tokio::test]
+async fn a_release_that_was_stored_without_an_answer_is_in_the_history_later() {
+    let lock = async |lab: &Lab, held: &Value| {
+        lab.post("/api/v1/devices/lock", held.clone()).await.of(200);
+    };
+    let (lab, held) = unsure(lock).await;
+    lab.post("/api/v1/devices/unlock", held).await.is(503, UNREACHABLE);
+    lab.line().mute(false);
+    lab.until(async || lab.history().await.len() == 7).await;
+    assert_eq!(holder(&lab).await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_release_that_did_not_happen_is_not_in_the_history() {
+    let lab = recorded().await;
+    let held = json!({ "device_names": ["det1", "cam1"], "item_id": "i", "plan_name": "p" });
+    lab.post("/api/v1/devices/lock", held.clone()).await.of(200);
+    lab.line().cut_behind(0);
+    lab.post("/api/v1/devices/unlock", held.clone()).await.is(503, UNREACHABLE);
+    lab.line().restore();
+    assert_eq!(holder(&lab).await, "i");
+    let written = lab.line().table_writes();
+    lab.line().until_written(written + 1).await;
+    lab.post("/api/v1/devices/unlock", held).await.of(200);
+    assert_eq!(lab.history().await.len(), 7);
+}

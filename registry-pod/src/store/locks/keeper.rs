@@ -31,18 +31,13 @@ use crate::store::{StoreError, bounded_call};
 const RECORDINGS: usize = 2;
 
 /// Changes the lock table. Owned by one task.
+#[derive(Debug)]
 pub(crate) struct Keeper {
     asked: mpsc::Receiver<Box<dyn Asked>>,
     /// The last write failed: what the table is now is not known.
     is_unsure: bool,
     recordings: Arc<Semaphore>,
     tasks: JoinSet<()>,
-}
-
-impl std::fmt::Debug for Keeper {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keeper").field("is_unsure", &self.is_unsure).finish_non_exhaustive()
-    }
 }
 
 /// A batch is not stored.
