@@ -6,6 +6,7 @@ use channels::PvClient;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use crate::audit::Audit;
 use crate::camera::Cameras;
 use crate::declared::Declared;
 use crate::device::Used;
@@ -36,6 +37,8 @@ pub(crate) struct Gateway {
     pub(crate) used: Used,
     /// The PVs.
     pub(crate) pvs: Pvs,
+    /// Who wrote what.
+    pub(crate) audit: Audit,
     /// Room for diagnoses, each of which asks every place where PVs are searched.
     pub(crate) diagnoses: Semaphore,
 }
@@ -85,6 +88,7 @@ impl Gateway {
             sockets: Sockets::new(settings.ws_max_connections),
             used: Used::default(),
             pvs: Pvs::new(pvs),
+            audit: Audit::new(settings.audit_keep),
             diagnoses: Semaphore::new(DIAGNOSES),
             objects,
             registry,

@@ -1,5 +1,6 @@
-//! The REST interface (contract §2.1 to §2.6), and diagnostics beside it.
+//! The REST interface (contract §2.1 to §2.6), with diagnostics and the audit beside it.
 
+pub(crate) mod audit;
 pub(crate) mod devices;
 pub(crate) mod diagnostics;
 pub(crate) mod errors;
@@ -45,8 +46,15 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/api/v1/devices/resolve", post(resolve::resolve_device_paths))
         .route("/api/v1/diagnostics/pv/{pv_name}", get(diagnostics::diagnose_pv))
         .route("/api/v1/diagnostics/device/{device_name}", get(diagnostics::diagnose_device))
+        .route("/api/v1/audit", get(audit::get_audit))
         .route("/api/v1/pv-socket", any(accept::pv_socket))
         .route("/api/v1/device-socket", any(accept::device_socket))
+        .route("/api/v1/control-socket", any(accept::control_socket))
+        // What upstream's pages call these three, and its README the first.
+        .route("/ws/pv/monitor", any(accept::pv_socket))
+        .route("/ws/pv-socket", any(accept::pv_socket))
+        .route("/ws/device-socket", any(accept::device_socket))
+        .route("/ws/control-socket", any(accept::control_socket))
         .route("/api/v1/camera-socket", any(accept::camera_socket))
         .route("/api/v1/camera-socket-shared", any(accept::camera_socket_shared))
         .route("/api/v1/tiff-socket", any(accept::tiff_socket))

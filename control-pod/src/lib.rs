@@ -11,6 +11,7 @@
 //!
 //! Wire contract: `registry-and-direct-control` §2, `ophyd-websocket`.
 
+mod audit;
 mod camera;
 mod clock;
 mod connections;

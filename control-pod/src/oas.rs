@@ -16,6 +16,7 @@ pub(crate) mod http;
 pub(crate) mod pv_socket;
 pub(crate) mod pvs;
 pub(crate) mod queue;
+pub(crate) mod refused;
 pub(crate) mod settings;
 pub(crate) mod shown;
 pub(crate) mod stop;

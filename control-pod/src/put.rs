@@ -6,6 +6,7 @@ use channels::{PutMode, PvChannel, PvError, Want};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::audit::Attempt;
 use crate::gate::Refusal;
 use crate::gateway::Gateway;
 use crate::limits::{self, OutOfLimits};
@@ -96,7 +97,21 @@ pub(crate) enum PutError {
 ///
 /// # Errors
 /// [`PutError`], in that order.
-pub(crate) async fn put(gateway: &Gateway, request: &PutRequest) -> Result<Done, PutError> {
+pub(crate) async fn put(
+    gateway: &Gateway,
+    attempt: Attempt,
+    request: &PutRequest,
+) -> Result<Done, PutError> {
+    let result = attempt.watched(write(gateway, &attempt, request)).await;
+    attempt.end(&result);
+    result
+}
+
+async fn write(
+    gateway: &Gateway,
+    attempt: &Attempt,
+    request: &PutRequest,
+) -> Result<Done, PutError> {
     admit(gateway, &request.pv)?;
     let channel = gateway.pvs.channel(&request.pv);
     check_limits(gateway, request, &*channel).await?;
@@ -108,6 +123,7 @@ pub(crate) async fn put(gateway: &Gateway, request: &PutRequest) -> Result<Done,
     let mode =
         if request.wait || request.use_complete { PutMode::Completion } else { PutMode::NoWait };
     let timeout = request.timeout.unwrap_or(gateway.settings.command_timeout);
+    attempt.writes(&*channel, &value);
     channel.put(value, mode, timeout).await.map_err(|error| failure(&request.pv, &error))?;
     Ok(if request.wait { Done::Confirmed } else { Done::Issued })
 }
@@ -115,11 +131,11 @@ pub(crate) async fn put(gateway: &Gateway, request: &PutRequest) -> Result<Done,
 /// Whether the PV may be written now.
 ///
 /// # Errors
-/// [`PutError::Refused`].
-pub(crate) fn admit(gateway: &Gateway, pv: &str) -> Result<(), PutError> {
+/// [`Refusal`].
+pub(crate) fn admit(gateway: &Gateway, pv: &str) -> Result<(), Refusal> {
     gateway.writes()?;
     gateway.known_pv(pv)?;
-    Ok(gateway.pv_available(pv)?)
+    gateway.pv_available(pv)
 }
 
 /// Limits are taken from memory where the PV is monitored, else read once. What cannot be read is

@@ -88,6 +88,9 @@ pub struct Settings {
         value_name = "N"
     )]
     pub max_subscriptions_per_client: usize,
+    /// Writes that are kept for `GET /api/v1/audit`; with 0 there is no such route. The log has all
+    #[arg(long, env = "DIRECT_CONTROL_AUDIT_KEEP", default_value = "1000", value_name = "N")]
+    pub audit_keep: usize,
     /// PVs a second that are newly searched for, to show whether devices are connected; 0 shows nothing
     #[arg(long, env = "DIRECT_CONTROL_CONNECTION_RATE", default_value = "200", value_name = "N")]
     pub connection_rate: u32,
@@ -172,6 +175,7 @@ impl Default for Settings {
             ws_heartbeat_interval: Duration::from_secs(30),
             ws_send_timeout: Duration::from_secs(5),
             max_subscriptions_per_client: 1000,
+            audit_keep: 1000,
             connection_rate: 200,
             pod_name: None,
             pv_monitor_idle_ttl: Duration::from_secs(300),

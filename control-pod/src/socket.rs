@@ -1,12 +1,14 @@
 //! The WebSockets (contract §2.8 to §2.11).
 //!
 //! [`session`] runs one connection over any sink and stream, in the words of a protocol on top of it:
-//! [`pv`] and [`device`] are direct control's own, those of ophyd-websocket are in [`crate::oas`].
+//! [`pv`], [`device`] and [`control`] are direct control's own, those of ophyd-websocket are in [`crate::oas`].
 //! What they follow is kept by [`following`]; [`outbox`] and [`dialect`] are what the shared
 //! monitors write into. [`image`] shows cameras, which is another kind of conversation.
 
 pub(crate) mod accept;
+pub(crate) mod actions;
 pub(crate) mod command;
+pub(crate) mod control;
 pub(crate) mod device;
 pub(crate) mod dialect;
 pub(crate) mod following;
@@ -48,8 +50,8 @@ pub(crate) enum Api {
 }
 
 impl Api {
-    /// The word in metrics.
-    fn label(self) -> &'static str {
+    /// The word in metrics and in the audit.
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Direct => "direct-control",
             Self::Oas => "ophyd-websocket",
@@ -64,12 +66,16 @@ pub(crate) enum SocketKind {
     Pv,
     /// `/api/v1/device-socket`.
     Device,
+    /// `/api/v1/control-socket`.
+    Control,
     /// `/api/v1/camera-socket`, `…-shared` and `/api/v1/tiff-socket`.
     Image,
     /// `/api/v1/qs-console-socket`.
     Console,
     /// `/api/v1/ws`.
     Echo,
+    /// `/api/v1/audit` as a stream: no WebSocket, but a client that stays.
+    Audit,
 }
 
 impl SocketKind {
@@ -78,9 +84,11 @@ impl SocketKind {
         match self {
             Self::Pv => "pv",
             Self::Device => "device",
+            Self::Control => "control",
             Self::Image => "image",
             Self::Console => "console",
             Self::Echo => "echo",
+            Self::Audit => "audit",
         }
     }
 }

@@ -6,6 +6,7 @@
 //! anything starts.
 
 mod behaviour;
+pub mod events;
 mod listen;
 
 #[cfg(test)]

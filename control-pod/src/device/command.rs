@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::audit::{self, Attempt, Ending};
 use crate::device::call::value_argument;
 use crate::device::operate::perform;
 use crate::device::wire::Wire;
@@ -62,6 +63,16 @@ pub(crate) enum Arguments {
     Value(Option<Value>),
 }
 
+impl Arguments {
+    /// The value that is asked for, as far as that can be seen without knowing the device.
+    pub(crate) fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Python { args, kwargs } => args.first().or_else(|| kwargs.values().next()),
+            Self::Value(value) => value.as_ref(),
+        }
+    }
+}
+
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outcome {
@@ -75,7 +86,25 @@ pub(crate) struct Outcome {
 ///
 /// # Errors
 /// [`DeviceError`], in the order above.
-pub(crate) async fn command(gateway: &Gateway, command: Command) -> Result<Outcome, DeviceError> {
+pub(crate) async fn command(
+    gateway: &Gateway,
+    attempt: Attempt,
+    command: Command,
+) -> Result<Outcome, DeviceError> {
+    let is_awaited = command.wait && !matches!(command.method.as_str(), "put" | "stop");
+    let result = attempt.watched(obey(gateway, &attempt, command)).await;
+    attempt.end(match &result {
+        Ok(_) if !is_awaited => Ending::plain(audit::Outcome::Sent),
+        result => Ending::from(result),
+    });
+    result
+}
+
+async fn obey(
+    gateway: &Gateway,
+    attempt: &Attempt,
+    command: Command,
+) -> Result<Outcome, DeviceError> {
     let method = Method::parse(&command.method);
     if command.gate_reads || method.as_ref().is_ok_and(|method| method.writes()) {
         gateway.writes()?;
@@ -107,7 +136,7 @@ pub(crate) async fn command(gateway: &Gateway, command: Command) -> Result<Outco
     let supersedes = command.supersedes;
     let call = Call { method, value, timeout, wait: command.wait, supersedes };
     gateway.used.note(&device.name);
-    let wire = Wire::new(gateway, &target);
+    let wire = Wire::new(gateway, &target, attempt);
     let result = perform(&wire, &call, gateway.settings.stop_on_command_timeout).await?;
     let how =
         if command.wait || method != Method::Set { "completed" } else { "initiated (not awaited)" };

@@ -9,6 +9,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::audit::{Ending, Outcome};
 use crate::device::target::{Part, Role, Target};
 use crate::device::wire::Wire;
 use crate::device::{Call, DeviceError, Method, motor, positioner, reading, settling, signal};
@@ -163,7 +164,13 @@ async fn late(wire: &Wire<'_>, stop_late: bool) -> String {
     if !stop_late {
         return " Hardware may still be in motion (stop-on-timeout disabled).".to_owned();
     }
-    match timeout(STOP_TIMEOUT, stop(wire)).await {
+    let attempt = wire.attempt.followed_by(Method::Stop.name(), "the command was not done in time");
+    let stopped = timeout(STOP_TIMEOUT, stop(&wire.with_attempt(&attempt))).await;
+    match &stopped {
+        Ok(stopped) => attempt.end(stopped),
+        Err(_) => attempt.end(Ending::plain(Outcome::Timeout)),
+    }
+    match stopped {
         Ok(Ok(())) => " A stop() was issued to halt the device.".to_owned(),
         Ok(Err(error)) => {
             format!(

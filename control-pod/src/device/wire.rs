@@ -8,33 +8,42 @@ use channels::{PutMode, PvChannel, PvError, PvValue, Sample, Want};
 use futures::future::join_all;
 use serde_json::Value;
 
+use crate::audit::Attempt;
 use crate::device::target::{Part, Target};
 use crate::device::{DeviceError, Used};
 use crate::gateway::{Gateway, Pvs};
 use crate::limits;
 
 /// The PVs of one target.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Wire<'a> {
     pub(crate) target: &'a Target,
     /// Counts stops of the device.
     pub(crate) used: &'a Used,
+    /// Takes note of what is written.
+    pub(crate) attempt: &'a Attempt,
     pvs: &'a Pvs,
     connect_timeout: Duration,
     limit_timeout: Option<Duration>,
 }
 
 impl<'a> Wire<'a> {
-    /// The PVs of `target`.
-    pub(crate) fn new(gateway: &'a Gateway, target: &'a Target) -> Self {
+    /// The PVs of `target`, for `attempt`.
+    pub(crate) fn new(gateway: &'a Gateway, target: &'a Target, attempt: &'a Attempt) -> Self {
         let settings = &gateway.settings;
         Self {
             target,
             used: &gateway.used,
+            attempt,
             pvs: &gateway.pvs,
             connect_timeout: settings.device_connect_timeout,
             limit_timeout: settings.check_ctrl_limits.then_some(settings.ctrl_limit_read_timeout),
         }
+    }
+
+    /// The same PVs, for another attempt.
+    pub(crate) fn with_attempt(self, attempt: &'a Attempt) -> Self {
+        Self { attempt, ..self }
     }
 
     /// The channel of a PV.
@@ -115,6 +124,7 @@ impl<'a> Wire<'a> {
         timeout: Duration,
     ) -> Result<(), DeviceError> {
         let channel = self.connected(pv).await?;
+        self.attempt.writes(&*channel, &value);
         channel.put(value, mode, timeout).await.map_err(|error| self.failure(pv, error, timeout))
     }
 

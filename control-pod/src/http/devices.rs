@@ -11,6 +11,8 @@ use service::ApiError;
 use service::validation::{Fields, Model, OptionalBody, kinds};
 use utoipa::ToSchema;
 
+use crate::audit::Caller;
+use crate::audit::caller::CalledBy;
 use crate::clock;
 use crate::device::command::{Arguments, Command, command};
 use crate::gateway::Gateway;
@@ -129,9 +131,10 @@ pub(crate) struct NestedValueResponse {
     responses((status = 200, body = DeviceCommandResponse)))]
 pub(crate) async fn execute_device_method(
     State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
     Guarded(request): Guarded<DeviceCommandRequest>,
 ) -> Result<Json<DeviceCommandResponse>, ApiError> {
-    execute(&gateway, request).await
+    execute(&gateway, &caller, request).await
 }
 
 /// Stops a device. Needs no lock: this is the emergency stop.
@@ -139,6 +142,7 @@ pub(crate) async fn execute_device_method(
     params(("device_name" = String, Path)), responses((status = 200, body = DeviceCommandResponse)))]
 pub(crate) async fn stop_device(
     State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
     Path(device_name): Path<String>,
 ) -> Result<Json<DeviceCommandResponse>, ApiError> {
     let request = DeviceCommandRequest {
@@ -149,27 +153,25 @@ pub(crate) async fn stop_device(
         timeout: None,
         use_put: false,
     };
-    execute(&gateway, request).await
+    execute(&gateway, &caller, request).await
 }
 
 async fn execute(
     gateway: &Gateway,
+    caller: &Arc<Caller>,
     request: DeviceCommandRequest,
 ) -> Result<Json<DeviceCommandResponse>, ApiError> {
     let DeviceCommandRequest { device_name, method, args, kwargs, timeout, use_put } = request;
-    let outcome = command(
-        gateway,
-        Command {
-            path: device_name.clone(),
-            method: method.clone(),
-            arguments: Arguments::Python { args, kwargs },
-            timeout,
-            wait: !use_put,
-            supersedes: false,
-            gate_reads: true,
-        },
-    )
-    .await?;
+    let asked = Command {
+        path: device_name.clone(),
+        method: method.clone(),
+        arguments: Arguments::Python { args, kwargs },
+        timeout,
+        wait: !use_put,
+        supersedes: false,
+        gate_reads: true,
+    };
+    let outcome = command(gateway, gateway.audit.command(caller, &asked), asked).await?;
     Ok(Json(DeviceCommandResponse {
         device_name,
         method,
@@ -189,12 +191,13 @@ async fn execute(
     responses((status = 200, body = NestedDeviceResponse)))]
 pub(crate) async fn access_nested_device(
     State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
     Path(device_path): Path<String>,
     OptionalBody(request): OptionalBody<NestedDeviceRequest>,
 ) -> Result<Json<NestedDeviceResponse>, ApiError> {
     let NestedDeviceRequest { method, value, timeout } = request.unwrap_or_default();
     let nested = nested(device_path.clone(), method.clone(), value, timeout);
-    let outcome = command(&gateway, nested).await?;
+    let outcome = command(&gateway, gateway.audit.command(&caller, &nested), nested).await?;
     Ok(Json(NestedDeviceResponse {
         device_path,
         method,
@@ -210,10 +213,11 @@ pub(crate) async fn access_nested_device(
     params(("device_path" = String, Path)), responses((status = 200, body = NestedValueResponse)))]
 pub(crate) async fn get_nested_device_value(
     State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
     Path(device_path): Path<String>,
 ) -> Result<Json<NestedValueResponse>, ApiError> {
     let read = nested(device_path.clone(), "read".to_owned(), None, None);
-    let outcome = command(&gateway, read).await?;
+    let outcome = command(&gateway, gateway.audit.command(&caller, &read), read).await?;
     Ok(Json(NestedValueResponse { device_path, value: outcome.result, timestamp: clock::now() }))
 }
 

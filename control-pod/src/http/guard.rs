@@ -4,21 +4,24 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
+use serde_json::{Map, Value};
 use service::ApiError;
 use service::validation::{Body, Fields, Model};
 
+use crate::audit::Caller;
 use crate::gateway::Gateway;
+use crate::socket::Api;
 
 /// A JSON body of the model `M`, read only where writes are allowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Guarded<M>(pub(crate) M);
 
 /// Any object.
-struct Anything;
+struct Anything(Map<String, Value>);
 
 impl Model for Anything {
-    fn read(_: &mut Fields<'_, '_>) -> Option<Self> {
-        Some(Self)
+    fn read(fields: &mut Fields<'_, '_>) -> Option<Self> {
+        Some(Self(fields.members().clone()))
     }
 }
 
@@ -34,8 +37,12 @@ impl<M: Model> FromRequest<Arc<Gateway>> for Guarded<M> {
                 Body::<M>::from_request(request, gateway).await.map(|Body(model)| Self(model))
             }
             Err(refusal) => {
+                let (parts, body) = request.into_parts();
+                let caller = Caller::of(&parts, Api::Direct);
+                let request = Request::from_parts(parts, body);
                 // What is no JSON at all is told first.
-                Body::<Anything>::from_request(request, gateway).await?;
+                let Body(Anything(asked)) = Body::from_request(request, gateway).await?;
+                gateway.audit.refused_unread(&caller, &asked, &refusal);
                 Err(refusal.into())
             }
         }

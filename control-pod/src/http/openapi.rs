@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use crate::http::{devices, diagnostics, health, pv_set, pv_value, resolve};
+use crate::http::{audit, devices, diagnostics, health, pv_set, pv_value, resolve};
 
 /// The document.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
@@ -32,6 +32,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
         devices::stop_device,
         devices::access_nested_device,
         devices::get_nested_device_value,
+        audit::get_audit,
         diagnostics::diagnose_pv,
         diagnostics::diagnose_device,
     )

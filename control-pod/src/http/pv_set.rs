@@ -10,6 +10,7 @@ use service::ApiError;
 use service::validation::{Fields, Model, kinds};
 use utoipa::ToSchema;
 
+use crate::audit::caller::CalledBy;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::http::fields::{given, seconds};
@@ -121,9 +122,11 @@ pub(crate) struct PVSetBatchResponse {
     responses((status = 200, body = PVSetResponse)))]
 pub(crate) async fn set_pv(
     State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
     Guarded(request): Guarded<PutRequest>,
 ) -> Result<Json<PVSetResponse>, ApiError> {
-    let done = put(&gateway, &request).await?;
+    let attempt = gateway.audit.put(&caller, &request.pv, &request.value);
+    let done = put(&gateway, attempt, &request).await?;
     Ok(Json(PVSetResponse {
         pv_name: request.pv,
         success: true,
@@ -142,12 +145,14 @@ pub(crate) async fn set_pv(
     responses((status = 200, body = PVSetBatchResponse)))]
 pub(crate) async fn set_pv_batch(
     State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
     Guarded(batch): Guarded<BatchRequest>,
 ) -> Json<PVSetBatchResponse> {
     let requested = batch.caputs.len();
     let mut results = Vec::with_capacity(requested);
     for request in batch.caputs {
-        let result = put(&gateway, &request).await;
+        let attempt = gateway.audit.put(&caller, &request.pv, &request.value);
+        let result = put(&gateway, attempt, &request).await;
         let failed = result.is_err();
         results.push(row(request, result));
         if failed {

@@ -6,18 +6,21 @@ use std::time::Duration;
 use axum::extract::ws::Message;
 use serde_json::Value;
 
+use crate::audit::Caller;
 use crate::device::DeviceError;
 use crate::device::command::{Arguments, Command, command};
 use crate::gate::Refusal;
 use crate::monitors::heard::Heard;
-use crate::oas::command::{malformed, outside, printed, timeout, unknown_action, value_for};
+use crate::oas::command::{Unfit, malformed, outside, printed, timeout, unknown_action, value_for};
 use crate::oas::frames::{self, SignalWords, Words};
+use crate::oas::refused::Refused;
 use crate::oas::shown::{self, Shown};
 use crate::oas::subscriptions::{Subscriptions, What};
 use crate::oas::supersede::Writes;
 use crate::oas::{Oas, stop};
 use crate::socket::Seat;
-use crate::socket::command::{Manner, Received, action, text};
+use crate::socket::actions::{Actions, carry_out};
+use crate::socket::command::{Manner, Received, text};
 use crate::socket::dialect::Dialect;
 use crate::socket::following::{Followed, Following};
 use crate::socket::lanes::Keys;
@@ -34,6 +37,7 @@ pub(crate) struct DeviceSocket {
     outbox: Arc<Outbox>,
     subscriptions: Subscriptions,
     writes: Writes,
+    caller: Arc<Caller>,
     _seat: Seat,
 }
 
@@ -44,17 +48,7 @@ impl Protocol for DeviceSocket {
     }
 
     async fn handle(&self, received: Received) {
-        match action(&received, true).as_str() {
-            "subscribe" => self.subscribe(&received, Manner::Plain).await,
-            "subscribeReadOnly" => self.subscribe(&received, Manner::ReadOnly).await,
-            "subscribeSafely" => self.subscribe(&received, Manner::Safely).await,
-            "unsubscribe" => self.subscriptions.unsubscribe(&received),
-            "refresh" => self.subscriptions.refresh(),
-            "set" => self.set(&received).await,
-            "stop" => self.outbox.push(stop::stop(&self.oas, &received).await),
-            "ping" => self.outbox.push(frames::ack("pong")),
-            other => self.outbox.push(unknown_action(other, "device: 'motor1'")),
-        }
+        carry_out(self, &received).await;
     }
 
     fn malformed(&self, what: Malformed) -> Message {
@@ -66,37 +60,18 @@ impl Protocol for DeviceSocket {
     }
 }
 
-impl DeviceSocket {
-    /// A socket without subscriptions.
-    pub(crate) fn new(oas: Arc<Oas>, outbox: Arc<Outbox>, seat: Seat) -> Self {
-        let cap = oas.gateway.settings.max_subscriptions_per_client;
-        let following = Following::new(seat.session, &outbox, cap);
-        let subscriptions = Subscriptions::new(What::Devices, Arc::clone(&outbox), following);
-        Self { oas, outbox, subscriptions, writes: Writes::default(), _seat: seat }
-    }
-
+impl Actions for DeviceSocket {
     async fn subscribe(&self, received: &Received, manner: Manner) {
         let admit = |name: &str| self.admit(name, manner == Manner::ReadOnly);
         self.subscriptions.subscribe(received, manner, admit).await;
     }
 
-    /// What is followed for the device or component of that name.
-    fn admit(&self, name: &str, read_only: bool) -> Result<Vec<Followed>, String> {
-        let gateway = &self.oas.gateway;
-        let root = name.split('.').next().unwrap_or_default();
-        let device = gateway.known_device(root).map_err(|refusal| match refusal {
-            Refusal::UnknownDevice(_) => "not found in device registry".to_owned(),
-            other => other.to_string(),
-        })?;
-        let shown = shown::of(&device, name, read_only).map_err(|error| error.to_string())?;
-        let follow = |Shown { words, pv, setpoint }| Followed {
-            dialect: Dialect::Oas(words),
-            monitor: match setpoint {
-                Some(setpoint) => gateway.monitors.of_pair(&pv, &setpoint),
-                None => gateway.monitors.of(&pv),
-            },
-        };
-        Ok(shown.into_iter().map(follow).collect())
+    fn unsubscribe(&self, received: &Received) {
+        self.subscriptions.unsubscribe(received);
+    }
+
+    fn refresh(&self, _: &Received) {
+        self.subscriptions.refresh();
     }
 
     async fn set(&self, received: &Received) {
@@ -118,6 +93,47 @@ impl DeviceSocket {
         });
     }
 
+    async fn stop(&self, received: &Received) {
+        self.outbox.push(stop::stop(&self.oas, &self.caller, received).await);
+    }
+
+    fn ping(&self) {
+        self.outbox.push(frames::ack("pong"));
+    }
+
+    fn unknown(&self, action: &str) {
+        self.outbox.push(unknown_action(action, "device: 'motor1'"));
+    }
+}
+
+impl DeviceSocket {
+    /// A socket without subscriptions.
+    pub(crate) fn new(oas: Arc<Oas>, outbox: Arc<Outbox>, seat: Seat, caller: Arc<Caller>) -> Self {
+        let cap = oas.gateway.settings.max_subscriptions_per_client;
+        let following = Following::new(seat.session, &outbox, cap);
+        let subscriptions = Subscriptions::new(What::Devices, Arc::clone(&outbox), following);
+        Self { oas, outbox, subscriptions, writes: Writes::default(), caller, _seat: seat }
+    }
+
+    /// What is followed for the device or component of that name.
+    fn admit(&self, name: &str, read_only: bool) -> Result<Vec<Followed>, String> {
+        let gateway = &self.oas.gateway;
+        let root = name.split('.').next().unwrap_or_default();
+        let device = gateway.known_device(root).map_err(|refusal| match refusal {
+            Refusal::UnknownDevice(_) => "not found in device registry".to_owned(),
+            other => other.to_string(),
+        })?;
+        let shown = shown::of(&device, name, read_only).map_err(|error| error.to_string())?;
+        let follow = |Shown { words, pv, setpoint }| Followed {
+            dialect: Dialect::Oas(words),
+            monitor: match setpoint {
+                Some(setpoint) => gateway.monitors.of_pair(&pv, &setpoint),
+                None => gateway.monitors.of(&pv),
+            },
+        };
+        Ok(shown.into_iter().map(follow).collect())
+    }
+
     async fn write(
         &self,
         device: &str,
@@ -125,41 +141,8 @@ impl DeviceSocket {
         received: &Received,
         supersedes: bool,
     ) -> Result<Message, Message> {
-        let Some(followed) = self.subscriptions.following.get(device) else {
-            return Err(frames::error(format!(
-                "Device {device} is not subscribed. Subscribe to device before setting value."
-            )));
-        };
-        if is_read_only(&followed) {
-            return Err(frames::error(format!(
-                "Write access is not enabled for device {device}. Cannot set value."
-            )));
-        }
-        // Only what was subscribed by this very name shows what can be written.
-        let heard = followed.first().filter(|_| device == path && followed_main(&followed));
-        let heard = heard.and_then(|followed| followed.monitor.heard());
         let given = received.get("value").unwrap_or(&Value::Null);
-        let like = heard.as_ref().and_then(Heard::written).map(|sample| &sample.value);
-        let value =
-            value_for(given, like).map_err(|unfit| frames::error(unfit.told(path, given)))?;
-        let shown = printed(&value);
-        let timeout = timeout(received).map_err(|_| {
-            frames::error(format!(
-                "Timeout must be a number. Could not set value of {path} to {shown}"
-            ))
-        })?;
-        let start = format!("Could not set value of {path} to {shown}");
-        if self.oas.queue.gates_sockets() {
-            let busy = self.oas.queue.idle().await;
-            busy.map_err(|busy| frames::refused(&format!("{start}: {busy}"), "queue_busy"))?;
-        }
-        let limits = heard.as_ref().filter(|_| self.oas.gateway.settings.check_ctrl_limits);
-        if let Some(text) =
-            limits.and_then(|heard| outside("device", path, &value, frames::limits(heard)))
-        {
-            return Err(frames::error(text));
-        }
-        let set = Command {
+        let set = |value, timeout: Option<Duration>| Command {
             path: path.to_owned(),
             method: "set".to_owned(),
             arguments: Arguments::Value(Some(value)),
@@ -168,7 +151,18 @@ impl DeviceSocket {
             supersedes,
             gate_reads: false,
         };
-        match command(&self.oas.gateway, set).await {
+        let gateway = &self.oas.gateway;
+        let attempt = gateway.audit.command(&self.caller, &set(given.clone(), None));
+        let (value, timeout) = match self.request(device, path, given, received).await {
+            Ok(request) => request,
+            Err(refused) => {
+                attempt.end(&refused);
+                return Err(refused.frame());
+            }
+        };
+        let shown = printed(&value);
+        let start = format!("Could not set value of {path} to {shown}");
+        match command(gateway, attempt, set(value, timeout)).await {
             Ok(_) => Ok(frames::ack(format!("Successfully set {path} to {shown}"))),
             Err(DeviceError::Refused(refusal)) => {
                 Err(frames::refused(&format!("{start}: {refusal}"), refusal.word()))
@@ -178,6 +172,49 @@ impl DeviceSocket {
             ))),
             Err(error) => Err(frames::error(format!("{start}: {error}"))),
         }
+    }
+
+    /// What is to be set and how long that may take, unless this API knows already that it must
+    /// not be.
+    async fn request(
+        &self,
+        device: &str,
+        path: &str,
+        given: &Value,
+        received: &Received,
+    ) -> Result<(Value, Option<Duration>), Refused> {
+        let Some(followed) = self.subscriptions.following.get(device) else {
+            let text = format!(
+                "Device {device} is not subscribed. Subscribe to device before setting value."
+            );
+            return Err(Refused::because("not_subscribed", text));
+        };
+        if is_read_only(&followed) {
+            let text =
+                format!("Write access is not enabled for device {device}. Cannot set value.");
+            return Err(Refused::because("access_denied", text));
+        }
+        // Only what was subscribed by this very name shows what can be written.
+        let heard = followed.first().filter(|_| device == path && followed_main(&followed));
+        let heard = heard.and_then(|followed| followed.monitor.heard());
+        let like = heard.as_ref().and_then(Heard::written).map(|sample| &sample.value);
+        let unfit = |unfit: Unfit| Refused::because("bad_value", unfit.told(path, given));
+        let value = value_for(given, like).map_err(unfit)?;
+        let start = format!("Could not set value of {path} to {}", printed(&value));
+        let timeout = timeout(received).map_err(|_| {
+            Refused::because("bad_value", format!("Timeout must be a number. {start}"))
+        })?;
+        if self.oas.queue.gates_sockets() {
+            let busy = |busy| Refused::with_word("queue_busy", format!("{start}: {busy}"));
+            self.oas.queue.idle().await.map_err(busy)?;
+        }
+        let limits = heard.as_ref().filter(|_| self.oas.gateway.settings.check_ctrl_limits);
+        if let Some(text) =
+            limits.and_then(|heard| outside("device", path, &value, frames::limits(heard)))
+        {
+            return Err(Refused::because("limits", text));
+        }
+        Ok((value, timeout))
     }
 }
 

@@ -16,6 +16,7 @@ use axum::response::Response;
 use axum::routing::{any, get, post};
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo, finish};
 
+use crate::audit::caller::CalledBy;
 use crate::gateway::Gateway;
 use crate::http::health;
 use crate::oas::device_socket::DeviceSocket;
@@ -61,10 +62,14 @@ pub(crate) fn router(oas: Arc<Oas>) -> Router {
     finish(routes.merge(of_gateway), info)
 }
 
-async fn pv_socket(State(oas): State<Arc<Oas>>, upgrade: WebSocketUpgrade) -> Response {
+async fn pv_socket(
+    State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let gateway = Arc::clone(&oas.gateway);
     accept(gateway, upgrade, (Api::Oas, SocketKind::Pv), |outbox, seat| {
-        PvSocket::new(oas, outbox, seat)
+        PvSocket::new(oas, outbox, seat, caller)
     })
 }
 
@@ -92,9 +97,13 @@ async fn tiff_socket(
     accept_image(gateway, upgrade, from, ImageSocket::Tiff, Wording::OphydWebsocket)
 }
 
-async fn device_socket(State(oas): State<Arc<Oas>>, upgrade: WebSocketUpgrade) -> Response {
+async fn device_socket(
+    State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let gateway = Arc::clone(&oas.gateway);
     accept(gateway, upgrade, (Api::Oas, SocketKind::Device), |outbox, seat| {
-        DeviceSocket::new(oas, outbox, seat)
+        DeviceSocket::new(oas, outbox, seat, caller)
     })
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use axum::extract::ws::Message;
 use serde_json::Value;
 
+use crate::audit::Caller;
 use crate::monitors::heard::Heard;
-use crate::oas::command::{malformed, outside, printed, timeout, unknown_action, value_for};
+use crate::oas::command::{Unfit, malformed, outside, printed, timeout, unknown_action, value_for};
 use crate::oas::frames::{self, Words};
+use crate::oas::refused::Refused;
 use crate::oas::subscriptions::{Subscriptions, What};
 use crate::oas::supersede::Writes;
 use crate::oas::{CONNECT, Oas, stop};
 use crate::put::{PutError, PutRequest, admit, put};
 use crate::socket::Seat;
-use crate::socket::command::{Manner, Received, action, text};
+use crate::socket::actions::{Action, Actions, carry_out};
+use crate::socket::command::{Manner, Received, text};
 use crate::socket::dialect::Dialect;
 use crate::socket::following::{Followed, Following};
 use crate::socket::lanes::Keys;
@@ -27,13 +30,14 @@ pub(crate) struct PvSocket {
     outbox: Arc<Outbox>,
     subscriptions: Subscriptions,
     writes: Writes,
+    caller: Arc<Caller>,
     _seat: Seat,
 }
 
 impl Protocol for PvSocket {
     fn keys(&self, received: &Received) -> Keys {
         // One that waits for the IOC must not hold up the next, which may be meant to end it.
-        if action(received, true) == "set" && matches!(timeout(received), Ok(None)) {
+        if Action::of(received, true) == Ok(Action::Set) && matches!(timeout(received), Ok(None)) {
             let names: Vec<String> = What::Pvs.names(received).into_iter().flatten().collect();
             return Keys::of("set", &names);
         }
@@ -41,17 +45,7 @@ impl Protocol for PvSocket {
     }
 
     async fn handle(&self, received: Received) {
-        match action(&received, true).as_str() {
-            "subscribe" => self.subscribe(&received, Manner::Plain).await,
-            "subscribeReadOnly" => self.subscribe(&received, Manner::ReadOnly).await,
-            "subscribeSafely" => self.subscribe(&received, Manner::Safely).await,
-            "unsubscribe" => self.subscriptions.unsubscribe(&received),
-            "refresh" => self.subscriptions.refresh(),
-            "set" => self.set(&received).await,
-            "stop" => self.outbox.push(stop::stop(&self.oas, &received).await),
-            "ping" => self.outbox.push(frames::ack("pong")),
-            other => self.outbox.push(unknown_action(other, "pv: 'IOC:m1'")),
-        }
+        carry_out(self, &received).await;
     }
 
     fn malformed(&self, what: Malformed) -> Message {
@@ -63,15 +57,7 @@ impl Protocol for PvSocket {
     }
 }
 
-impl PvSocket {
-    /// A socket without subscriptions.
-    pub(crate) fn new(oas: Arc<Oas>, outbox: Arc<Outbox>, seat: Seat) -> Self {
-        let cap = oas.gateway.settings.max_subscriptions_per_client;
-        let following = Following::new(seat.session, &outbox, cap);
-        let subscriptions = Subscriptions::new(What::Pvs, Arc::clone(&outbox), following);
-        Self { oas, outbox, subscriptions, writes: Writes::default(), _seat: seat }
-    }
-
+impl Actions for PvSocket {
     async fn subscribe(&self, received: &Received, manner: Manner) {
         let admit = |pv: &str| {
             self.oas.gateway.readable_in_oas(pv).map_err(|refusal| refusal.to_string())?;
@@ -79,6 +65,14 @@ impl PvSocket {
             Ok(vec![Followed { dialect, monitor: self.oas.gateway.monitors.of(pv) }])
         };
         self.subscriptions.subscribe(received, manner, admit).await;
+    }
+
+    fn unsubscribe(&self, received: &Received) {
+        self.subscriptions.unsubscribe(received);
+    }
+
+    fn refresh(&self, _: &Received) {
+        self.subscriptions.refresh();
     }
 
     async fn set(&self, received: &Received) {
@@ -97,53 +91,92 @@ impl PvSocket {
         }
     }
 
+    async fn stop(&self, received: &Received) {
+        self.outbox.push(stop::stop(&self.oas, &self.caller, received).await);
+    }
+
+    fn ping(&self) {
+        self.outbox.push(frames::ack("pong"));
+    }
+
+    fn unknown(&self, action: &str) {
+        self.outbox.push(unknown_action(action, "pv: 'IOC:m1'"));
+    }
+}
+
+impl PvSocket {
+    /// A socket without subscriptions.
+    pub(crate) fn new(oas: Arc<Oas>, outbox: Arc<Outbox>, seat: Seat, caller: Arc<Caller>) -> Self {
+        let cap = oas.gateway.settings.max_subscriptions_per_client;
+        let following = Following::new(seat.session, &outbox, cap);
+        let subscriptions = Subscriptions::new(What::Pvs, Arc::clone(&outbox), following);
+        Self { oas, outbox, subscriptions, writes: Writes::default(), caller, _seat: seat }
+    }
+
     async fn write(&self, pv: &str, received: &Received, supersedes: bool) -> Result<(), Message> {
+        let given = received.get("value").unwrap_or(&Value::Null);
+        let gateway = &self.oas.gateway;
+        let attempt = gateway.audit.put(&self.caller, pv, given);
+        match self.request(pv, given, received, supersedes).await {
+            Ok(request) => {
+                let written = put(gateway, attempt, &request).await;
+                written.map(drop).map_err(|error| failed(pv, &printed(&request.value), &error))
+            }
+            Err(refused) => {
+                attempt.end(&refused);
+                Err(refused.frame())
+            }
+        }
+    }
+
+    /// What is to be written, unless this API knows already that it must not be.
+    async fn request(
+        &self,
+        pv: &str,
+        given: &Value,
+        received: &Received,
+        supersedes: bool,
+    ) -> Result<PutRequest, Refused> {
         let Some(followed) = self.subscriptions.following.get(pv).and_then(|mut all| all.pop())
         else {
-            return Err(frames::error(format!(
-                "PV {pv} is not subscribed. Subscribe to PV before setting value."
-            )));
+            let text = format!("PV {pv} is not subscribed. Subscribe to PV before setting value.");
+            return Err(Refused::because("not_subscribed", text));
         };
         let heard = followed.monitor.heard();
         let read_only = followed.dialect == Dialect::Oas(Words::Pv { read_only: true });
         if read_only || heard.as_ref().is_some_and(is_write_protected) {
-            return Err(frames::error(format!(
-                "Write access is not enabled for PV {pv}. Cannot set value."
-            )));
+            let text = format!("Write access is not enabled for PV {pv}. Cannot set value.");
+            return Err(Refused::because("access_denied", text));
         }
-        let given = received.get("value").unwrap_or(&Value::Null);
         let like = heard.as_ref().map(|heard| &heard.sample.value);
-        let value = value_for(given, like).map_err(|unfit| frames::error(unfit.told(pv, given)))?;
+        let unfit = |unfit: Unfit| Refused::because("bad_value", unfit.told(pv, given));
+        let value = value_for(given, like).map_err(unfit)?;
         let shown = printed(&value);
+        let start = format!("Could not set value of {pv} to {shown}");
         let timeout = timeout(received).map_err(|_| {
-            frames::error(format!(
-                "Timeout must be a number. Could not set value of {pv} to {shown}"
-            ))
+            Refused::because("bad_value", format!("Timeout must be a number. {start}"))
         })?;
-        let failed = |error: PutError| failed(pv, &shown, &error);
-        admit(&self.oas.gateway, pv).map_err(failed)?;
+        admit(&self.oas.gateway, pv)
+            .map_err(|refusal| Refused::with_word(refusal.word(), format!("{start}: {refusal}")))?;
         if self.oas.queue.gates_sockets() {
-            self.oas.queue.idle().await.map_err(|busy| {
-                let text = format!("Could not set value of {pv} to {shown}: {busy}");
-                frames::refused(&text, "queue_busy")
-            })?;
+            let busy = |busy| Refused::with_word("queue_busy", format!("{start}: {busy}"));
+            self.oas.queue.idle().await.map_err(busy)?;
         }
         let limits = heard.as_ref().filter(|_| self.oas.gateway.settings.check_ctrl_limits);
         if let Some(text) =
             limits.and_then(|heard| outside("PV", pv, &value, frames::limits(heard)))
         {
-            return Err(frames::error(text));
+            return Err(Refused::because("limits", text));
         }
-        let request = PutRequest {
+        Ok(PutRequest {
             pv: pv.to_owned(),
-            value: value.clone(),
+            value,
             wait: timeout.is_some() && !supersedes,
             use_complete: false,
             timeout,
             connection_timeout: Some(CONNECT),
             check_limits: Some(false),
-        };
-        put(&self.oas.gateway, &request).await.map(drop).map_err(failed)
+        })
     }
 }
 

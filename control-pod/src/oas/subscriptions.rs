@@ -10,7 +10,8 @@ use crate::monitors::Monitor;
 use crate::oas::CONNECT;
 use crate::oas::command::names;
 use crate::oas::frames::{self, Summary};
-use crate::socket::command::{Manner, Received, action};
+use crate::socket::actions::Action;
+use crate::socket::command::{Manner, Received};
 use crate::socket::following::{Followed, Following};
 use crate::socket::lanes::Keys;
 use crate::socket::outbox::Outbox;
@@ -71,13 +72,13 @@ impl Subscriptions {
 
     /// What a command to subscribe, to unsubscribe or to refresh concerns; any other concerns nothing here.
     pub(crate) fn keys(&self, received: &Received) -> Keys {
-        match action(received, true).as_str() {
-            "subscribe" | "subscribeReadOnly" | "subscribeSafely" | "unsubscribe" => {
+        match Action::of(received, true) {
+            Ok(Action::Subscribe(_) | Action::Unsubscribe) => {
                 let names: Vec<String> = self.what.names(received).into_iter().flatten().collect();
                 Keys::of(self.what.key(), &names)
             }
-            "refresh" => Keys::All(self.what.key()),
-            _ => Keys::none(),
+            Ok(Action::Refresh) => Keys::All(self.what.key()),
+            Ok(Action::Set | Action::Stop | Action::Ping) | Err(_) => Keys::none(),
         }
     }
 

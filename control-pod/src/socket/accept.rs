@@ -9,7 +9,9 @@ use axum::response::Response;
 use futures::StreamExt;
 use tokio::time::timeout;
 
+use crate::audit::caller::CalledBy;
 use crate::gateway::Gateway;
+use crate::socket::control::ControlSocket;
 use crate::socket::device::DeviceSocket;
 use crate::socket::image::wording::Wording;
 use crate::socket::image::{self, ImageClient, ImageSocket};
@@ -25,22 +27,36 @@ const MAX_COMMAND_BYTES: usize = 4 << 20;
 /// `/api/v1/pv-socket`.
 pub(crate) async fn pv_socket(
     State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let served = Arc::clone(&gateway);
     accept(gateway, upgrade, (Api::Direct, SocketKind::Pv), |outbox, seat| {
-        PvSocket::new(served, outbox, seat)
+        PvSocket::new(served, outbox, seat, caller)
     })
 }
 
 /// `/api/v1/device-socket`.
 pub(crate) async fn device_socket(
     State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let served = Arc::clone(&gateway);
     accept(gateway, upgrade, (Api::Direct, SocketKind::Device), |outbox, seat| {
-        DeviceSocket::new(served, outbox, seat)
+        DeviceSocket::new(served, outbox, seat, caller)
+    })
+}
+
+/// `/api/v1/control-socket`.
+pub(crate) async fn control_socket(
+    State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let served = Arc::clone(&gateway);
+    accept(gateway, upgrade, (Api::Direct, SocketKind::Control), |outbox, seat| {
+        ControlSocket::new(served, outbox, seat, caller)
     })
 }
 

@@ -32,18 +32,6 @@ impl Manner {
     }
 }
 
-/// The command's word; `type` counts too where `or_type` says so. `None` in Python's words when
-/// there is none.
-pub(crate) fn action(received: &Received, or_type: bool) -> String {
-    let given = received.get("action").filter(|action| !action.is_null());
-    let given = given.or_else(|| received.get("type").filter(|_| or_type));
-    match given {
-        Some(Value::String(action)) => action.clone(),
-        None | Some(Value::Null) => "None".to_owned(),
-        Some(other) => other.to_string(),
-    }
-}
-
 /// Text under `key`, if it is a non-empty text.
 pub(crate) fn text<'a>(received: &'a Received, key: &str) -> Option<&'a str> {
     received.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
@@ -109,15 +97,6 @@ mod tests {
 
     fn received(value: impl std::borrow::Borrow<Value>) -> Received {
         value.borrow().as_object().unwrap().clone()
-    }
-
-    #[test]
-    fn the_action_may_come_as_type_on_one_socket() {
-        assert_eq!(action(&received(json!({"action": "ping"})), true), "ping");
-        assert_eq!(action(&received(json!({"type": "ping"})), true), "ping");
-        assert_eq!(action(&received(json!({"type": "ping"})), false), "None");
-        assert_eq!(action(&received(json!({})), true), "None");
-        assert_eq!(action(&received(json!({"action": 3})), true), "3");
     }
 
     #[test]

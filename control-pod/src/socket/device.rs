@@ -6,6 +6,7 @@ use axum::extract::ws::Message;
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
+use crate::audit::Caller;
 use crate::device::DeviceError;
 use crate::device::command::{Arguments, Command, command};
 use crate::gate::Refusal;
@@ -13,7 +14,8 @@ use crate::gateway::Gateway;
 use crate::put::CONNECT_TIMEOUT;
 use crate::registry::KnownDevice;
 use crate::socket::Seat;
-use crate::socket::command::{Manner, Received, action, set_options, text};
+use crate::socket::actions::{Action, Actions, carry_out};
+use crate::socket::command::{Manner, Received, names, set_options, text};
 use crate::socket::dialect::Dialect;
 use crate::socket::following::{Followed, Following};
 use crate::socket::frames::{self, Words};
@@ -32,46 +34,30 @@ pub(crate) struct DeviceSocket {
     outbox: Arc<Outbox>,
     /// The signals of each subscribed device.
     following: Following,
-    _seat: Seat,
+    caller: Arc<Caller>,
+    _seat: Arc<Seat>,
 }
 
 impl Protocol for DeviceSocket {
     fn keys(&self, received: &Received) -> Keys {
-        let device = text(received, "device").map(str::to_owned);
-        match (action(received, false).as_str(), &device) {
+        let devices = device_names(received);
+        match Action::of(received, Self::OR_TYPE) {
             // A stop waits for nothing, least of all for the move that it is to end.
-            ("stop" | "ping", _) => Keys::none(),
-            ("refresh", None) => Keys::All("device"),
-            ("set", Some(device)) => {
+            Ok(Action::Stop | Action::Ping) | Err(_) => Keys::none(),
+            Ok(Action::Refresh) if devices.is_empty() => Keys::All("device"),
+            Ok(Action::Set) => {
                 let component = text(received, "component").unwrap_or_default();
-                Keys::of("set", &[format!("{device}.{component}")])
+                let path = |device: &String| format!("{device}.{component}");
+                Keys::of("set", &devices.iter().map(path).collect::<Vec<_>>())
             }
-            (_, device) => Keys::of("device", device),
+            Ok(Action::Subscribe(_) | Action::Unsubscribe | Action::Refresh) => {
+                Keys::of("device", &devices)
+            }
         }
     }
 
     async fn handle(&self, received: Received) {
-        let action = action(&received, false);
-        match action.as_str() {
-            "ping" => return self.outbox.push(frames::envelope("pong", Map::new())),
-            "refresh" => return self.refresh(text(&received, "device")),
-            "set" => return self.set(&received).await,
-            "subscribe" | "unsubscribe" | "subscribeSafely" | "subscribeReadOnly" | "stop" => {}
-            other => {
-                let text = format!("Unknown action: {other}. Expected: {EXPECTED}");
-                return self.error(text, Map::new());
-            }
-        }
-        let Some(device) = text(&received, "device") else {
-            return self.error("device field required", Map::new());
-        };
-        match action.as_str() {
-            "subscribe" => self.subscribe(device, Manner::Plain).await,
-            "subscribeSafely" => self.subscribe(device, Manner::Safely).await,
-            "subscribeReadOnly" => self.subscribe(device, Manner::ReadOnly).await,
-            "unsubscribe" => self.unsubscribe(device),
-            _ => self.stop(device).await,
-        }
+        carry_out(self, &received).await;
     }
 
     fn malformed(&self, malformed: Malformed) -> Message {
@@ -90,6 +76,10 @@ async fn dead(signals: &[Followed]) -> Vec<&Followed> {
     connected.filter_map(|(connected, signal)| connected.is_err().then_some(signal)).collect()
 }
 
+fn device_names(received: &Received) -> Vec<String> {
+    names(received, "device", &["devices"])
+}
+
 fn about(device: &str) -> Map<String, Value> {
     Map::from_iter([("device".to_owned(), device.into())])
 }
@@ -102,10 +92,26 @@ fn because(device: &str, reason: &str) -> Map<String, Value> {
 
 impl DeviceSocket {
     /// A socket without subscriptions.
-    pub(crate) fn new(gateway: Arc<Gateway>, outbox: Arc<Outbox>, seat: Seat) -> Self {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        outbox: Arc<Outbox>,
+        seat: Seat,
+        caller: Arc<Caller>,
+    ) -> Self {
         let cap = gateway.settings.max_subscriptions_per_client;
         let following = Following::new(seat.session, &outbox, cap);
-        Self { gateway, outbox, following, _seat: seat }
+        Self::following(gateway, outbox, following, Arc::new(seat), caller)
+    }
+
+    /// One that keeps its subscriptions in `following`.
+    pub(crate) fn following(
+        gateway: Arc<Gateway>,
+        outbox: Arc<Outbox>,
+        following: Following,
+        seat: Arc<Seat>,
+        caller: Arc<Caller>,
+    ) -> Self {
+        Self { gateway, outbox, following, caller, _seat: seat }
     }
 
     fn error(&self, text: impl Into<String>, context: Map<String, Value>) {
@@ -114,7 +120,7 @@ impl DeviceSocket {
 
     /// Follows every signal of the device at once; those that answer are sent as they come. The ack
     /// comes last.
-    async fn subscribe(&self, device: &str, manner: Manner) {
+    async fn subscribe_to(&self, device: &str, manner: Manner) {
         let subscribed = self.following.get(device);
         let is_new = subscribed.is_none();
         let Some(signals) = subscribed.or_else(|| self.follow(device)) else { return };
@@ -188,15 +194,53 @@ impl DeviceSocket {
         listed.collect()
     }
 
-    fn unsubscribe(&self, device: &str) {
-        self.following.end(device);
-        let mut fields = about(device);
-        fields.insert("message".into(), format!("Unsubscribed from {device}").into());
-        self.outbox.push(frames::envelope("unsubscribed", fields));
+    /// The devices that a command names; without one the client is told.
+    fn required(&self, received: &Received) -> Vec<String> {
+        let devices = device_names(received);
+        if devices.is_empty() {
+            self.error("device field required", Map::new());
+        }
+        devices
     }
 
-    fn refresh(&self, device: Option<&str>) {
-        let wanted = |name: &String| device.is_none_or(|device| device == name.as_str());
+    fn is_subscribed(&self, device: &str, before: &str) -> bool {
+        if self.following.contains(device) {
+            return true;
+        }
+        let text = format!("Device {device} not subscribed. Subscribe before {before}.");
+        self.error(text, about(device));
+        false
+    }
+
+    fn refused(&self, device: &str, error: &DeviceError) {
+        let mut context = about(device);
+        if matches!(error, DeviceError::Refused(Refusal::Locked { .. })) {
+            context.insert("locked".into(), true.into());
+        }
+        self.error(error.to_string(), context);
+    }
+}
+
+impl Actions for DeviceSocket {
+    const OR_TYPE: bool = false;
+
+    async fn subscribe(&self, received: &Received, manner: Manner) {
+        let devices = self.required(received);
+        join_all(devices.iter().map(|device| self.subscribe_to(device, manner))).await;
+    }
+
+    fn unsubscribe(&self, received: &Received) {
+        for device in self.required(received) {
+            self.following.end(&device);
+            let mut fields = about(&device);
+            fields.insert("message".into(), format!("Unsubscribed from {device}").into());
+            self.outbox.push(frames::envelope("unsubscribed", fields));
+        }
+    }
+
+    fn refresh(&self, received: &Received) {
+        let named = device_names(received);
+        let wanted = |name: &String| named.is_empty() || named.contains(name);
         let mut devices = self.following.names();
         devices.retain(|name| wanted(name) && self.following.refresh(name, true));
         let fields = Map::from_iter([("devices".to_owned(), json!(devices))]);
@@ -229,7 +273,8 @@ impl DeviceSocket {
             supersedes: false,
             gate_reads: false,
         };
-        match command(&self.gateway, set).await {
+        let attempt = self.gateway.audit.command(&self.caller, &set);
+        match command(&self.gateway, attempt, set).await {
             Ok(outcome) => {
                 let fields = json!({
                     "device": device, "component": component, "value": value, "success": true,
@@ -242,30 +287,27 @@ impl DeviceSocket {
         }
     }
 
-    async fn stop(&self, device: &str) {
+    async fn stop(&self, received: &Received) {
+        let Some(device) = text(received, "device") else {
+            return self.error("device field required", Map::new());
+        };
         if !self.is_subscribed(device, "stopping") {
             return;
         }
-        match command(&self.gateway, Command::stop(device)).await {
+        let stop = Command::stop(device);
+        let attempt = self.gateway.audit.command(&self.caller, &stop);
+        match command(&self.gateway, attempt, stop).await {
             Ok(outcome) => self.outbox.push(frames::stop_complete(device, &outcome.message)),
             Err(error) => self.refused(device, &error),
         }
     }
 
-    fn is_subscribed(&self, device: &str, before: &str) -> bool {
-        if self.following.contains(device) {
-            return true;
-        }
-        let text = format!("Device {device} not subscribed. Subscribe before {before}.");
-        self.error(text, about(device));
-        false
+    fn ping(&self) {
+        self.outbox.push(frames::envelope("pong", Map::new()));
     }
 
-    fn refused(&self, device: &str, error: &DeviceError) {
-        let mut context = about(device);
-        if matches!(error, DeviceError::Refused(Refusal::Locked { .. })) {
-            context.insert("locked".into(), true.into());
-        }
-        self.error(error.to_string(), context);
+    fn unknown(&self, action: &str) {
+        let text = format!("Unknown action: {action}. Expected: {EXPECTED}");
+        self.error(text, Map::new());
     }
 }

@@ -6,13 +6,15 @@ use axum::extract::ws::Message;
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
+use crate::audit::Caller;
 use crate::device::command::{Command, command};
 use crate::gate::Refusal;
 use crate::gateway::Gateway;
 use crate::monitors::Monitor;
 use crate::put::{CONNECT_TIMEOUT, PutError, PutRequest, put};
 use crate::socket::Seat;
-use crate::socket::command::{Manner, Received, action, names, set_options, text};
+use crate::socket::actions::{Action, Actions, carry_out};
+use crate::socket::command::{Manner, Received, names, set_options, text};
 use crate::socket::dialect::Dialect;
 use crate::socket::following::{Followed, Following};
 use crate::socket::frames::{self, Words};
@@ -29,39 +31,25 @@ pub(crate) struct PvSocket {
     gateway: Arc<Gateway>,
     outbox: Arc<Outbox>,
     following: Following,
-    _seat: Seat,
+    caller: Arc<Caller>,
+    _seat: Arc<Seat>,
 }
 
 impl Protocol for PvSocket {
     fn keys(&self, received: &Received) -> Keys {
         let names = pv_names(received);
-        match action(received, true).as_str() {
-            "subscribe" | "unsubscribe" | "subscribeSafely" | "subscribeReadOnly" => {
+        match Action::of(received, Self::OR_TYPE) {
+            Ok(Action::Refresh) if names.is_empty() => Keys::All("pv"),
+            Ok(Action::Subscribe(_) | Action::Unsubscribe | Action::Refresh) => {
                 Keys::of("pv", &names)
             }
-            "refresh" if names.is_empty() => Keys::All("pv"),
-            "refresh" => Keys::of("pv", &names),
-            "set" => Keys::of("set", &names),
-            _ => Keys::none(),
+            Ok(Action::Set) => Keys::of("set", &names),
+            Ok(Action::Stop | Action::Ping) | Err(_) => Keys::none(),
         }
     }
 
     async fn handle(&self, received: Received) {
-        let names = pv_names(&received);
-        match action(&received, true).as_str() {
-            "ping" => self.outbox.push(frames::envelope("pong", Map::new())),
-            "subscribe" => self.subscribe(names, Manner::Plain).await,
-            "subscribeReadOnly" => self.subscribe(names, Manner::ReadOnly).await,
-            "subscribeSafely" => match text(&received, "pv") {
-                Some(pv) => self.subscribe(vec![pv.to_owned()], Manner::Safely).await,
-                None => self.error("pv field required for subscribeSafely", Map::new()),
-            },
-            "unsubscribe" => self.unsubscribe(&names),
-            "refresh" => self.refresh(names),
-            "set" => self.set(&received).await,
-            "stop" => self.stop(&received).await,
-            other => self.error(format!("Unknown action: {other}"), Map::new()),
-        }
+        carry_out(self, &received).await;
     }
 
     fn malformed(&self, malformed: Malformed) -> Message {
@@ -83,10 +71,26 @@ fn about(pv: &str) -> Map<String, Value> {
 
 impl PvSocket {
     /// A socket without subscriptions.
-    pub(crate) fn new(gateway: Arc<Gateway>, outbox: Arc<Outbox>, seat: Seat) -> Self {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        outbox: Arc<Outbox>,
+        seat: Seat,
+        caller: Arc<Caller>,
+    ) -> Self {
         let cap = gateway.settings.max_subscriptions_per_client;
         let following = Following::new(seat.session, &outbox, cap);
-        Self { gateway, outbox, following, _seat: seat }
+        Self::following(gateway, outbox, following, Arc::new(seat), caller)
+    }
+
+    /// One that keeps its subscriptions in `following`.
+    pub(crate) fn following(
+        gateway: Arc<Gateway>,
+        outbox: Arc<Outbox>,
+        following: Following,
+        seat: Arc<Seat>,
+        caller: Arc<Caller>,
+    ) -> Self {
+        Self { gateway, outbox, following, caller, _seat: seat }
     }
 
     fn error(&self, text: impl Into<String>, context: Map<String, Value>) {
@@ -104,7 +108,7 @@ impl PvSocket {
 
     /// Connects all at the same time. Each live PV is sent as soon as it is there; the ack comes
     /// last and names those that are.
-    async fn subscribe(&self, names: Vec<String>, manner: Manner) {
+    async fn follow(&self, names: Vec<String>, manner: Manner) {
         if names.is_empty() {
             return self.error("pv or pv_names field required for subscribe", Map::new());
         }
@@ -165,16 +169,30 @@ impl PvSocket {
         }
         None
     }
+}
 
-    fn unsubscribe(&self, names: &[String]) {
-        for pv in names {
+impl Actions for PvSocket {
+    async fn subscribe(&self, received: &Received, manner: Manner) {
+        if manner != Manner::Safely {
+            return self.follow(pv_names(received), manner).await;
+        }
+        match text(received, "pv") {
+            Some(pv) => self.follow(vec![pv.to_owned()], manner).await,
+            None => self.error("pv field required for subscribeSafely", Map::new()),
+        }
+    }
+
+    fn unsubscribe(&self, received: &Received) {
+        let names = pv_names(received);
+        for pv in &names {
             self.following.end(pv);
         }
-        self.ack("unsubscribed", names, None);
+        self.ack("unsubscribed", &names, None);
     }
 
     /// Sends the last values once more: of the named PVs, or of all.
-    fn refresh(&self, names: Vec<String>) {
+    fn refresh(&self, received: &Received) {
+        let names = pv_names(received);
         let names = if names.is_empty() { self.following.names() } else { names };
         let known: Vec<String> =
             names.into_iter().filter(|pv| self.following.refresh(pv, false)).collect();
@@ -199,7 +217,8 @@ impl PvSocket {
             connection_timeout: None,
             check_limits: None,
         };
-        match put(&self.gateway, &request).await {
+        let attempt = self.gateway.audit.put(&self.caller, pv, value);
+        match put(&self.gateway, attempt, &request).await {
             Ok(done) => {
                 let fields = json!({
                     "pv": pv, "value": value, "success": true, "message": done.message(),
@@ -226,12 +245,21 @@ impl PvSocket {
         let Some(device) = text(received, "device") else {
             return self.error("device field required for stop", Map::new());
         };
-        match command(&self.gateway, Command::stop(device)).await {
+        let stop = Command::stop(device);
+        let attempt = self.gateway.audit.command(&self.caller, &stop);
+        match command(&self.gateway, attempt, stop).await {
             Ok(outcome) => self.outbox.push(frames::stop_complete(device, &outcome.message)),
             Err(error) => {
                 let context = Map::from_iter([("device".to_owned(), device.into())]);
                 self.error(error.to_string(), context);
             }
         }
+    }
+    fn ping(&self) {
+        self.outbox.push(frames::envelope("pong", Map::new()));
+    }
+
+    fn unknown(&self, action: &str) {
+        self.error(format!("Unknown action: {action}"), Map::new());
     }
 }

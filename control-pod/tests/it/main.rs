@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod audit;
 mod beamline;
 mod camera_iocs;
 mod camera_socket;
 mod connections;
+mod control_socket;
 mod device_socket;
 mod fake;
 mod ioc;

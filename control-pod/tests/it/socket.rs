@@ -13,7 +13,12 @@ pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub(crate) async fn open(control: &Control, path: &str) -> Self {
-        Self::connect(&format!("ws://{}/api/v1/{path}", control.addr)).await
+        Self::open_at(control, &format!("/api/v1/{path}")).await
+    }
+
+    /// The same by its whole path.
+    pub(crate) async fn open_at(control: &Control, path: &str) -> Self {
+        Self::connect(&format!("ws://{}{path}", control.addr)).await
     }
 
     /// A socket of the API of ophyd-websocket.

@@ -165,7 +165,7 @@ pub(crate) async fn get_device_changes(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     check_writable(&registry, DEVICE_PERSISTENCE)?;
-    if stream::is_wanted(&headers) {
+    if service::http::events::are_wanted(&headers) {
         return Ok(stream::events(registry, &headers, query.since_version));
     }
     let request = query.since_version.to_string();

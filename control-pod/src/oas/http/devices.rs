@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 use service::ApiError;
 use service::validation::{Body, Fields, Model, kinds};
 
+use crate::audit::Ending;
+use crate::audit::caller::CalledBy;
 use crate::device::DeviceError;
 use crate::device::command::{Arguments, Command, command};
 use crate::gate::Refusal;
@@ -125,30 +127,35 @@ pub(crate) async fn get_all_devices_info(
     request_body = crate::oas::http::openapi::OphydDeviceInstruction, responses((status = 200)))]
 pub(crate) async fn set_device_value(
     State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
     Body(instruction): Body<OphydDeviceInstruction>,
 ) -> Result<Json<Value>, ApiError> {
-    oas.queue.idle().await?;
     let OphydDeviceInstruction { device, set_value, component, timeout } = instruction;
     let path = match &component {
         Some(component) => format!("{device}.{component}"),
         None => device.clone(),
     };
     let seconds = timeout.and_then(|timeout| u64::try_from(timeout).ok());
-    let written = match pv_of(&oas, &path) {
-        Some(pv) => oas.value_for(&pv, &set_value).await.unwrap_or_else(|_| set_value.clone()),
-        None => set_value.clone(),
-    };
-    let set = Command {
+    let set = |value: Value| Command {
         path: path.clone(),
         method: "set".to_owned(),
-        arguments: Arguments::Value(Some(written)),
+        arguments: Arguments::Value(Some(value)),
         timeout: seconds.map(Duration::from_secs),
         wait: timeout.is_some(),
         supersedes: false,
         gate_reads: false,
     };
+    let attempt = oas.gateway.audit.command(&caller, &set(set_value.clone()));
+    if let Err(busy) = oas.queue.idle().await {
+        attempt.end(Ending::refused("queue_busy", &busy));
+        return Err(busy.into());
+    }
+    let written = match pv_of(&oas, &path) {
+        Some(pv) => oas.value_for(&pv, &set_value).await.unwrap_or_else(|_| set_value.clone()),
+        None => set_value.clone(),
+    };
     let value = printed(&set_value);
-    let outcome = command(&oas.gateway, set).await;
+    let outcome = command(&oas.gateway, attempt, set(written)).await;
     if let Err(error) = outcome {
         let asked = Asked { device, component, value: set_value };
         return Err(asked.failure(&oas, &path, &error));

@@ -54,5 +54,8 @@ async fn ask(
 ) -> Result<Value, DeviceError> {
     let target = Target::find(device, &device.name)?;
     let call = Call { method, value: None, timeout: PATIENCE, wait: true, supersedes: false };
-    perform(&Wire::new(gateway, &target), &call, false).await
+    let attempt = gateway.audit.reading(&device.name);
+    let result = perform(&Wire::new(gateway, &target, &attempt), &call, false).await;
+    attempt.end(&result);
+    result
 }

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use service::ApiError;
 use service::validation::{Body, Fields, Model, kinds};
 
+use crate::audit::Ending;
+use crate::audit::caller::CalledBy;
 use crate::clock;
 use crate::gate::Refusal;
 use crate::oas::command::printed;
@@ -115,16 +117,19 @@ pub(crate) async fn connect_to_pv(
     request_body = crate::oas::http::openapi::EpicsPVInstruction, responses((status = 200)))]
 pub(crate) async fn set_pv_value(
     State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
     Body(instruction): Body<EpicsPVInstruction>,
 ) -> Result<Json<Value>, ApiError> {
-    oas.queue.idle().await?;
     let EpicsPVInstruction { pv, set_value, timeout } = instruction;
+    let attempt = oas.gateway.audit.put(&caller, &pv, &set_value);
+    let value = match writable(&oas, &pv, &set_value).await {
+        Ok(value) => value,
+        Err((error, ending)) => {
+            attempt.end(ending);
+            return Err(error);
+        }
+    };
     let seconds = timeout.and_then(|timeout| u64::try_from(timeout).ok());
-    admit(&oas.gateway, &pv).map_err(|error| failure(&pv, error))?;
-    let value = oas.value_for(&pv, &set_value).await;
-    let value = value.map_err(|unfit| {
-        not_moved(&pv, StatusCode::INTERNAL_SERVER_ERROR, &unfit.told(&pv, &set_value))
-    })?;
     let request = PutRequest {
         pv: pv.clone(),
         value,
@@ -134,10 +139,26 @@ pub(crate) async fn set_pv_value(
         connection_timeout: Some(CONNECT),
         check_limits: None,
     };
-    put(&oas.gateway, &request).await.map_err(|error| failure(&pv, error))?;
+    put(&oas.gateway, attempt, &request).await.map_err(|error| failure(&pv, error))?;
     let value = printed(&set_value);
     let text = format!("Instruction accepted, set value of {pv} to {value}.");
     Ok(Json(json!({ "200": text })))
+}
+
+/// The value as one for that PV, if the queue server and the gate let it be written.
+async fn writable(oas: &Oas, pv: &str, value: &Value) -> Result<Value, (ApiError, Ending)> {
+    if let Err(busy) = oas.queue.idle().await {
+        let ending = Ending::refused("queue_busy", &busy);
+        return Err((busy.into(), ending));
+    }
+    if let Err(refusal) = admit(&oas.gateway, pv) {
+        return Err((refused(&refusal), Ending::refused(refusal.word(), &refusal)));
+    }
+    oas.value_for(pv, value).await.map_err(|unfit| {
+        let text = unfit.told(pv, value);
+        let error = not_moved(pv, StatusCode::INTERNAL_SERVER_ERROR, &text);
+        (error, Ending::refused("bad_value", text))
+    })
 }
 
 fn failure(pv: &str, error: PutError) -> ApiError {

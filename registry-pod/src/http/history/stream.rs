@@ -5,13 +5,12 @@
 //! twice. Nothing is queued for a client: what changed while it was slow is read when it takes the
 //! next event, each device once.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::response::sse::Event;
 use futures::{Stream, stream};
 use tokio::sync::watch;
 
@@ -19,29 +18,12 @@ use super::DeviceChangesResponse;
 use crate::history::feed::{self, Cursor, Feed};
 use crate::registry::Registry;
 
-/// The media type that asks for a stream.
-const EVENT_STREAM: &str = "text/event-stream";
 /// What a client that connects again says it heard last.
 const LAST_EVENT_ID: &str = "last-event-id";
 /// Devices in one event: some 250 KiB, all that is in memory for a client.
 const DEVICES: usize = 200;
-/// A comment is sent after so long without an event, to keep proxies from closing the connection.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a client waits before it connects again.
 const RETRY: Duration = Duration::from_secs(2);
-/// Tells nginx not to hold events back.
-const UNBUFFERED: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-
-/// Whether the client asks for a stream.
-pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|one| one.to_str().ok());
-    accepted.flat_map(|one| one.split(',')).any(|one| {
-        let media_type = one.split(';').next().unwrap_or_default();
-        media_type.trim().eq_ignore_ascii_case(EVENT_STREAM)
-    })
-}
-
 /// Where a client stands: what it heard last, else what it asks for.
 fn cursor(headers: &HeaderMap, since_version: u64) -> Cursor {
     let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
@@ -92,18 +74,17 @@ pub(super) fn events(registry: Arc<Registry>, headers: &HeaderMap, since: u64) -
         sent: None,
         _listener: Listener::new(),
     };
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("alive");
-    ([UNBUFFERED], Sse::new(all(state)).keep_alive(heartbeat)).into_response()
+    service::http::events::answer(all(state))
 }
 
-fn all(state: State) -> impl Stream<Item = Result<Event, Infallible>> {
+fn all(state: State) -> impl Stream<Item = Event> {
     stream::unfold(state, |mut state| async move {
         let stopping = state.registry.stopping.clone();
         let event = tokio::select! {
             () = stopping.cancelled() => return None,
             event = state.next() => event,
         };
-        Some((Ok(event), state))
+        Some((event, state))
     })
 }
 
@@ -144,21 +125,12 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
     use super::*;
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
         [(HeaderName::from_static(name), HeaderValue::from_static(value))].into_iter().collect()
-    }
-
-    #[test]
-    fn a_stream_is_for_those_who_accept_one() {
-        for accept in ["text/event-stream", "application/json, Text/Event-Stream;q=0.5"] {
-            assert!(is_wanted(&headers("accept", accept)), "{accept}");
-        }
-        for accept in ["*/*", "application/json", "text/html"] {
-            assert!(!is_wanted(&headers("accept", accept)), "{accept}");
-        }
-        assert!(!is_wanted(&HeaderMap::new()));
     }
 
     #[test]
