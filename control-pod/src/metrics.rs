@@ -10,6 +10,11 @@ pub fn describe() {
         "WebSockets that are open, by `kind` and by the API (`dialect`)."
     );
     describe_counter!(
+        "control_writes_total",
+        Unit::Count,
+        "Commands that wrote or were meant to, by the API (`dialect`) and how they ended (`outcome`)."
+    );
+    describe_counter!(
         "control_updates_replaced_total",
         Unit::Count,
         "Updates that a newer one replaced before a slow client had taken them."
