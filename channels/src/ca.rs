@@ -4,6 +4,7 @@
 //! ([`driver`]). The monitors end when nobody has read the PV for [`Settings::release_delay`]; the task ends, and with it the
 //! channel, when nobody has held the PV for that long.
 
+mod completions;
 mod driver;
 mod probe;
 mod pv;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use self::completions::Completions;
 use self::pv::Pv;
 pub use self::settings::Settings;
 use crate::diagnosis::{Diagnosis, Search};
@@ -117,7 +119,10 @@ impl PvClient for CaClient {
 impl Inner {
     /// What `hold` makes of the PV of that name, whose task is started if there is none yet.
     fn of<T>(self: &Arc<Self>, name: &str, hold: impl FnOnce(Arc<Pv>) -> T) -> T {
-        let make = |name: Arc<str>| Pv::new(name.clone(), self.library.create_channel(&name));
+        let make = |name: Arc<str>| {
+            let completions = Completions::new(self.tasks.clone(), self.stop.child_token());
+            Pv::new(name.clone(), self.library.create_channel(&name), completions)
+        };
         let start = |pv| {
             let task = driver::run(Arc::downgrade(self), pv, self.stop.child_token());
             self.tasks.spawn_on(task, &self.runtime);

@@ -9,6 +9,7 @@ use epics_ca_rs::CaError;
 use epics_ca_rs::client::{CaChannel as WireChannel, ReqCount};
 use parking_lot::Mutex;
 
+use super::completions::Completions;
 use super::wire;
 use crate::convert::{Target, convert};
 use crate::feed::Feed;
@@ -24,11 +25,13 @@ pub(super) struct Pv {
     users: Users,
     /// Replaced by the task when the library's channel cannot recover.
     wire: Mutex<WireChannel>,
+    completions: Completions,
 }
 
 impl Pv {
-    pub(super) fn new(name: Arc<str>, wire: WireChannel) -> Self {
-        Self { feed: Feed::new(name), users: Users::default(), wire: Mutex::new(wire) }
+    pub(super) fn new(name: Arc<str>, wire: WireChannel, completions: Completions) -> Self {
+        let wire = Mutex::new(wire);
+        Self { feed: Feed::new(name), users: Users::default(), wire, completions }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -120,7 +123,7 @@ impl Served for Pv {
         let wire = self.wire();
         let written = match mode {
             PutMode::NoWait => wire.put_nowait(&value).await,
-            PutMode::Completion => wire.put_with_timeout(&value, timeout).await,
+            PutMode::Completion => self.completions.put(wire, value, timeout).await,
         };
         written.map_err(|error| wire::error(self.name(), &error, timeout))
     }

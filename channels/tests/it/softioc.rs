@@ -135,3 +135,25 @@ async fn a_look_at_the_connection_follows_no_values_until_a_reader_comes_and_aga
     until(&mut client.channel("T:text").monitor(), |sample| sample.connected).await;
     assert_eq!(client.channel_count(), 1);
 }
+
+/// EPICS base reads a client no further when a second put callback comes for one channel.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_overtakes_writes_that_wait_for_their_completion() {
+    let client = client().await;
+    let (slow, stop) = (client.channel("T:slow.A"), client.channel("T:stop"));
+    let mut stopped = stop.monitor();
+    until(&mut stopped, |sample| sample.value == PvValue::Enum(0)).await;
+    slow.connected(SOON).await.unwrap();
+    let mut first = slow.put(1.0.into(), PutMode::Completion, SOON);
+    let mut given_up = slow.put(2.0.into(), PutMode::Completion, SOON);
+    let mut next = slow.put(3.0.into(), PutMode::Completion, SOON);
+    assert!(futures::poll!(&mut first).is_pending());
+    assert!(futures::poll!(&mut given_up).is_pending());
+    drop(given_up);
+    assert!(futures::poll!(&mut next).is_pending());
+    stop.put("Stop".into(), PutMode::NoWait, SOON).await.unwrap();
+    until(&mut stopped, |sample| sample.value == PvValue::Enum(1)).await;
+    assert!(futures::poll!(&mut first).is_pending(), "the stop came after what it is to stop");
+    first.await.unwrap();
+    drop(next);
+}
