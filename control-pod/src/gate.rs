@@ -27,6 +27,9 @@ pub(crate) enum Refusal {
     /// The registry has not been read yet.
     #[error("Configuration service unavailable")]
     RegistryUnavailable,
+    /// Too many PVs are followed that the registry does not know.
+    #[error("PV '{0}' is not in the registry, and too many such PVs are read already")]
+    TooManyUnknown(String),
     /// The device is switched off.
     #[error("Device name {0} is disabled in configuration_service. Re-enable before commanding.")]
     Disabled(String),
@@ -49,6 +52,7 @@ impl Refusal {
         match self {
             Self::ReadOnlyMode => "read_only_mode",
             Self::UnknownPv(_) | Self::UnknownDevice(_) => "not_registered",
+            Self::TooManyUnknown(_) => "too_many_pvs",
             Self::RegistryUnavailable | Self::Unknowable(_) => "registry_unreachable",
             Self::Disabled(_) => "disabled",
             Self::Locked { .. } => "locked",

@@ -43,6 +43,9 @@ pub(crate) struct Gateway {
     pub(crate) diagnoses: Semaphore,
 }
 
+/// Most PVs that the registry does not know and that are monitored all the same: each is searched for on the network.
+const MOST_UNKNOWN: usize = 10_000;
+
 /// Diagnoses at a time.
 const DIAGNOSES: usize = 4;
 
@@ -124,12 +127,21 @@ impl Gateway {
     }
 
     /// Whether clients of ophyd-websocket's API may read the PV: the registry knows it, or unknown
-    /// ones may be read too.
+    /// ones may be read too, of which there are not too many.
     ///
     /// # Errors
-    /// As [`Self::known_pv`].
+    /// As [`Self::known_pv`], [`Refusal::TooManyUnknown`].
     pub(crate) fn readable_in_oas(&self, pv: &str) -> Result<(), Refusal> {
-        if self.settings.oas.read_unregistered { Ok(()) } else { self.known_pv(pv) }
+        if !self.settings.oas.read_unregistered {
+            return self.known_pv(pv);
+        }
+        let registry = self.registry.snapshot();
+        if registry.knows_pv(pv)
+            || self.monitors.has_room(pv, MOST_UNKNOWN, |pv| registry.knows_pv(pv))
+        {
+            return Ok(());
+        }
+        Err(Refusal::TooManyUnknown(pv.to_owned()))
     }
 
     /// The device, if the registry knows it.

@@ -123,11 +123,52 @@ impl Monitors {
         self.pairs.lock().retain(|_, monitor| !monitor.is_idle(ttl));
     }
 
+    /// Whether `pv` may be one more of at most `most` monitored PVs that are not known. When there
+    /// are too many, those that nobody follows make room.
+    pub(crate) fn has_room(&self, pv: &str, most: usize, is_known: impl Fn(&str) -> bool) -> bool {
+        let mut by_pv = self.by_pv.lock();
+        if by_pv.len() < most || by_pv.contains_key(pv) {
+            return true;
+        }
+        let count = |by_pv: &BTreeMap<String, Arc<Monitor>>| {
+            by_pv.keys().filter(|known| !is_known(known)).count()
+        };
+        if count(&by_pv) < most {
+            return true;
+        }
+        by_pv.retain(|pv, monitor| is_known(pv) || monitor.subscribers() > 0);
+        count(&by_pv) < most
+    }
+
     /// Ends all monitors and waits until their tasks have stopped.
     pub(crate) async fn stop(&self) {
         self.by_pv.lock().clear();
         self.pairs.lock().clear();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use channels::Fake;
+
+    use super::*;
+    use crate::socket::outbox::Outbox;
+
+    #[tokio::test]
+    async fn unknown_pvs_that_nobody_follows_make_room_for_others() {
+        let monitors = Monitors::new(Arc::new(Fake::default()), 1_000);
+        let is_known = |pv: &str| pv.starts_with("known");
+        let (dialect, outbox) = (Dialect::Direct(Words::Pv), Arc::new(Outbox::default()));
+        let followed = [monitors.of("a"), monitors.of("b")];
+        monitors.of("known");
+        followed[0].subscribe(&dialect, 1, &outbox);
+        assert!(monitors.has_room("c", 2, is_known), "b goes");
+        assert!(monitors.existing("b").is_none() && monitors.existing("known").is_some());
+        monitors.of("c").subscribe(&dialect, 1, &outbox);
+        assert!(!monitors.has_room("d", 2, is_known));
+        assert!(monitors.has_room("c", 2, is_known), "it is there already");
+        monitors.stop().await;
     }
 }

@@ -56,9 +56,11 @@ impl Server {
         let shipped = crds::catalogue::shipped()?.into_iter().map(|class| class.spec).collect();
         let addr = format!("{}:{}", settings.host, settings.port);
         let listener = Listener::bind(&addr, "direct control").await?;
+        let listener = listener.with_unsent_limit(settings.unsent_limit);
         let oas = if settings.oas.enabled {
             let addr = format!("{}:{}", settings.oas.host, settings.oas.port);
-            Some(Listener::bind(&addr, "the API of ophyd-websocket").await?)
+            let listener = Listener::bind(&addr, "the API of ophyd-websocket").await?;
+            Some(listener.with_unsent_limit(settings.unsent_limit))
         } else {
             None
         };

@@ -80,6 +80,14 @@ pub struct Settings {
     #[arg(long, env = "DIRECT_CONTROL_WS_SEND_TIMEOUT", default_value = "5",
         value_name = "SECONDS", value_parser = seconds)]
     pub ws_send_timeout: Duration,
+    /// Bytes for a client that the kernel has not begun to send, most; 0 is as many as it likes. Newer values cannot replace them
+    #[arg(
+        long,
+        env = "DIRECT_CONTROL_UNSENT_LIMIT",
+        default_value = "131072",
+        value_name = "BYTES"
+    )]
+    pub unsent_limit: u32,
     /// Most subscriptions of one socket; 0 is unlimited
     #[arg(
         long,
@@ -117,6 +125,10 @@ pub struct Settings {
     #[arg(long, env = "DIRECT_CONTROL_IMAGE_MAX_DIMENSION", default_value = "2500",
         value_name = "PIXELS", value_parser = dimension)]
     pub image_max_dimension: usize,
+    /// Seconds in which a client must select its camera; 0 is without end
+    #[arg(long, env = "DIRECT_CONTROL_IMAGE_SELECTION_TIMEOUT", default_value = "30",
+        value_name = "SECONDS", value_parser = seconds)]
+    pub image_selection_timeout: Duration,
     /// Format of pictures when the client does not say: jpeg, png or webp
     #[arg(long, env = "DIRECT_CONTROL_IMAGE_ENCODING", default_value = "jpeg",
         value_name = "FORMAT", value_parser = encoding)]
@@ -174,6 +186,7 @@ impl Default for Settings {
             ws_max_connections: 100,
             ws_heartbeat_interval: Duration::from_secs(30),
             ws_send_timeout: Duration::from_secs(5),
+            unsent_limit: 131_072,
             max_subscriptions_per_client: 1000,
             audit_keep: 1000,
             connection_rate: 200,
@@ -182,6 +195,7 @@ impl Default for Settings {
             pv_monitor_sweep_interval: Duration::from_secs(60),
             response_bytesize_limit: 100_000_000,
             image_max_dimension: 2500,
+            image_selection_timeout: Duration::from_secs(30),
             image_encoding: Encoding::Jpeg,
             image_jpeg_quality: 100,
             image_log_normalization_default: true,

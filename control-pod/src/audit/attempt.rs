@@ -99,6 +99,7 @@ impl Attempt {
         if !self.is_told && writes.is_empty() {
             return;
         }
+        let Ending { outcome, reason, message } = ending;
         let Asked { action, pv, device, value, cause } = self.asked.clone();
         self.audit.tell(Record {
             id: self.id,
@@ -110,9 +111,9 @@ impl Attempt {
             value,
             cause,
             writes,
-            outcome: ending.outcome,
-            reason: ending.reason,
-            message: ending.message.as_deref().map(bounded_text),
+            outcome,
+            reason,
+            message: message.map(bounded_text),
             seconds: self.since.elapsed().as_secs_f64(),
         });
     }

@@ -71,12 +71,12 @@ impl Ending {
     }
 
     /// Refused before anything was tried.
-    pub(crate) fn refused(reason: &'static str, message: impl ToString) -> Self {
-        Self::because((Outcome::Refused, reason), message)
+    pub(crate) fn refused(reason: &'static str, message: &impl ToString) -> Self {
+        Self::because((Outcome::Refused, reason), message.to_string())
     }
 
-    fn because((outcome, reason): (Outcome, &'static str), message: impl ToString) -> Self {
-        Self { outcome, reason: Some(reason), message: Some(message.to_string()) }
+    fn because((outcome, reason): (Outcome, &'static str), message: String) -> Self {
+        Self { outcome, reason: Some(reason), message: Some(message) }
     }
 }
 
@@ -85,7 +85,7 @@ impl From<&Result<Done, PutError>> for Ending {
         match result {
             Ok(Done::Issued) => Self::plain(Outcome::Sent),
             Ok(Done::Confirmed) => Self::plain(Outcome::Done),
-            Err(error) => Self::because(of_put(error), error),
+            Err(error) => Self::because(of_put(error), error.to_string()),
         }
     }
 }
@@ -94,7 +94,7 @@ impl<T> From<&Result<T, DeviceError>> for Ending {
     fn from(result: &Result<T, DeviceError>) -> Self {
         match result {
             Ok(_) => Self::plain(Outcome::Done),
-            Err(error) => Self::because(of_device(error), error),
+            Err(error) => Self::because(of_device(error), error.to_string()),
         }
     }
 }

@@ -138,11 +138,12 @@ pub(crate) fn bounded(value: &impl Serialize) -> Value {
 }
 
 /// The text, or its beginning.
-pub(super) fn bounded_text(text: &str) -> String {
-    if text.len() <= MOST_OF_MESSAGE {
-        return text.to_owned();
+pub(super) fn bounded_text(mut text: String) -> String {
+    if text.len() > MOST_OF_MESSAGE {
+        text.truncate(text.floor_char_boundary(MOST_OF_MESSAGE));
+        text.push('…');
     }
-    format!("{}…", &text[..text.floor_char_boundary(MOST_OF_MESSAGE)])
+    text
 }
 
 /// Takes the first bytes and refuses all others.
@@ -191,7 +192,7 @@ mod tests {
             let shown = bounded(&text);
             // A character that is cut is replaced by one of three bytes.
             prop_assert!(shown.as_str().unwrap().len() <= MOST_BYTES + 9);
-            prop_assert!(bounded_text(&text.repeat(10)).len() <= MOST_OF_MESSAGE + 3);
+            prop_assert!(bounded_text(text.repeat(10)).len() <= MOST_OF_MESSAGE + 3);
         }
     }
 }

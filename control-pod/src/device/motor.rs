@@ -25,6 +25,8 @@ pub(crate) async fn set(wire: &Wire<'_>, value: &Value, call: &Call) -> Result<(
     // Asked for now, so that they are there when the motion ends.
     let switches = ["low_limit_switch", "high_limit_switch"]
         .map(|attr| (attr, wire.target.part(attr).map(|part| wire.channel(&part.read_pv))));
+    // And this one, so that a stop has a connection for as long as there is something to stop.
+    let _stop = wire.target.part("motor_stop").map(|part| wire.channel(&part.write_pv));
     let motion =
         Motion { setpoint, done: wire.required("motor_done_move")?, readback: Some(readback) };
     motion.run(wire, position, call).await?;

@@ -16,7 +16,9 @@ impl Refusal {
             Self::UnknownPv(_) | Self::UnknownDevice(_) => StatusCode::NOT_FOUND,
             Self::Disabled(_) => StatusCode::CONFLICT,
             Self::Locked { .. } => StatusCode::LOCKED,
-            Self::RegistryUnavailable | Self::Unknowable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RegistryUnavailable | Self::Unknowable(_) | Self::TooManyUnknown(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -25,7 +27,7 @@ impl Refusal {
         match self {
             Self::ReadOnlyMode => "ReadOnlyModeError",
             Self::UnknownPv(_) | Self::UnknownDevice(_) => "RegistryValidationError",
-            Self::RegistryUnavailable => "RuntimeError",
+            Self::RegistryUnavailable | Self::TooManyUnknown(_) => "RuntimeError",
             Self::Disabled(_) => "DeviceDisabledError",
             Self::Locked { .. } => "DeviceLockedError",
             Self::Unknowable(_) => "CoordinationCheckError",

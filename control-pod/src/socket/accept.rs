@@ -24,6 +24,12 @@ use crate::socket::{Api, Seat, SocketKind};
 /// numbers.
 const MAX_COMMAND_BYTES: usize = 4 << 20;
 
+/// What is read of a client at once. It is allocated for each socket, whether the client says
+/// anything or not, and commands are short.
+const READ_BUFFER_BYTES: usize = 4 << 10;
+/// What is gathered for a client before it goes to the kernel.
+const WRITE_BUFFER_BYTES: usize = 64 << 10;
+
 /// `/api/v1/pv-socket`.
 pub(crate) async fn pv_socket(
     State(gateway): State<Arc<Gateway>>,
@@ -133,7 +139,11 @@ where
     F: Future<Output = ()> + Send,
 {
     let token = gateway.sockets.sessions.token();
-    upgrade.max_message_size(MAX_COMMAND_BYTES).on_upgrade(move |socket| async move {
+    let upgrade = upgrade
+        .max_message_size(MAX_COMMAND_BYTES)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES);
+    upgrade.on_upgrade(move |socket| async move {
         // Held to the end: the service waits for its sessions when it stops.
         let _token = token;
         match gateway.sockets.enter(api, kind) {

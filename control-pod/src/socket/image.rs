@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::camera::cameras::Viewer;
@@ -152,7 +153,13 @@ impl ImageSession<'_> {
     {
         let settings = &self.gateway.settings;
         let mut stream = pin!(stream);
-        let Some(first) = next_text(&mut stream, || ()).await else { return End::Left };
+        let patience = settings.image_selection_timeout;
+        let Ok(first) = within(patience, next_text(&mut stream, || ())).await else {
+            let seconds = patience.as_secs_f64();
+            let text = format!("No camera was selected within {seconds:?} s.");
+            return End::Refused(self.wording.error(&text, None));
+        };
+        let Some(first) = first else { return End::Left };
         let first = match self.wording.first_message(&first) {
             Ok(first) => first,
             Err(error) => return End::Refused(self.wording.error(&error, None)),
@@ -282,13 +289,8 @@ struct Outlet<'a, S> {
 
 impl<S: Sink<Message> + Unpin> Outlet<'_, S> {
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        let sending = self.sink.send(message);
-        let sent = if self.patience.is_zero() {
-            sending.await
-        } else {
-            timeout(self.patience, sending).await.map_err(|_| End::Stalled)?
-        };
-        sent.map_err(|_| End::Left)
+        let sent = within(self.patience, self.sink.send(message)).await;
+        sent.map_err(|_| End::Stalled)?.map_err(|_| End::Left)
     }
 
     async fn tell(&mut self, dimensions: &Arc<Dimensions>) -> Result<(), End> {
@@ -312,6 +314,11 @@ impl<S: Sink<Message> + Unpin> Outlet<'_, S> {
         self.tell(&picture.dimensions).await?;
         self.send(picture.message.clone()).await
     }
+}
+
+/// What comes of `work` within `patience`; zero is without end.
+async fn within<T>(patience: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+    if patience.is_zero() { Ok(work.await) } else { timeout(patience, work).await }
 }
 
 fn beats(period: Duration) -> tokio::time::Interval {

@@ -1,9 +1,12 @@
 //! `/api/v1/camera-socket` and `/api/v1/tiff-socket` over real sockets (contract §2.11).
 
+use std::time::Duration;
+
 use channels::{Metadata, PvValue};
 use control_pod::Settings;
 use serde_json::{Value, json};
 
+use crate::socket::Socket;
 use crate::support::{Control, settings};
 use crate::viewer::{Shown, Viewer, decoded};
 
@@ -76,6 +79,18 @@ async fn dimensions_come_once_and_then_pictures() {
         post(&control, ARRAY, bytes(0..16));
         viewer.picture().await;
     }
+}
+
+#[tokio::test]
+async fn a_client_that_selects_nothing_gives_its_place_back() {
+    let waiting = Duration::from_millis(50);
+    let control = camera_with(Settings { image_selection_timeout: waiting, ..settings() }).await;
+    let mut socket = Socket::open(&control, "camera-socket").await;
+    let error = socket.reply("error").await;
+    assert_eq!(error["error"], "No camera was selected within 0.05 s.");
+    assert_eq!(socket.closed().await.0, 1000);
+    let mut other = Socket::open_oas(&control, "/api/v1/tiff-socket").await;
+    assert_eq!(other.next().await, json!({"error": "No camera was selected within 0.05 s."}));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod ioc;
 mod oas;
 mod pv_socket;
 mod rest;
+mod slow_client;
 mod socket;
 mod support;
 mod viewer;

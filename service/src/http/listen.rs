@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
@@ -53,6 +53,8 @@ pub struct ServeError {
 pub struct Listener {
     inner: TcpListener,
     addr: SocketAddr,
+    /// Most bytes for a client that the kernel has not begun to send.
+    unsent: Option<u32>,
 }
 
 impl Listener {
@@ -64,13 +66,33 @@ impl Listener {
         let failed = |source| BindError { what: what.to_owned(), addr: addr.to_owned(), source };
         let inner = TcpListener::bind(addr).await.map_err(failed)?;
         let addr = inner.local_addr().map_err(failed)?;
-        Ok(Self { inner, addr })
+        Ok(Self { inner, addr, unsent: None })
+    }
+
+    /// The same, with at most `bytes` for each client in the kernel that it has not begun to send; 0 is as many as it likes.
+    ///
+    /// What waits there cannot be replaced by something newer any more. What is on its way does not
+    /// count, so the rate of a fast connection stays what it is. Linux only: elsewhere it has no effect.
+    #[must_use]
+    pub fn with_unsent_limit(mut self, bytes: u32) -> Self {
+        self.unsent = Some(bytes).filter(|bytes| *bytes > 0);
+        self
     }
 
     /// The bound address, with the port that the system chose where 0 was asked for.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
+}
+
+#[cfg(target_os = "linux")]
+fn bound_unsent(stream: &TcpStream, bytes: u32) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(bytes)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_: &TcpStream, _: u32) -> io::Result<()> {
+    Ok(())
 }
 
 /// Serves `router` until `shutdown`, then lets running requests finish for a few seconds.
@@ -85,10 +107,15 @@ pub async fn serve(
     router: Router,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let Listener { inner, addr } = listener;
+    let Listener { inner, addr, unsent } = listener;
     let inner = inner.tap_io(move |stream| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot switch off delayed sending");
+        }
+        if let Some(bytes) = unsent
+            && let Err(error) = bound_unsent(stream, bytes)
+        {
+            tracing::debug!(%error, "cannot bound what waits to be sent");
         }
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();

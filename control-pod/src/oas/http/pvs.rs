@@ -157,7 +157,7 @@ async fn writable(oas: &Oas, pv: &str, value: &Value) -> Result<Value, (ApiError
     oas.value_for(pv, value).await.map_err(|unfit| {
         let text = unfit.told(pv, value);
         let error = not_moved(pv, StatusCode::INTERNAL_SERVER_ERROR, &text);
-        (error, Ending::refused("bad_value", text))
+        (error, Ending::refused("bad_value", &text))
     })
 }
 
