@@ -140,7 +140,7 @@ async fn a_look_at_the_connection_follows_no_values_until_a_reader_comes_and_aga
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_overtakes_writes_that_wait_for_their_completion() {
     let client = client().await;
-    let (slow, stop) = (client.channel("T:slow.A"), client.channel("T:stop"));
+    let (slow, stop) = (client.channel("T:slower.A"), client.channel("T:stop"));
     let mut stopped = stop.monitor();
     until(&mut stopped, |sample| sample.value == PvValue::Enum(0)).await;
     slow.connected(SOON).await.unwrap();
