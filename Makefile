@@ -114,6 +114,7 @@ bench: $(VENV)/.bench-installed ## Speed of the embedded API, and of our pods be
 	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/registry.py --examples $(TARGET)/release/examples
 	$(CARGO) build --locked --release -p control-pod --example watch_pvs
 	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/sockets.py --examples $(TARGET)/release/examples
+	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/clients.py
 	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/camera.py
 
 # BENCH_PROFILE=dev measures the executable of the tests: at once, and slower than what is deployed.

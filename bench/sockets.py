@@ -23,6 +23,7 @@ from soft_ioc import soft_ioc
 
 PREFIX = "BENCH"
 PERIOD = ".1 second"
+PVS_IN_A_FILE = 1_000
 RATE = 10
 # PVs and clients. The Python service is asked for what it can do.
 LOADS = ((1_000, 1), (1_000, 10), (1_000, 50), (1_000, 200))
@@ -79,8 +80,10 @@ def ours(folder: Path, found: dict[str, str], count: int) -> Iterator[Side]:
         }
         for number in range(count)
     ]
-    # JSON is YAML.
-    (manifests / "pvs.yaml").write_text("\n---\n".join(json.dumps(pv) for pv in pvs))
+    # JSON is YAML, and a file of it may hold some thousand objects.
+    for start in range(0, count, PVS_IN_A_FILE):
+        part = pvs[start : start + PVS_IN_A_FILE]
+        (manifests / f"pvs{start}.yaml").write_text("\n---\n".join(json.dumps(pv) for pv in part))
     room = {"DIRECT_CONTROL_WS_MAX_CONNECTIONS": "1000"}
     variables = environment() | found | room
     beamline = Beamline(folder / "state", manifests, ["--no-sim-ioc"], variables=variables)
