@@ -32,7 +32,7 @@ VERSION = $(shell sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\
 IMAGE_TAG ?= localhost/beamline:$(if $(filter dev,$(PROFILE)),dev,$(VERSION))
 IMAGE_ARCHIVE ?= $(TARGET)/images/beamline-$(PROFILE).tar
 
-.PHONY: help run build test lint unit programs conformance cluster scenarios node-packages e2e charts bench bench-cluster generate images book clean-state
+.PHONY: help run build test lint unit fuzz programs conformance cluster scenarios node-packages e2e charts bench bench-cluster generate images book clean-state
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,16 @@ lint: $(VENV)/.installed ## Formats, lints, licences, and whether the device cla
 
 unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs and clients
 	$(CARGO) test --locked --workspace --no-fail-fast
+
+FUZZ_SECONDS ?= 20
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
+# Without a sanitizer, which needs another compiler: what is fuzzed has no unsafe code. What is found goes to fuzz/artifacts;
+# put it into fuzz/corpus, where `make unit` takes it up. New inputs that are merely interesting stay out of the repository.
+fuzz: $(VENV)/.installed ## Feed what reads bytes from outside with inputs of all kinds, FUZZ_SECONDS for each of them
+	cp Cargo.lock fuzz/Cargo.lock
+	for target in $(FUZZ_TARGETS); do mkdir -p fuzz/target/corpus/$$target; \
+		$(VENV)/bin/cargo-fuzz run --sanitizer none --dev $$target fuzz/target/corpus/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 || exit; done
 
 ifneq ($(shell command -v $(GO)),)
 # With the options of `GO_BUILD`: what both need is compiled once.

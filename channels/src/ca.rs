@@ -137,6 +137,12 @@ impl Drop for Inner {
     }
 }
 
+/// How long the first message of an answer to a probe is, once all of it is there.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn answer_length(bytes: &[u8]) -> Option<usize> {
+    probe::answer_length(bytes)
+}
+
 /// Takes the place of the library's handler, which prints to standard error.
 fn log_exception(exception: &CaException) {
     debug!(

@@ -10,6 +10,8 @@ pub mod diagnosis;
 pub mod error;
 pub mod fake;
 mod feed;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 pub mod metrics;
 pub mod motion;
 mod presence;

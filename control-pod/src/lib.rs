@@ -18,6 +18,8 @@ mod connections;
 mod declared;
 mod device;
 mod diagnostics;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod gate;
 mod gateway;
 mod http;

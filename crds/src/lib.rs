@@ -17,6 +17,8 @@ pub mod device;
 pub mod device_class;
 pub mod device_locks;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 pub mod happi;
 pub mod import;
 pub mod locking;

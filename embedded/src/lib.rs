@@ -9,6 +9,8 @@
 mod api;
 mod collect;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod http;
 mod kinds;
 mod patch;

@@ -1,13 +1,17 @@
 //! Real programs that the tests of several crates run beside what they test: the Python of the repository's virtual environment, and
-//! IOCs made with it. For tests only.
+//! IOCs made with it. And [`replay`], which feeds what reads bytes from outside. For tests only.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+mod replay;
 
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::process::{Child, Command};
+
+pub use replay::replay;
 
 /// The interpreter that has the Python packages of the tests: `BEAMLINE_PYTHON`, or that of `.venv`. Without one the caller skips,
 /// loudly.

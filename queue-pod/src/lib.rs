@@ -7,6 +7,8 @@ mod claims;
 pub mod console;
 pub mod desk;
 pub mod driver;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod http;
 pub mod item;
 pub mod lock;

@@ -14,6 +14,8 @@ use zeromq::{PubSocket, RouterSocket, Socket, ZmqError};
 
 use crate::desk::Desk;
 use crate::settings::zmq_host_port;
+#[cfg(any(test, fuzzing))]
+pub(crate) use control::decode;
 use gate::Gate;
 pub(crate) use publisher::info;
 

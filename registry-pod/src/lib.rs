@@ -11,6 +11,8 @@ mod answers;
 mod component;
 mod device;
 mod export;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod history;
 mod http;
 mod index;

@@ -161,6 +161,12 @@ async fn listens(host: SocketAddr, port: u16) -> bool {
     connected.is_ok_and(|connected| connected.is_ok())
 }
 
+/// How long the first message of an answer is, once all of it is there.
+#[cfg(any(test, fuzzing))]
+pub(super) fn answer_length(bytes: &[u8]) -> Option<usize> {
+    frame::read(bytes).map(|(_, used)| used)
+}
+
 /// What a server said.
 #[derive(Default)]
 struct Talk {

@@ -62,7 +62,7 @@ async fn answer(desk: Desk, mut sender: RouterSendHalf, message: ZmqMessage) {
     }
 }
 
-fn decode(request: &[u8]) -> Result<Value, Reply> {
+pub(crate) fn decode(request: &[u8]) -> Result<Value, Reply> {
     parse_json(request).map_err(|problems| {
         let Some(problem) = problems.iter().next() else { return failure("") };
         let words = problem.ctx.as_ref().and_then(|ctx| ctx["error"].as_str()).unwrap_or_default();
