@@ -169,6 +169,7 @@ mod tests {
         monitors.of("c").subscribe(&dialect, 1, &outbox);
         assert!(!monitors.has_room("d", 2, is_known));
         assert!(monitors.has_room("c", 2, is_known), "it is there already");
+        drop(followed);
         monitors.stop().await;
     }
 }
