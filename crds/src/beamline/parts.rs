@@ -32,7 +32,8 @@ pub struct Registry {
     /// (`CONFIG_PROFILE_PATH`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "shapes::volume_source")]
-    pub profile: Option<Volume>,
+    // Boxed, because a volume is several kilobytes and beamlines are moved through many stack frames.
+    pub profile: Option<Box<Volume>>,
     /// Its service, its service account and where its pods run.
     #[serde(flatten)]
     pub part: Part,

@@ -233,7 +233,7 @@ fn without_tag(image: &str) -> &str {
 
 /// The source of the volume with the profile, if one is said.
 fn profile(registry: &Registry) -> Option<&Volume> {
-    registry.profile.as_ref().filter(|source| **source != Volume::default())
+    registry.profile.as_deref().filter(|source| **source != Volume::default())
 }
 
 /// The part whose pods have the profile.
