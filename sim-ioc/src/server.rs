@@ -63,6 +63,7 @@ impl Server {
     /// [`Error::Stopped`] or the error of the simulation that failed.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
         let Self { circuits, searches, db, settings } = self;
+        let _end = EndThreads(circuits.clone());
         let mut parts = JoinSet::new();
         let accepting = circuits.clone();
         parts.spawn_blocking(move || {
@@ -94,6 +95,16 @@ impl Server {
             tracing::warn!("a part of the simulated beamline did not end in time");
         }
         outcome
+    }
+}
+
+/// Ends the threads of the server when [`Server::serve`] is dropped before it has ended them: a runtime that is
+/// taken down waits for them.
+struct EndThreads(Arc<BlockingCaServer>);
+
+impl Drop for EndThreads {
+    fn drop(&mut self) {
+        self.0.shutdown();
     }
 }
 

@@ -1,6 +1,8 @@
 //! The simulated beamline under real clients: pytest runs pyepics, caproto and ophyd against a
 //! server that is started here.
 
+use std::io::Read;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -62,6 +64,22 @@ async fn a_cancelled_server_returns_and_frees_its_port() {
     shutdown.cancel();
     tokio::time::timeout(Duration::from_secs(5), serving).await.unwrap().unwrap().unwrap();
     Server::bind(Settings { port, ..Settings::default() }).await.unwrap();
+}
+
+#[test]
+fn a_runtime_that_is_taken_down_does_not_wait_for_a_server_that_nobody_stopped() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(Server::bind(free_port())).unwrap();
+    let mut client = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    runtime.spawn(server.serve(CancellationToken::new()));
+    client.read_exact(&mut [0; 16]).expect("the version that a server begins with");
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(runtime);
+        done.send(())
+    });
+    ended.recv_timeout(Duration::from_secs(30)).unwrap();
 }
 
 #[tokio::test]
