@@ -63,16 +63,15 @@ impl Server {
     /// [`Error::Stopped`] or the error of the simulation that failed.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), Error> {
         let Self { circuits, searches, db, settings } = self;
-        let _end = EndThreads(circuits.clone());
+        let end = EndThreads(circuits.clone());
         let mut parts = JoinSet::new();
         let accepting = circuits.clone();
         parts.spawn_blocking(move || {
             accepting.serve();
             Ok(())
         });
-        let answering = circuits.clone();
         parts.spawn_blocking(move || {
-            answering
+            circuits
                 .serve_udp_search(searches)
                 .map_err(|e| Error::Stopped(format!("name searches failed: {e}")))
         });
@@ -86,7 +85,7 @@ impl Server {
             ended = parts.join_next() => Err(why_ended(ended)),
         };
         stop.cancel();
-        let waking = tokio::task::spawn_blocking(move || circuits.shutdown());
+        let waking = tokio::task::spawn_blocking(move || drop(end));
         let all_ended = async {
             while parts.join_next().await.is_some() {}
             waking.await
@@ -98,8 +97,8 @@ impl Server {
     }
 }
 
-/// Ends the threads of the server when [`Server::serve`] is dropped before it has ended them: a runtime that is
-/// taken down waits for them.
+/// Ends the threads of the server when it is dropped, also with [`Server::serve`] when nobody stopped that: a runtime
+/// that is taken down waits for them.
 struct EndThreads(Arc<BlockingCaServer>);
 
 impl Drop for EndThreads {
