@@ -33,6 +33,34 @@ pub struct Alarm {
     pub severity: Severity,
 }
 
+impl Alarm {
+    /// The alarm statuses of EPICS records, in the order of their numbers.
+    pub const STATUS_NAMES: [&'static str; 22] = [
+        "NO_ALARM",
+        "READ",
+        "WRITE",
+        "HIHI",
+        "HIGH",
+        "LOLO",
+        "LOW",
+        "STATE",
+        "COS",
+        "COMM",
+        "TIMEOUT",
+        "HWLIMIT",
+        "CALC",
+        "SCAN",
+        "LINK",
+        "SOFT",
+        "BAD_SUB",
+        "UDF",
+        "DISABLE",
+        "SIMM",
+        "READ_ACCESS",
+        "WRITE_ACCESS",
+    ];
+}
+
 /// EPICS alarm severity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

@@ -279,31 +279,6 @@ fn time(root: &PvStructure) -> SystemTime {
 
 /// The alarm. Records name their alarm status in the message; others have a coarser status alone.
 fn alarm(root: &PvStructure) -> Alarm {
-    /// The alarm status of EPICS records, in the order of their numbers.
-    const NAMES: [&str; 22] = [
-        "NO_ALARM",
-        "READ",
-        "WRITE",
-        "HIHI",
-        "HIGH",
-        "LOLO",
-        "LOW",
-        "STATE",
-        "COS",
-        "COMM",
-        "TIMEOUT",
-        "HWLIMIT",
-        "CALC",
-        "SCAN",
-        "LINK",
-        "SOFT",
-        "BAD_SUB",
-        "UDF",
-        "DISABLE",
-        "SIMM",
-        "READ_ACCESS",
-        "WRITE_ACCESS",
-    ];
     const COMM: u16 = 9;
     const LINK: u16 = 14;
     const SOFT: u16 = 15;
@@ -316,7 +291,7 @@ fn alarm(root: &PvStructure) -> Alarm {
         Some(_) => Severity::Invalid,
     };
     let named = text(alarm, "message")
-        .and_then(|message| NAMES.iter().position(|name| *name == message))
+        .and_then(|message| Alarm::STATUS_NAMES.iter().position(|name| *name == message))
         .and_then(|index| u16::try_from(index).ok());
     let status = named.unwrap_or_else(|| match integer(alarm, "status") {
         // Of the device and of its driver.

@@ -3,39 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::ws::Message;
-use channels::{Metadata, Sample, Severity};
+use channels::{Alarm, Metadata, Sample, Severity};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::socket::session::Malformed;
 use crate::values::json::Json;
-
-/// Names of the EPICS alarm statuses 0 to 21.
-const ALARM_STATUS: [&str; 22] = [
-    "NO_ALARM",
-    "READ",
-    "WRITE",
-    "HIHI",
-    "HIGH",
-    "LOLO",
-    "LOW",
-    "STATE",
-    "COS",
-    "COMM",
-    "TIMEOUT",
-    "HWLIMIT",
-    "CALC",
-    "SCAN",
-    "LINK",
-    "SOFT",
-    "BAD_SUB",
-    "UDF",
-    "DISABLE",
-    "SIMM",
-    "READ_ACCESS",
-    "WRITE_ACCESS",
-];
 
 /// EPICS severity as a number.
 pub(crate) fn severity_number(severity: Severity) -> u8 {
@@ -158,7 +132,7 @@ pub(crate) fn update(words: &Words, pv: &str, sample: &Sample, limit: usize) -> 
                 upper_ctrl_limit: control.map(|(_, high)| high),
                 lower_disp_limit: display.map(|(low, _)| low),
                 upper_disp_limit: display.map(|(_, high)| high),
-                alarm_status: ALARM_STATUS.get(usize::from(sample.alarm.status)).copied(),
+                alarm_status: Alarm::STATUS_NAMES.get(usize::from(sample.alarm.status)).copied(),
                 alarm_severity: severity_number(sample.alarm.severity),
                 alarm_severity_name: severity_name(sample.alarm.severity),
             })
