@@ -54,8 +54,9 @@ pub struct DeviceLocksSpec {
     /// Whether every device counts as locked while any lock is held.
     #[serde(default)]
     pub lock_all: bool,
-    /// Device name to the lock that holds it.
-    #[schemars(extend("maxProperties" = 20_000))]
+    /// Device name to the lock that holds it. One value to whoever asks which writer owns what: the table is written
+    /// whole, and the names of its fields would take more than the fields.
+    #[schemars(extend("maxProperties" = 20_000, "x-kubernetes-map-type" = "atomic"))]
     #[serde(default)]
     pub locks: BTreeMap<String, DeviceLock>,
 }

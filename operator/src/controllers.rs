@@ -35,6 +35,9 @@ use crate::tasks::Tasks;
 
 /// Pause between two looks at the devices of changed classes, of which many are applied in a row.
 const CLASS_PAUSE: Duration = Duration::from_millis(500);
+/// Pause between two looks at the lock table: a lock that is taken and given back within it is not
+/// worth the two writes of a status.
+const LOCK_PAUSE: Duration = Duration::from_millis(250);
 /// Pause between two looks at the devices of a beamline, whose number its status tells: that is
 /// written each time.
 const SUMMARY_PAUSE: Duration = Duration::from_secs(5);
@@ -72,7 +75,7 @@ impl Parts<'_> {
                 && filled(&devices.locks, &stop).await
             {
                 let classes = changes(&devices.catalogue, CLASS_PAUSE);
-                let locks = changes(&devices.locks, Duration::ZERO);
+                let locks = changes(&devices.locks, LOCK_PAUSE);
                 let rivals = devices.index.objects.stream(Duration::ZERO);
                 let wake = |queue: Queue<Device>| {
                     let store = queue.store();

@@ -1,6 +1,7 @@
 //! Server-side apply: who owns which field.
 
-use crds::Device;
+use crds::device_locks::OBJECT_NAME;
+use crds::{Device, DeviceLocks};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -131,6 +132,28 @@ conformance! {
         let after = api.patch_status("m1", &two, &nothing).await.unwrap();
         let left: Vec<_> = after.status.unwrap().conditions.into_iter().map(|c| c.type_).collect();
         assert_eq!(left, ["Ready"]);
+    }
+
+    async fn the_lock_table_has_one_owner_however_many_locks_it_has(server: &Server) {
+        let api = server.api::<DeviceLocks>();
+        let lock = json!({
+            "lockId": "l", "itemId": "i", "planName": "p", "lockedByService": "s",
+            "lockedAt": "2024-01-01T00:00:00Z",
+        });
+        let mut table = DeviceLocks::new(OBJECT_NAME, Default::default());
+        table.spec.locks = serde_json::from_value(json!({"m1": lock, "m2": lock})).unwrap();
+        let first = PostParams { field_manager: Some("first".into()), ..PostParams::default() };
+        let mut made = api.create(&first, &table).await.unwrap();
+        made.spec.locks.remove("m1");
+        made.metadata.managed_fields = None;
+        let second = PostParams { field_manager: Some("second".into()), ..PostParams::default() };
+        let after = api.replace(OBJECT_NAME, &second, &made).await.unwrap();
+        let owners = after.metadata.managed_fields.unwrap();
+        let of_locks = owners.iter().filter_map(|entry| {
+            let fields = &entry.fields_v1.as_ref()?.0;
+            Some((entry.manager.as_deref()?, fields.pointer("/f:spec/f:locks")?.clone()))
+        });
+        assert_eq!(of_locks.collect::<Vec<_>>(), [("second", json!({}))]);
     }
 
     async fn an_apply_says_who_it_is_and_fits_the_schema(server: &Server) {
