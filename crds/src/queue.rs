@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan_worker::Engine;
+use crate::profile::Profile;
 use crate::schema::{FreeForm, conditions, free_form_object};
 
 /// `metadata.name` of the queue that a beamline has when nobody says otherwise.
@@ -65,8 +66,11 @@ pub struct QueueSpec {
     pub mode: QueueMode,
     /// Whether the queue starts by itself whenever it has an item and an open, idle environment.
     pub autostart: bool,
-    /// What runs the plans.
+    /// What runs the plans; holds for the next environment that is opened.
     pub engine: Engine,
+    /// The profile that the bluesky engine opens; holds for the next environment that is opened.
+    #[serde(skip_serializing_if = "Profile::is_default")]
+    pub profile: Profile,
     /// How many finished items are kept.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub history_limit: HistoryLimit,

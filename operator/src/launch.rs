@@ -1,5 +1,6 @@
 //! Where a plan worker runs: as a child process on one machine, as a pod on a cluster.
 
+mod last_words;
 pub(crate) mod pod;
 pub(crate) mod process;
 
@@ -16,6 +17,8 @@ use crate::error::Call;
 pub const TOKEN_VARIABLE: &str = "BEAMLINE_WORKER_TOKEN";
 /// Key of the token in its Secret.
 pub(crate) const TOKEN_KEY: &str = "token";
+/// Longest description of an end, in characters; the schema of the resource has the same limit.
+pub(crate) const LONGEST_EXIT: usize = 253;
 
 /// Starts workers, knows how they are, and ends them. A worker is known by the uid of its
 /// `PlanWorker`.

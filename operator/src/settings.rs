@@ -7,19 +7,24 @@ use std::time::Duration;
 /// How long a worker may take to end after it was asked to, before it is killed.
 const GRACE: Duration = Duration::from_secs(15);
 
+/// How a Python interpreter is told to be a worker.
+pub(crate) const BLUESKY_MODULE: [&str; 2] = ["-m", "beamline_worker"];
+
 /// Settings of the operator.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What a `PlanWorker` runs on this machine.
+    /// What a `PlanWorker` with the native engine runs on this machine.
     pub worker: Program,
+    /// What a `PlanWorker` with the bluesky engine runs on this machine.
+    pub bluesky: Program,
     /// How long a worker may take to end after SIGTERM before it gets SIGKILL.
     pub grace: Duration,
 }
 
 impl Settings {
-    /// Runs `worker` with the usual grace of 15 seconds.
-    pub fn new(worker: Program) -> Self {
-        Self { worker, grace: GRACE }
+    /// Runs `worker`, or `bluesky`, with the usual grace of 15 seconds.
+    pub fn new(worker: Program, bluesky: Program) -> Self {
+        Self { worker, bluesky, grace: GRACE }
     }
 }
 
@@ -42,5 +47,11 @@ impl Program {
     pub fn this_executable() -> std::io::Result<Self> {
         let path = std::env::current_exe()?;
         Ok(Self { path, args: vec!["worker".to_owned()], environment: BTreeMap::new() })
+    }
+
+    /// `<python> -m beamline_worker`.
+    pub fn bluesky(python: impl Into<PathBuf>) -> Self {
+        let args = BLUESKY_MODULE.map(str::to_owned).to_vec();
+        Self { path: python.into(), args, environment: BTreeMap::new() }
     }
 }

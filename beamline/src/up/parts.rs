@@ -105,7 +105,10 @@ impl Parts<'_> {
         ]);
         program.environment.extend(environment);
         program.environment.extend(variables(&self.channel_access));
-        Ok(operator::Settings::new(program))
+        let mut bluesky = Program::bluesky(&self.args.worker_python);
+        bluesky.environment.clone_from(&program.environment);
+        bluesky.environment.insert("BEAMLINE_NAMESPACE".to_owned(), NAMESPACE.to_owned());
+        Ok(operator::Settings::new(program, bluesky))
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct ValidPart {
 pub(crate) struct ValidWorker {
     /// Its image.
     pub(crate) image: ValidImage,
+    /// Whether that is not the image of the other pods, in which there is no Python.
+    pub(crate) own_image: bool,
     /// How it reaches EPICS, as environment.
     pub(crate) config: BTreeMap<String, String>,
     /// Where the documents of the runs are kept.
@@ -184,6 +186,7 @@ fn worker(
         pull_secrets,
     };
     Ok(ValidWorker {
+        own_image: own.repository.is_some(),
         image,
         config: with_logs(epics),
         runs_claim: worker.runs_claim.clone(),

@@ -1,6 +1,7 @@
 //! Workers as pods. They outlive the operator: it finds them again by their names.
 
 use async_trait::async_trait;
+use crds::plan_worker::Engine;
 use crds::{Beamline, PlanWorker};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodStatus};
 use kube::api::{Api, DeleteParams, ListParams, PostParams, Preconditions};
@@ -62,6 +63,13 @@ impl PodLauncher {
         let valid = valid.map_err(|invalid| {
             LaunchError::Unfit(format!("Beamline '{}': {invalid}", beamline.name_any()))
         })?;
+        if worker.spec.engine == Engine::Bluesky && !valid.worker.own_image {
+            return Err(LaunchError::Unfit(format!(
+                "Beamline '{}': spec.queue.worker.image.repository: the bluesky engine needs an image with \
+                 Python and the package beamline-worker",
+                beamline.name_any()
+            )));
+        }
         Ok(worker_pod(&valid, worker))
     }
 }

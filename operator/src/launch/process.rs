@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crds::PlanWorker;
+use crds::plan_worker::Engine;
 use kube::ResourceExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,15 +18,23 @@ use parking_lot::Mutex;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::{LaunchError, Launcher, Nature, Order, Phase, TOKEN_VARIABLE};
+use super::{
+    LONGEST_EXIT, LaunchError, Launcher, Nature, Order, Phase, TOKEN_VARIABLE, last_words,
+};
 use crate::settings::{Program, Settings};
+
+/// How the end of a program that ended by itself begins.
+const EXIT_CODE: &str = "exit code";
+/// Longest wait for the last words of a child that has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs workers as child processes.
 #[derive(Debug)]
 pub struct ProcessLauncher {
-    program: Program,
+    native: Program,
+    bluesky: Program,
     grace: Duration,
     workers: Mutex<HashMap<String, Worker>>,
     tasks: TaskTracker,
@@ -39,10 +48,11 @@ struct Worker {
 }
 
 impl ProcessLauncher {
-    /// A launcher that runs the program of `settings`.
+    /// A launcher that runs the programs of `settings`.
     pub fn new(settings: &Settings) -> Self {
         Self {
-            program: settings.worker.clone(),
+            native: settings.worker.clone(),
+            bluesky: settings.bluesky.clone(),
             grace: settings.grace,
             workers: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -50,14 +60,24 @@ impl ProcessLauncher {
         }
     }
 
+    fn program(&self, worker: &PlanWorker) -> &Program {
+        match worker.spec.engine {
+            Engine::Native => &self.native,
+            Engine::Bluesky => &self.bluesky,
+        }
+    }
+
     fn spawn(&self, worker: &PlanWorker, token: &str) -> io::Result<Child> {
         let (address, epoch) = (&worker.spec.connect_to, worker.spec.epoch.to_string());
-        Command::new(&self.program.path)
-            .args(&self.program.args)
+        let program = self.program(worker);
+        Command::new(&program.path)
+            .args(&program.args)
             .args(["--connect-to", address, "--epoch", &epoch])
-            .envs(&self.program.environment)
+            .envs(&program.environment)
+            .envs(worker.spec.profile.environment())
             .env(TOKEN_VARIABLE, token)
             .stdin(Stdio::null())
+            .stderr(Stdio::piped())
             // In a group of its own, or Ctrl-C on the terminal would end it before we can do so in
             // order.
             .process_group(0)
@@ -86,7 +106,7 @@ impl Launcher for ProcessLauncher {
         }
         let token = token.ok_or(LaunchError::NoToken)?;
         let child = self.spawn(&worker, &token).map_err(|source| LaunchError::Spawn {
-            program: self.program.path.display().to_string(),
+            program: self.program(&worker).path.display().to_string(),
             source,
         })?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
@@ -146,12 +166,22 @@ fn uid(worker: &PlanWorker) -> String {
 /// Waits for the end of `child`; when `stop` comes first, asks it to end, and kills it after
 /// `grace`.
 async fn own(mut child: Child, stop: &CancellationToken, grace: Duration) -> Phase {
+    let said = child.stderr.take();
+    // It is dropped when this ends: a grandchild may hold the pipe open for longer.
+    let said = AbortOnDropHandle::new(tokio::spawn(async move {
+        match said {
+            Some(said) => last_words::listen(said).await,
+            None => None,
+        }
+    }));
     let by_itself = tokio::select! {
         status = child.wait() => Some(status),
         () = stop.cancelled() => None,
     };
     if let Some(status) = by_itself {
-        return ended(status);
+        let said = tokio::time::timeout(LAST_WORDS, said).await;
+        let said = said.ok().and_then(Result::ok).flatten();
+        return with_last_words(ended(status), said);
     }
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok())
         && let Err(error) = kill(Pid::from_raw(pid), Signal::SIGTERM)
@@ -168,12 +198,23 @@ async fn own(mut child: Child, stop: &CancellationToken, grace: Duration) -> Pha
     ended(child.wait().await)
 }
 
+/// A program that gave up by itself says why on its last line.
+fn with_last_words(end: Phase, said: Option<String>) -> Phase {
+    match (end, said) {
+        (Phase::Ended { exit, clean: false }, Some(said)) if exit.starts_with(EXIT_CODE) => {
+            let exit = format!("{exit}: {said}").chars().take(LONGEST_EXIT).collect();
+            Phase::Ended { exit, clean: false }
+        }
+        (end, _) => end,
+    }
+}
+
 fn ended(status: io::Result<ExitStatus>) -> Phase {
     use std::os::unix::process::ExitStatusExt;
     match status {
         Ok(status) => {
             let exit = match (status.code(), status.signal().map(Signal::try_from)) {
-                (Some(code), _) => format!("exit code {code}"),
+                (Some(code), _) => format!("{EXIT_CODE} {code}"),
                 (None, Some(Ok(signal))) => format!("signal {signal}"),
                 (None, _) => status.to_string(),
             };

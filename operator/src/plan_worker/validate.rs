@@ -5,7 +5,7 @@ use crds::PlanWorker;
 use crds::conditions::{reasons, types};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::launch::{LaunchError, Nature, Phase};
+use crate::launch::{LONGEST_EXIT, LaunchError, Nature, Phase};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,13 +91,9 @@ pub(super) fn starting() -> Saying {
 
 /// What to say of a worker that does not start.
 pub(super) fn failed_to_start(error: &LaunchError) -> Saying {
-    Saying {
-        ready: false,
-        reason: reasons::FAILED,
-        message: error.to_string(),
-        pid: None,
-        exit: Some("never started".to_owned()),
-    }
+    let message = error.to_string();
+    let exit = format!("never started: {message}").chars().take(LONGEST_EXIT).collect();
+    Saying { ready: false, reason: reasons::FAILED, message, pid: None, exit: Some(exit) }
 }
 
 fn lost(worker: &PlanWorker, nature: Nature) -> Saying {

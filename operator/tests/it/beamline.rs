@@ -50,12 +50,13 @@ impl Beamline {
         Self { client: embedded.client(NAMESPACE), folder, _embedded: embedded, operator: None }
     }
 
-    /// Starts an operator whose workers run `script`.
+    /// Starts an operator whose workers run `script`, with the argument `worker` or `bluesky`.
     pub(crate) fn start_operator(&mut self, script: &str) {
         let path = self.write_script(script);
         let environment = [("FOLDER".to_owned(), self.folder.path().display().to_string())].into();
         let worker = Program { path, args: vec!["worker".to_owned()], environment };
-        self.start_operator_with(Settings { grace: GRACE, ..Settings::new(worker) });
+        let bluesky = Program { args: vec!["bluesky".to_owned()], ..worker.clone() };
+        self.start_operator_with(Settings { grace: GRACE, ..Settings::new(worker, bluesky) });
     }
 
     /// Starts an operator with those settings.

@@ -110,6 +110,20 @@ async fn the_end_of_a_process_shows_in_the_status_and_it_is_not_started_again() 
 }
 
 #[tokio::test]
+async fn the_bluesky_engine_is_another_program_that_is_given_the_profile_and_says_why_it_gave_up() {
+    let mut beamline = Beamline::start(
+        "[ \"$1\" = bluesky ] || exit 0; echo \"no profile in $BEAMLINE_WORKER_STARTUP_DIR\" >&2; exit 7",
+    )
+    .await;
+    beamline.create::<Secret>(SECRET).await;
+    let bluesky = "{queue: main, engine: bluesky, profile: {startupDir: /site}";
+    beamline.create::<PlanWorker>(&WORKER.replace("{queue: main", bluesky)).await;
+    let worker = beamline.wait("w", |worker| is(worker, "False", "Failed")).await;
+    assert_eq!(exit(&worker).as_deref(), Some("exit code 7: no profile in /site"));
+    beamline.stop_operator().await;
+}
+
+#[tokio::test]
 async fn a_worker_that_leaves_by_itself_has_stopped_and_not_failed() {
     let beamline = Beamline::start("exit 0").await;
     ask_for_a_worker(&beamline).await;
@@ -151,9 +165,10 @@ async fn a_program_that_does_not_exist_is_said_once_and_not_tried_again() {
         args: Vec::new(),
         environment: Default::default(),
     };
-    beamline.start_operator_with(operator::Settings::new(program));
+    beamline.start_operator_with(operator::Settings::new(program.clone(), program));
     let worker = beamline.wait("w", |worker| is(worker, "False", "Failed")).await;
-    assert_eq!(exit(&worker).as_deref(), Some("never started"));
+    let end = exit(&worker).unwrap();
+    assert!(end.starts_with("never started: failed to start '/nonexistent/beamline'"), "{end}");
     let message = &worker.status.as_ref().unwrap().conditions[0].message;
     assert!(message.contains("/nonexistent/beamline"), "{message}");
     beamline.stop_operator().await;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crds::PlanWorker;
-use crds::plan_worker::{Engine, PlanWorkerSpec};
+use crds::plan_worker::PlanWorkerSpec;
+use crds::{PlanWorker, Queue, QueueSpec};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, PostParams};
@@ -87,13 +87,16 @@ impl Keeper {
     }
 
     async fn create(&self, worker: &str, token: String) -> Result<(), kube::Error> {
+        let queues: Api<Queue> = Api::namespaced(self.client.clone(), &self.namespace);
+        let QueueSpec { engine, profile, .. } = queues.get(&self.queue).await?.spec;
         let mut secret = Secret::default();
         secret.metadata.name = Some(worker.to_owned());
         secret.data = Some([(TOKEN_KEY.to_owned(), ByteString(token.into_bytes()))].into());
         self.secrets().create(&PostParams::default(), &secret).await?;
         let spec = PlanWorkerSpec {
             queue: self.queue.clone(),
-            engine: Engine::Native,
+            engine,
+            profile,
             connect_to: self.connect_to.clone(),
             token_secret: worker.to_owned(),
             epoch: self.tenure.epoch(),

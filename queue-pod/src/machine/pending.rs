@@ -235,17 +235,28 @@ fn insert(state: &mut State, mut entry: Entry, stored: Option<&Stored>) {
     queue_changed(state);
 }
 
-/// The order to run an item.
-pub(super) fn order(item: &Item) -> Order {
+/// The order to run an item. Start documents say which item it was, of which queue and user; of these
+/// only the uid is ours alone.
+pub(super) fn order(state: &State, item: &Item) -> Order {
     let list = |key| item.0.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let kwargs = item.0.get("kwargs").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut meta = merged_meta(item.0.get("meta"));
+    meta.insert("item_uid".to_owned(), item.uid().into());
+    let origin = [
+        ("queue", &*state.setup.queue),
+        ("user", item.text("user")),
+        ("user_group", item.user_group()),
+    ];
+    for (key, value) in origin {
+        meta.entry(key).or_insert_with(|| value.into());
+    }
     Order::RunPlan {
         plan: PlanCall {
             item_uid: item.uid().to_owned(),
             name: item.name().to_owned(),
             args: list("args"),
             kwargs,
-            meta: merged_meta(item.0.get("meta")),
+            meta,
         },
     }
 }
@@ -259,7 +270,8 @@ fn start(state: &mut State, mut running: Running, stored: Option<&Stored>) {
     let item = running.entry.item.clone();
     state.queue.remove(item.uid());
     state.manager = Manager::ExecutingQueue;
-    state.effects.push(Effect::Order(order(&item)));
+    let order = order(state, &item);
+    state.effects.push(Effect::Order(order));
     state.running = Some(running);
     queue_changed(state);
 }

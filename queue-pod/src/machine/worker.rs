@@ -131,7 +131,10 @@ fn take_over(state: &mut State, worker: &str, doing: Doing) {
             finished(state, outcome);
         }
         // It never got the order, and refuses those of earlier leaders from now on.
-        (Some(item), None, _) => state.effects.push(Effect::Order(order(&item))),
+        (Some(item), None, _) => {
+            let order = order(state, &item);
+            state.effects.push(Effect::Order(order));
+        }
         (_, Some(uid), _) => {
             state.console(format!("RE Worker runs item '{uid}', which nobody knows of\n"));
             state.effects.push(Effect::RemoveWorker(worker.to_owned()));
@@ -220,6 +223,9 @@ fn gone(state: &mut State, worker: &str, reason: &str) {
         // It was asked to leave, or is being taken away: the rest follows when its resource is gone.
         Environment::Closing { .. } if state.manager == Manager::DestroyingEnvironment => return,
         Environment::Closing { .. } => {}
+        Environment::Opening { .. } => {
+            state.console(format!("Failed to start RE Worker environment. Error: {reason}\n"));
+        }
         _ => state.console(format!("RE Worker environment is lost: {reason}\n")),
     }
     state.effects.push(Effect::RemoveWorker(worker.to_owned()));

@@ -253,6 +253,27 @@ fn a_worker_names_its_token_and_is_owned_by_its_plan_worker() {
 }
 
 #[test]
+fn a_worker_with_the_bluesky_engine_is_python_with_the_profile_of_the_site() {
+    let mut worker = worker();
+    worker.spec.engine = crds::plan_worker::Engine::Bluesky;
+    worker.spec.profile.startup_dir = Some("/site".to_owned());
+    let without = valid("{}");
+    let valid = valid("queue: {worker: {image: {repository: site/worker, tag: v3}}}");
+    assert!(valid.worker.own_image && !without.worker.own_image);
+    let pod = worker_pod_of(&valid, &worker);
+    let container = &pod.spec.as_ref().unwrap().containers[0];
+    assert_eq!(container.image.as_deref(), Some("site/worker:v3"));
+    let words = container.command.iter().chain(&container.args).flatten();
+    assert_eq!(words.collect::<Vec<_>>(), ["python", "-m", "beamline_worker"]);
+    let value = |name: &str| {
+        let mut all = container.env.iter().flatten();
+        all.find(|one| one.name == name).and_then(|one| one.value.as_deref())
+    };
+    assert_eq!(value("BEAMLINE_WORKER_STARTUP_DIR"), Some("/site"));
+    assert_eq!(value("HOME"), Some("/tmp"));
+}
+
+#[test]
 fn a_variable_of_the_user_replaces_the_operators_own() {
     let deployments = built(FULL).deployments;
     let control = deployments.iter().find(|one| one.name_any() == "hex-control").unwrap();

@@ -1,6 +1,7 @@
 //! The pod of an open worker environment.
 
 use crds::PlanWorker;
+use crds::plan_worker::Engine;
 use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, EnvVar, EnvVarSource, PersistentVolumeClaimVolumeSource, Pod,
     SecretKeySelector, Volume,
@@ -11,6 +12,7 @@ use super::names::{Component, WORKER};
 use super::pod;
 use crate::beamline::validate::{RUNS_VOLUME, Valid};
 use crate::launch::{TOKEN_KEY, TOKEN_VARIABLE};
+use crate::settings::BLUESKY_MODULE;
 
 /// Where the worker keeps the documents of its runs.
 const RUNS_PATH: &str = "/runs";
@@ -38,7 +40,19 @@ pub(crate) fn worker_pod(valid: &Valid, worker: &PlanWorker) -> Pod {
             ..EnvVarSource::default()
         }),
     });
+    let profile = worker.spec.profile.environment();
+    environment.extend(profile.iter().map(|(name, value)| pod::variable(name, value)));
+    if worker.spec.engine == Engine::Bluesky {
+        // Libraries keep caches and settings at home, and only the folder for temporary files can be
+        // written to.
+        environment.push(pod::variable("HOME", "/tmp"));
+        environment.push(pod::variable("PYTHONUNBUFFERED", "1"));
+    }
     let mut container = pod::container(component, &plan.image, &plan.pod, environment);
+    if worker.spec.engine == Engine::Bluesky {
+        container.args = Some(BLUESKY_MODULE.map(str::to_owned).to_vec());
+        container.command = Some(vec!["python".to_owned()]);
+    }
     container.volume_mounts.get_or_insert_default().push(pod::mount(RUNS_VOLUME, RUNS_PATH));
     let mut spec = pod::spec(valid, component, &plan.image, &plan.pod, container, GRACE);
     spec.restart_policy = Some("Never".to_owned());

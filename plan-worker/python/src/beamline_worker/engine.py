@@ -1,0 +1,262 @@
+"""Runs plans on the RunEngine of the profile, in the main thread.
+
+The main thread is inside `RunEngine` calls, and between them in `Engine.serve`. Everything that the
+queue server orders comes from another thread: what begins or continues a plan is queued for the
+main one, what interrupts it is asked of the RunEngine's own loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import traceback
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from .documents import Sink
+from .outbox import Reports
+from .profile import Profile, RunEngine
+from .protocol import (
+    Document,
+    ExitStatus,
+    PauseOption,
+    PlanCall,
+    PlanFinished,
+    PlanOutcome,
+    Ready,
+    ReState,
+    Runs,
+)
+from .runs import RunList
+
+LOG = logging.getLogger(__name__)
+
+NO_RUN_ENGINE = "Run Engine is not found in the RE Worker environment."
+PREPARATION = "Error occurred while processing plan parameters or starting the plan"
+
+
+class Refusal(Exception):
+    """An order that makes no sense now."""
+
+
+class Continuation(StrEnum):
+    """How a paused plan goes on: a method of the RunEngine."""
+
+    RESUME = "resume"
+    STOP = "stop"
+    ABORT = "abort"
+    HALT = "halt"
+
+
+# How a plan has ended when such a call returns.
+ENDINGS = {
+    Continuation.RESUME: ExitStatus.COMPLETED,
+    Continuation.STOP: ExitStatus.STOPPED,
+    Continuation.ABORT: ExitStatus.ABORTED,
+    Continuation.HALT: ExitStatus.HALTED,
+}
+
+Job = Callable[[], None]
+
+
+class Engine:
+    """The RunEngine and what it does."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._profile: Profile | None = None
+        self._run_engine: RunEngine | None = None
+        self._sinks: list[Sink] = []
+        self._runs = RunList(reports)
+        self._lock = threading.Lock()
+        self._item: str | None = None
+        # Set while no plan is running or paused.
+        self._rests = threading.Event()
+        self._rests.set()
+        # How a plan ends that was interrupted while it ran.
+        self._interrupted: ExitStatus | None = None
+
+    def open(self, profile: Profile, sinks: list[Sink]) -> None:
+        """Takes plans of `profile` from now on; their documents go to `sinks` too."""
+        self._profile = profile
+        self._sinks = sinks
+        self._run_engine = profile.run_engine
+        if self._run_engine is not None:
+            earlier = self._run_engine.state_hook
+
+            def state_changed(new: object, old: object) -> None:
+                if earlier is not None:
+                    earlier(new, old)
+                self._say_state(str(new))
+
+            self._run_engine.state_hook = state_changed
+        self._reports.send(Ready(profile.plans, profile.devices))
+        self._say_state("idle")
+
+    # What the thread of the queue server calls.
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether no plan is running or paused."""
+        return self._rests.is_set()
+
+    def begin(self, call: PlanCall) -> None:
+        """Begins a plan; how it ends is reported.
+
+        Raises:
+            Refusal: another one is running, or the environment is not open yet.
+        """
+        with self._lock:
+            profile = self._profile
+            if profile is None:
+                raise Refusal("the environment is not open yet")
+            if not self._rests.is_set():
+                raise Refusal("a plan is running already")
+            self._rests.clear()
+            self._item = call.item_uid
+            self._interrupted = None
+        self._reports.begins(call.item_uid)
+        self._jobs.put(lambda: self._run(profile, call))
+
+    def pause(self, option: PauseOption) -> None:
+        """Pauses the running plan.
+
+        Raises:
+            Refusal: it is not running.
+        """
+        run_engine = self._run_engine
+        state = self._state()
+        if run_engine is None or state != "running":
+            raise Refusal(
+                f"Run engine can be paused only in 'running' state. Current state: '{state}'"
+            )
+        # `RunEngine.request_pause` would wait for the loop, which a plan may keep for long.
+        asked = asyncio.run_coroutine_threadsafe(
+            run_engine._request_pause_coro(option is PauseOption.DEFERRED), loop=run_engine.loop
+        )
+        asked.add_done_callback(lambda _: self._say_state(self._state()))
+
+    def go_on(self, how: Continuation) -> None:
+        """Continues or ends the paused plan.
+
+        Raises:
+            Refusal: it is not paused.
+        """
+        if (state := self._state()) != "paused":
+            raise Refusal(f"Run Engine is in {state!r} state. Only 'paused' plan can be continued.")
+        self._jobs.put(lambda: self._continue(how))
+
+    def interrupt(self, how: Continuation, why: str) -> None:
+        """Ends the plan whatever it does; `wait` says when it has. Never blocks."""
+        if self.is_resting:
+            return
+        LOG.warning("ending the plan (%s): %s", how, why)
+        with self._lock:
+            self._interrupted = ENDINGS[how]
+        if self._state() == "paused":
+            self._jobs.put(lambda: self._continue(how))
+        elif self._state() != "idle":
+            # It waits for the loop of the RunEngine, which may hang.
+            method = getattr(self._run_engine, how)
+            threading.Thread(target=_ignoring_errors, args=(method,), daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits until no plan is running or paused; whether that is so."""
+        return self._rests.wait(seconds)
+
+    def leave(self) -> None:
+        """Ends `serve` once no plan is running."""
+        self._jobs.put(None)
+
+    # What the main thread does.
+
+    def serve(self) -> None:
+        """Does what is asked for until `leave`."""
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _run(self, profile: Profile, call: PlanCall) -> None:
+        self._runs = RunList(self._reports)
+        try:
+            run_engine = self._ready_engine()
+            make, metadata = profile.prepare(call)
+        except Exception as error:  # noqa: BLE001 - plans and their arguments fail in any way
+            self._failed(error, f"{PREPARATION}: ")
+            return
+
+        def start() -> None:
+            run_engine(make(), {"all": [self._runs, *self._sinks, self._say]}, **metadata)
+
+        self._drive(start, ExitStatus.COMPLETED)
+
+    def _ready_engine(self) -> RunEngine:
+        if self._run_engine is None:
+            raise RuntimeError(NO_RUN_ENGINE)
+        if (state := self._state()) != "idle":
+            raise RuntimeError(
+                f"Run Engine is in {state!r} state. The environment must be opened again."
+            )
+        if self._interrupted is not None:
+            raise RuntimeError("the worker is leaving")
+        return self._run_engine
+
+    def _continue(self, how: Continuation) -> None:
+        self._drive(getattr(self._run_engine, how), ENDINGS[how])
+
+    def _drive(self, action: Callable[[], Any], ending: ExitStatus) -> None:
+        """Calls the RunEngine; the plan may have ended then, or be paused."""
+        try:
+            action()
+        # Plans fail in any way; the RunEngine itself tells of interruptions by an exception.
+        except BaseException as error:  # noqa: BLE001
+            if self._state() == "paused":
+                return
+            if self._interrupted is None:
+                self._failed(error)
+            else:
+                self._finish(self._interrupted)
+            return
+        self._finish(self._interrupted or ending)
+
+    def _failed(self, error: BaseException, prefix: str = "") -> None:
+        LOG.error("The plan failed: %s%s", prefix, error)
+        self._finish(ExitStatus.FAILED, f"Plan failed: {prefix}{error}", traceback.format_exc())
+
+    def _finish(self, status: ExitStatus, message: str = "", where: str = "") -> None:
+        outcome = PlanOutcome(
+            item_uid=self._item or "",
+            exit_status=status,
+            run_uids=self._runs.uids,
+            scan_ids=self._runs.scan_ids,
+            message=message,
+            traceback=where,
+        )
+        with self._lock:
+            self._item = None
+            # Before the queue server hears of it, which may order the next one at once.
+            self._rests.set()
+        self._reports.send(PlanFinished(outcome))
+        # The list of runs is that of the running plan.
+        self._reports.send(Runs([]))
+
+    def _state(self) -> str:
+        return "idle" if self._run_engine is None else str(self._run_engine.state)
+
+    def _say_state(self, state: str) -> None:
+        deferred = bool(getattr(self._run_engine, "deferred_pause_requested", False))
+        self._reports.send(ReState(state, deferred and state == "running"))
+
+    def _say(self, name: str, doc: dict[str, Any]) -> None:
+        self._reports.send(Document(str(name), doc))
+
+
+def _ignoring_errors(method: Callable[[], Any]) -> None:
+    """The RunEngine may have ended the plan in between, and says so by an error."""
+    try:
+        method()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the plan's own end tells
+        LOG.info("the RunEngine answered: %s", error)

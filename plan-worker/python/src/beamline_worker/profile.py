@@ -1,0 +1,152 @@
+"""The profile of a site, opened and described by the functions of bluesky-queueserver."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from bluesky.run_engine import get_bluesky_event_loop
+from bluesky_queueserver import set_ipython_mode, set_re_worker_active
+from bluesky_queueserver.manager.profile_ops import (
+    existing_plans_and_devices_from_nspace,
+    get_default_startup_dir,
+    load_allowed_plans_and_devices,
+    load_worker_startup_code,
+    prepare_plan,
+)
+from bluesky_queueserver.manager.profile_tools import global_user_namespace
+
+from .documents import Sink
+from .protocol import PlanCall
+from .settings import ProfileSettings
+
+LOG = logging.getLogger(__name__)
+
+# The group of those who may do everything. What a user may submit is decided by the queue server.
+EVERYTHING = "root"
+
+
+class RunEngine(Protocol):
+    """What is used of bluesky's RunEngine."""
+
+    state: object
+    state_hook: Callable[[object, object], None] | None
+    loop: asyncio.AbstractEventLoop
+    deferred_pause_requested: bool
+
+    def __call__(self, plan: object, subs: dict[str, list[Sink]], /, **metadata: object) -> object:
+        """Runs a plan."""
+
+    def resume(self) -> object:
+        """Continues a paused plan, as the next three do."""
+
+    def stop(self) -> object:
+        """Ends it as a success."""
+
+    def abort(self) -> object:
+        """Ends it as a failure, with its clean-up."""
+
+    def halt(self) -> object:
+        """Ends it at once."""
+
+    def _request_pause_coro(self, defer: bool = False) -> Coroutine[None, None, None]:
+        """Pauses; what `request_pause` waits for."""
+
+
+class ProfileError(Exception):
+    """The profile could not be opened."""
+
+
+@dataclass
+class Profile:
+    """An opened profile: its namespace, its plans and devices and their descriptions."""
+
+    namespace: dict[str, Any]
+    plans: dict[str, Any]
+    devices: dict[str, Any]
+    plan_objects: dict[str, Any]
+    device_objects: dict[str, Any]
+    # The same descriptions by user group, with the patterns of devices expanded.
+    allowed: tuple[dict[str, Any], dict[str, Any]]
+
+    @property
+    def run_engine(self) -> RunEngine | None:
+        """The RunEngine of the profile, if it has one."""
+        return cast("RunEngine | None", self.namespace.get("RE"))
+
+    def prepare(self, call: PlanCall) -> tuple[Callable[[], Any], dict[str, Any]]:
+        """What makes the plan, with devices for their names, and the metadata of its runs.
+
+        Raises:
+            RuntimeError: the plan is unknown, or its arguments do not fit.
+        """
+        plan = {
+            "name": call.name,
+            "args": call.args,
+            "kwargs": call.kwargs,
+            "meta": call.meta,
+            "user_group": EVERYTHING,
+        }
+        plans, devices = self.allowed
+        found = prepare_plan(
+            plan,
+            plans_in_nspace=self.plan_objects,
+            devices_in_nspace=self.device_objects,
+            allowed_plans=plans,
+            allowed_devices=devices,
+            nspace=self.namespace,
+        )
+        make, args, kwargs = found["callable"], found["args"], found["kwargs"]
+        return lambda: make(*args, **kwargs), dict(found["meta"])
+
+
+def open_profile(settings: ProfileSettings) -> Profile:
+    """Executes the startup code and looks for plans and devices in what it leaves behind.
+
+    Raises:
+        ProfileError: the code failed; where is in the log.
+    """
+    # What profiles ask by `is_re_worker_active()` and `is_ipython_mode()`.
+    set_re_worker_active()
+    set_ipython_mode(False)
+    asyncio.set_event_loop(get_bluesky_event_loop() or asyncio.new_event_loop())
+    namespace: dict[str, Any] = {}
+    try:
+        namespace = load_worker_startup_code(nspace=namespace, **_source(settings))
+        profile = _describe(namespace, settings)
+    # A profile may fail in any way, and may even leave by `sys.exit`.
+    except BaseException as error:
+        where = getattr(error, "tb", None) or traceback.format_exc()
+        LOG.error("Error while loading startup code:\n%s", where)
+        raise ProfileError(str(error) or type(error).__name__) from error
+    global_user_namespace.set_user_namespace(user_ns=namespace, use_ipython=False)
+    return profile
+
+
+def _source(settings: ProfileSettings) -> dict[str, str]:
+    if settings.startup_module:
+        return {"startup_module_name": settings.startup_module}
+    if settings.startup_script:
+        return {"startup_script_path": settings.startup_script}
+    if settings.startup_profile:
+        profiles = Path(settings.ipython_dir or "~/.ipython").expanduser()
+        folder = profiles / f"profile_{settings.startup_profile}" / "startup"
+        return {"startup_dir": str(folder)}
+    return {"startup_dir": settings.startup_dir or get_default_startup_dir()}
+
+
+def _describe(namespace: dict[str, Any], settings: ProfileSettings) -> Profile:
+    plans, devices, plan_objects, device_objects = existing_plans_and_devices_from_nspace(
+        nspace=namespace,
+        max_depth=settings.device_max_depth,
+        ignore_invalid_plans=settings.ignore_invalid_plans,
+    )
+    allowed = load_allowed_plans_and_devices(
+        existing_plans=plans, existing_devices=devices, user_group_permissions={}
+    )
+    return Profile(namespace, plans, devices, plan_objects, device_objects, allowed)

@@ -1,0 +1,291 @@
+"""What the queue server and a worker say to each other.
+
+The worker connects to the WebSocket `PATH` of the queue server with its one-time token and the
+header `INSTANCE`, by which the queue server knows the process again. Every text frame is one JSON
+object with a `type`: the queue server sends commands, the worker sends reports. The first command
+is `Welcome`, the first report `Hello`. A command carries the epoch of the sender's lease.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from .plain import plain
+
+VERSION = 2
+PATH = "/worker/v1"
+INSTANCE = "beamline-worker-instance"
+
+
+class ProtocolError(Exception):
+    """A frame that is no command."""
+
+
+class PauseOption(StrEnum):
+    """Where a plan pauses: at its next checkpoint, or now and back to its last one."""
+
+    DEFERRED = "deferred"
+    IMMEDIATE = "immediate"
+
+
+class ExitStatus(StrEnum):
+    """How a plan ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    ABORTED = "aborted"
+    HALTED = "halted"
+
+
+@dataclass(frozen=True)
+class PlanCall:
+    """A plan with its arguments, devices as strings; `meta` is for the start documents."""
+
+    item_uid: str
+    name: str
+    args: list[Any] = field(default_factory=list)
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """First of a connection: the queue, and for how long a plan goes on without a connection."""
+
+    queue: str
+    orphan_grace_s: float
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Run a plan; answered by `PlanFinished`, at once when it cannot start."""
+
+    plan: PlanCall
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Pause the running plan."""
+
+    option: PauseOption
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with the paused plan."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the paused plan as a success."""
+
+
+@dataclass(frozen=True)
+class Abort:
+    """End the paused plan as a failure, with its clean-up."""
+
+
+@dataclass(frozen=True)
+class Halt:
+    """End the paused plan at once."""
+
+
+@dataclass(frozen=True)
+class Close:
+    """Leave."""
+
+
+Order = Welcome | RunPlan | Pause | Resume | Stop | Abort | Halt | Close
+
+# Orders that are all said by their type.
+_BARE: dict[str, Order] = {
+    "resume": Resume(),
+    "stop": Stop(),
+    "abort": Abort(),
+    "halt": Halt(),
+    "close": Close(),
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """An order under the epoch of the sender's lease."""
+
+    epoch: int
+    order: Order
+
+
+def decode(text: str | bytes) -> Command:
+    """The command in a frame.
+
+    Raises:
+        ProtocolError: the frame is none.
+    """
+    if isinstance(text, bytes):
+        raise ProtocolError("a binary frame")
+    try:
+        frame = json.loads(text)
+        return Command(epoch=int(frame["epoch"]), order=_order(frame))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"{type(error).__name__}: {error}") from error
+
+
+def _order(frame: dict[str, Any]) -> Order:
+    kind = frame["type"]
+    if kind in _BARE:
+        return _BARE[kind]
+    match kind:
+        case "welcome":
+            return Welcome(str(frame["queue"]), float(frame["orphan_grace_s"]))
+        case "run_plan":
+            plan = frame["plan"]
+            return RunPlan(
+                PlanCall(
+                    item_uid=str(plan["item_uid"]),
+                    name=str(plan["name"]),
+                    args=list(plan.get("args", [])),
+                    kwargs=dict(plan.get("kwargs", {})),
+                    meta=dict(plan.get("meta", {})),
+                )
+            )
+        case "pause":
+            return Pause(PauseOption(frame["option"]))
+        case _:
+            raise ProtocolError(f"an unknown order: {kind!r}")
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """One run of the running plan; `exit_status` once it is closed."""
+
+    uid: str
+    scan_id: int
+    is_open: bool = True
+    exit_status: str | None = None
+
+
+@dataclass(frozen=True)
+class PlanOutcome:
+    """How a plan ended: its runs in order, and where it failed."""
+
+    item_uid: str
+    exit_status: ExitStatus
+    run_uids: list[str] = field(default_factory=list)
+    scan_ids: list[int] = field(default_factory=list)
+    message: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """First frame: who is there."""
+
+    TYPE: ClassVar[str] = "hello"
+    engine: str
+    pid: int
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The environment is open: what it can run, in bluesky-queueserver's descriptions.
+
+    `running` is the item whose plan is being run, `ended` how the plan before ended.
+    """
+
+    TYPE: ClassVar[str] = "ready"
+    plans: dict[str, Any]
+    devices: dict[str, Any]
+    running: str | None = None
+    ended: PlanOutcome | None = None
+
+
+@dataclass(frozen=True)
+class OpenFailed:
+    """The environment could not be opened."""
+
+    TYPE: ClassVar[str] = "open_failed"
+    message: str
+
+
+@dataclass(frozen=True)
+class ReState:
+    """The state of the Run Engine, and whether a deferred pause is still to come."""
+
+    TYPE: ClassVar[str] = "re_state"
+    state: str
+    deferred_pause_requested: bool = False
+
+
+@dataclass(frozen=True)
+class Runs:
+    """All runs that the plan has opened."""
+
+    TYPE: ClassVar[str] = "runs"
+    runs: list[RunEntry]
+
+
+@dataclass(frozen=True)
+class PlanFinished:
+    """The plan ended."""
+
+    TYPE: ClassVar[str] = "plan_finished"
+    outcome: PlanOutcome
+
+
+@dataclass(frozen=True)
+class Document:
+    """One event-model document."""
+
+    TYPE: ClassVar[str] = "document"
+    name: str
+    doc: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Console:
+    """Text for the console, as printed."""
+
+    TYPE: ClassVar[str] = "console"
+    text: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A command was not carried out."""
+
+    TYPE: ClassVar[str] = "refused"
+    message: str
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The worker leaves."""
+
+    TYPE: ClassVar[str] = "closing"
+
+
+Report = (
+    Hello
+    | Ready
+    | OpenFailed
+    | ReState
+    | Runs
+    | PlanFinished
+    | Document
+    | Console
+    | Refused
+    | Closing
+)
+
+
+def encode(report: Report) -> str:
+    """The frame of a report. Strict JSON whatever is in it: no NaN, no lone surrogate."""
+    said = {one.name: plain(getattr(report, one.name)) for one in fields(report)}
+    frame = {"type": report.TYPE} | said
+    text = json.dumps(frame, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,106 @@
+"""The parts of the package that need no RunEngine."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from beamline_worker.documents import RunFiles
+from beamline_worker.plain import plain
+from beamline_worker.protocol import (
+    Console,
+    ExitStatus,
+    Pause,
+    PauseOption,
+    PlanCall,
+    PlanFinished,
+    PlanOutcome,
+    ProtocolError,
+    Ready,
+    ReState,
+    RunPlan,
+    decode,
+    encode,
+)
+from beamline_worker.settings import SettingsError, parse
+from beamline_worker.standing import Standing
+
+NEEDED = {
+    "BEAMLINE_WORKER_CONNECT_TO": "ws://127.0.0.1:1",
+    "BEAMLINE_WORKER_TOKEN": "once",
+    "BEAMLINE_WORKER_RUNS_DIR": "runs",
+}
+
+
+def test_commands_are_read_and_what_is_none_is_refused():
+    command = decode(
+        '{"epoch": 4, "type": "run_plan",'
+        ' "plan": {"item_uid": "u", "name": "count", "args": [[1]]}}'
+    )
+    assert command.epoch == 4
+    assert command.order == RunPlan(PlanCall("u", "count", [[1]]))
+    assert decode('{"epoch":1,"type":"pause","option":"immediate"}').order == Pause(
+        PauseOption.IMMEDIATE
+    )
+    for frame in ("", "[]", "{}", '{"epoch":1,"type":"dance"}', '{"type":"halt"}', b"{}"):
+        with pytest.raises(ProtocolError):
+            decode(frame)
+
+
+def test_every_report_is_strict_json():
+    values = {"a": np.array([1.5, np.nan]), "b": np.int64(3), "c": (float("inf"), b"x"), 5: object}
+    frame = json.loads(encode(Ready({"p": values}, {})), parse_constant=pytest.fail)
+    assert frame["plans"]["p"] == {"a": [1.5, None], "b": 3, "c": [None, "x"], "5": str(object)}
+    assert json.loads(encode(Console("half \ud800 pair")))["text"] == "half ? pair"
+    outcome = PlanOutcome("u", ExitStatus.HALTED, ["r"], [1])
+    frame = json.loads(encode(PlanFinished(outcome)))
+    assert frame["type"] == "plan_finished"
+    assert frame["outcome"]["exit_status"] == "halted"
+    assert plain({True, None}) in ([True, None], [None, True])
+
+
+def test_a_queue_server_hears_first_how_things_stand():
+    standing = Standing()
+    assert [one.TYPE for one in standing.opening()] == ["hello"]
+    standing.note(Ready({}, {}))
+    standing.note(ReState("idle"))
+    standing.running = "u"
+    _, ready, state, _ = standing.opening()
+    assert (ready.running, ready.ended, state) == ("u", None, ReState("idle"))
+    outcome = PlanOutcome("u", ExitStatus.COMPLETED)
+    standing.note(PlanFinished(outcome))
+    _, ready, *_ = standing.opening()
+    assert (ready.running, ready.ended) == (None, outcome)
+
+
+def test_runs_that_overlap_are_kept_apart(tmp_path):
+    keep = RunFiles(tmp_path)
+    for run in ("a", "b"):
+        keep("start", {"uid": run, "time": 0.0})
+        keep("descriptor", {"uid": f"d{run}", "run_start": run})
+    for run in ("b", "a"):
+        keep("event", {"uid": f"e{run}", "descriptor": f"d{run}"})
+        keep("stop", {"uid": f"s{run}", "run_start": run})
+    for run in ("a", "b"):
+        lines = (tmp_path / "1970-01-01" / f"{run}.jsonl").read_text().splitlines()
+        names = [json.loads(line)[0] for line in lines]
+        assert names == ["start", "descriptor", "event", "stop"]
+    with pytest.raises(KeyError):
+        keep("event", {"uid": "late", "descriptor": "da"})
+
+
+def test_settings_come_from_both_and_the_command_line_wins():
+    settings = parse(
+        ["--epoch", "5", "--startup-dir", "/site"], NEEDED | {"BEAMLINE_WORKER_EPOCH": "4"}
+    )
+    assert (settings.epoch, settings.profile.startup_dir) == (5, "/site")
+    assert "once" not in repr(settings)
+    assert parse([], NEEDED | {"BEAMLINE_WORKER_EPOCH": "4"}).epoch == 4
+
+
+def test_settings_that_contradict_each_other_or_are_missing_are_named():
+    with pytest.raises(SettingsError, match="--startup-dir and --startup-module exclude"):
+        parse(["--startup-dir", "a", "--startup-module", "b"], NEEDED)
+    with pytest.raises(SettingsError, match="BEAMLINE_WORKER_TOKEN is missing"):
+        parse([], NEEDED | {"BEAMLINE_WORKER_TOKEN": ""})

@@ -1,0 +1,170 @@
+"""A worker process with the simulated profile of bluesky-queueserver."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+
+def test_a_worker_says_who_it_is_and_what_it_can_run(queue, worker):
+    headers = queue.headers[0]
+    assert headers["authorization"] == "Bearer once"
+    assert len(headers["beamline-worker-instance"]) == 32
+    assert queue.heard[0] == {
+        "type": "hello",
+        "engine": "bluesky",
+        "pid": worker.process.pid,
+        "version": 2,
+    }
+    ready = next(report for report in queue.heard if report["type"] == "ready")
+    assert ready["plans"]["count"]["properties"] == {"is_generator": True}
+    assert len(ready["plans"]) == 36
+    assert ready["devices"]["det1"]["components"]["Imax"]["is_readable"]
+    assert len(ready["devices"]) == 43
+    assert ready["running"] is None
+    assert ready["ended"] is None
+    queue.state("idle")
+    assert "Loading file" in queue.console()
+    queue.order("close")
+    assert worker.end() == 0
+    assert queue.heard[-1] == {"type": "closing"}
+
+
+def test_a_plan_runs_on_the_real_run_engine_and_leaves_its_documents(resting):
+    queue, worker = resting
+    queue.run("count", ["det1", "det2"], num=3, item_uid="three")
+    outcome = queue.outcome("three")
+    assert outcome["exit_status"] == "completed", outcome
+    queue.until("no runs", lambda report: report == {"type": "runs", "runs": []})
+    documents = queue.documents()
+    names = [name for name, _ in documents]
+    assert names == ["start", "descriptor", "event", "event", "event", "stop"]
+    start = documents[0][1]
+    assert start["item_uid"] == "three"
+    assert start["detectors"] == ["det1", "det2"]
+    assert outcome["run_uids"] == [start["uid"]]
+    assert outcome["scan_ids"] == [start["scan_id"]]
+    file = next(worker.runs.glob(f"*/{start['uid']}.jsonl"))
+    kept = [json.loads(line) for line in file.read_text().splitlines()]
+    assert kept == [[name, doc] for name, doc in documents]
+    # The table of the profile's own callback.
+    assert "generator count" in queue.console()
+    assert f"Run was closed: '{start['uid']}'" in queue.console()
+
+
+def test_a_plan_pauses_resumes_and_ends_as_it_is_told(resting):
+    queue, _ = resting
+    for how, status, run in (
+        ("stop", "stopped", "success"),
+        ("abort", "aborted", "abort"),
+        ("halt", "halted", "abort"),
+    ):
+        begin = len(queue.heard)
+        queue.run("count", ["det"], item_uid=how, num=1000, delay=0.01)
+        queue.state("running", begin)
+        queue.until("an event", lambda report: report.get("name") == "event", begin)
+        queue.order("pause", option="deferred")
+        queue.until("paused", lambda report: report.get("state") == "paused", begin)
+        paused = len(queue.heard)
+        queue.order("resume")
+        queue.state("running", paused)
+        queue.order("pause", option="immediate")
+        queue.state("paused", paused)
+        queue.order(how)
+        outcome = queue.outcome(how)
+        assert outcome["exit_status"] == status, outcome
+        closed = [one for name, one in queue.documents() if name == "stop"]
+        assert closed[-1]["exit_status"] == run
+
+
+def test_a_plan_that_fails_says_where_and_the_next_one_runs(resting):
+    queue, _ = resting
+    queue.run("count", ["no_such_det"], item_uid="bad")
+    outcome = queue.outcome("bad")
+    assert outcome["exit_status"] == "failed"
+    assert outcome["message"] == "Plan failed: 'str' object has no attribute 'name'"
+    assert "Traceback" in outcome["traceback"]
+    queue.run("nope", item_uid="unknown")
+    message = queue.outcome("unknown")["message"]
+    assert message.startswith("Plan failed: Error occurred while processing plan parameters")
+    queue.run("mv", "motor1", 2, item_uid="good")
+    assert queue.outcome("good")["exit_status"] == "completed"
+
+
+def test_an_item_is_begun_once_and_only_by_the_present_lease(resting):
+    queue, _ = resting
+
+    def refused(start: int) -> str:
+        return queue.until("refused", lambda one: one["type"] == "refused", start)["message"]
+
+    queue.run("null")
+    queue.outcome()
+    begin = len(queue.heard)
+    queue.run("null")
+    assert refused(begin) == "item one was begun already"
+    begin = len(queue.heard)
+    queue.order("run_plan", epoch=2, plan={"item_uid": "two", "name": "null"})
+    assert refused(begin) == "the command is of lease epoch 2, but 3 is known"
+    begin = len(queue.heard)
+    queue.order("pause", option="deferred")
+    assert refused(begin) == "no plan is running"
+    assert queue.kinds().count("plan_finished") == 1
+
+
+def test_a_worker_that_is_told_to_end_aborts_its_plan_first(queue, worker):
+    queue.run("count", ["det"], num=1000, delay=0.01)
+    queue.until("an event", lambda report: report.get("name") == "event")
+    queue.order("close")
+    queue.until("refused", lambda report: report["type"] == "refused")
+    worker.terminate()
+    assert worker.end() == 0
+    outcome = queue.outcome()
+    assert outcome["exit_status"] == "aborted", outcome
+    assert queue.documents()[-1][1]["exit_status"] == "abort"
+    assert queue.heard[-1] == {"type": "closing"}
+
+
+def test_a_worker_outlives_its_queue_server_for_as_long_as_it_was_allowed(queue, start):
+    worker = start()
+    queue.open(orphan_grace_s=60)
+    queue.run("count", ["det"], num=20, delay=0.05)
+    queue.until("an event", lambda report: report.get("name") == "event")
+    first, begin = queue.connection, len(queue.heard)
+    first.close()
+    ready = queue.until("back", lambda report: report["type"] == "ready", begin)
+    assert ready["running"] == "one" or ready["ended"]["item_uid"] == "one"
+    assert queue.heard[begin]["type"] == "hello"
+    assert queue.headers[0] == queue.headers[1] | {
+        "sec-websocket-key": queue.headers[0]["sec-websocket-key"]
+    }
+    queue.epoch = 4
+    queue.welcome(orphan_grace_s=0)
+    assert queue.outcome()["exit_status"] == "completed"
+    queue.connection.close()
+    assert worker.end() == 1
+
+
+def test_a_profile_that_fails_is_said_with_its_traceback(queue, start, tmp_path):
+    (tmp_path / "startup.py").write_text("import sys\nprint('so far')\n1 / 0\n")
+    worker = start(BEAMLINE_WORKER_STARTUP_SCRIPT=str(tmp_path / "startup.py"))
+    queue.welcome()
+    failed = queue.until("failed", lambda report: report["type"] == "open_failed")
+    assert "division by zero" in failed["message"]
+    assert worker.end() == 1
+    assert "so far" in queue.console()
+    assert "Traceback" in queue.console()
+
+
+def test_nothing_is_run_before_the_environment_is_open_and_a_slow_profile_can_be_ended(
+    queue, start, tmp_path
+):
+    (tmp_path / "startup.py").write_text("import time\nprint('slow', flush=True)\ntime.sleep(60)\n")
+    worker = start(BEAMLINE_WORKER_STARTUP_SCRIPT=str(tmp_path / "startup.py"))
+    queue.welcome()
+    queue.until("begun", lambda report: "slow" in report.get("text", ""))
+    queue.run("null")
+    refused = queue.until("refused", lambda report: report["type"] == "refused")
+    assert refused["message"] == "the environment is not open yet"
+    worker.terminate()
+    assert worker.end() in (0, -signal.SIGTERM)
+    assert queue.heard[-1] == {"type": "closing"}
