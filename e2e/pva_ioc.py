@@ -19,7 +19,36 @@ class Takes:
         operation.done()
 
 
+def frames():
+    """What the camera shows one after the other: other sizes, colours and numbers."""
+    row = numpy.arange(20, dtype="u2") * 3000
+    colours = numpy.zeros((5, 7, 3), dtype="u1")
+    colours[:, :, 0] = 255
+    return [
+        numpy.arange(48, dtype="u1").reshape(6, 8),
+        numpy.tile(row, (10, 1)),
+        colours,
+        numpy.tile(row[:9], (4, 1)).astype("f4"),
+    ]
+
+
+class Shows:
+    """Shows that frame of the camera."""
+
+    def __init__(self, camera):
+        self.camera = camera
+
+    def put(self, pv, operation):
+        number = int(operation.value().raw["value"])
+        self.camera.post(frames()[number])
+        pv.post(number)
+        operation.done()
+
+
 provider = StaticProvider("end to end")
+camera = SharedPV(nt=NTNDArray(), initial=frames()[0])
+provider.add("pva:camera:Image", camera)
+provider.add("pva:frame", SharedPV(nt=NTScalar("i"), initial=0, handler=Shows(camera)))
 for name, kind, value in [
     ("temperature", NTScalar("d", display=True), {"value": 21.5, "display": {"units": "C"}}),
     ("count", NTScalar("l"), 2**40),

@@ -6,11 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import pytest
 from local_beamline import Beamline, free_ports, wait_for
+from PIL import Image
+from test_cameras import opened
 from websockets.sync.client import connect
 
 LIMIT = 30.0
@@ -19,9 +22,13 @@ DECLARED = """
 apiVersion: beamline.dev/v1alpha1
 kind: ProcessVariable
 metadata: {{name: {name}}}
-spec: {{pvName: "pva:{name}", protocol: pva, accessMode: read-write}}
+spec: {{pvName: "{pv}", protocol: pva, accessMode: read-write}}
 ---
 """
+
+PVS = {name: f"pva:{name}" for name in ["temperature", "count", "mode", "image", "frame"]} | {
+    "camera": "pva:camera:Image"
+}
 
 
 @pytest.fixture
@@ -39,24 +46,32 @@ def pva_port() -> Iterator[int]:
         ioc.kill()
 
 
-def test_declared_pvs_are_read_written_and_followed(own_beamline: Beamline, pva_port: int) -> None:
+@pytest.fixture
+def pva_beamline(own_beamline: Beamline, pva_port: int) -> Beamline:
+    """A beamline that knows the PVs of the server."""
     own_beamline.variables |= {
         "EPICS_PVA_NAME_SERVERS": f"127.0.0.1:{pva_port}",
         "EPICS_PVA_AUTO_ADDR_LIST": "NO",
         "DIRECT_CONTROL_GLOBAL_READ_ONLY": "false",
     }
     beamline = own_beamline.start()
-    names = ["temperature", "count", "mode", "image"]
     declared = beamline.state.parent / "declared.yaml"
-    declared.write_text("".join(DECLARED.format(name=name) for name in names))
+    declared.write_text("".join(DECLARED.format(name=name, pv=pv) for name, pv in PVS.items()))
     beamline.kubectl("apply", "-f", str(declared))
+    temperature = "/api/v1/pv/pva:temperature/value"
+    wait_for("the PV is known", lambda: beamline.get("control", temperature).status_code == 200)
+    return beamline
+
+
+def test_declared_pvs_are_read_written_and_followed(pva_beamline: Beamline) -> None:
+    beamline = pva_beamline
     with httpx.Client(base_url=beamline.url("control") + "/api/v1", timeout=LIMIT) as client:
 
         def value(pv: str) -> object:
             answer = client.get(f"/pv/{pv}/value")
             return answer.json()["value"] if answer.status_code == 200 else None
 
-        wait_for("the PV is known", lambda: value("pva:temperature") == 21.5)
+        assert value("pva:temperature") == 21.5
         assert value("pva:count") == 2**40
         assert value("pva:mode") == 1
 
@@ -88,3 +103,43 @@ def test_declared_pvs_are_read_written_and_followed(own_beamline: Beamline, pva_
             )
         ),
     )
+
+
+@pytest.mark.parametrize("array", ["pva:camera:Image", "pva://pva:camera:Image"])
+def test_a_camera_is_shown_from_what_its_arrays_say_of_themselves(
+    pva_beamline: Beamline, array: str
+) -> None:
+    first = {"imageArray_PV": array, "encoding": "png", "logNormalization": False}
+    with opened(pva_beamline, "camera-socket", first) as socket:
+
+        def shown(size: dict[str, object]) -> Image.Image:
+            """The first picture of that size: of arrays that came before some may follow."""
+            told: object = None
+            while True:
+                message = socket.recv(LIMIT)
+                if isinstance(message, bytes) and told == size:
+                    return Image.open(BytesIO(message))
+                told = told if isinstance(message, bytes) else json.loads(message)
+
+        def show(number: int) -> None:
+            asked = {"pv_name": "pva:frame", "value": number, "wait": True}
+            answer = pva_beamline.post("control", "/api/v1/pv/set", asked)
+            assert answer.status_code == 200, answer.text
+
+        grey = shown({"x": 8, "y": 6, "colorMode": "Mono", "dataType": "UInt8"})
+        assert (grey.mode, grey.size, grey.getpixel((7, 5))) == ("L", (8, 6), 255)
+        show(1)
+        wide = shown({"x": 20, "y": 10, "colorMode": "Mono", "dataType": "UInt16"})
+        assert (wide.mode, wide.size) == ("L", (20, 10))
+        assert [wide.getpixel((x, 3)) for x in (0, 19)] == [0, 255]
+        # Beyond what fits into signed 16 bit.
+        assert wide.getpixel((12, 3)) == 36000 * 255 // 57000
+        show(2)
+        coloured = shown({"x": 7, "y": 5, "colorMode": "RGB1", "dataType": "UInt8"})
+        assert (coloured.mode, coloured.size) == ("RGB", (7, 5))
+        assert coloured.getpixel((3, 2)) == (255, 0, 0)
+        show(3)
+        real = shown({"x": 9, "y": 4, "colorMode": "Mono", "dataType": "Float32"})
+        assert (real.size, real.getpixel((8, 0))) == ((9, 4), 255)
+        show(0)
+        assert shown({"x": 8, "y": 6, "colorMode": "Mono", "dataType": "UInt8"}).size == (8, 6)

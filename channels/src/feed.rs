@@ -165,6 +165,24 @@ impl Feed {
         self.repeat(|sample| sample.metadata = Some(metadata));
     }
 
+    /// The IOC sent a value together with all that describes it, so that neither is ever told with an older other.
+    pub(crate) fn described(
+        &self,
+        metadata: Metadata,
+        value: PvValue,
+        time: SystemTime,
+        alarm: Alarm,
+    ) {
+        self.metadata.send_if_modified(|known| {
+            let is_new = known.as_deref() != Some(&metadata);
+            if is_new {
+                *known = Some(Arc::new(metadata));
+            }
+            is_new
+        });
+        self.value(value, time, alarm);
+    }
+
     /// The IOC sent a value.
     pub(crate) fn value(&self, value: PvValue, time: SystemTime, alarm: Alarm) {
         let (connected, read_access, write_access) = match &*self.connection.borrow() {

@@ -5,6 +5,7 @@
 //! Nothing is opened before the first PV is asked for.
 
 mod driver;
+mod image;
 mod normative;
 mod outgoing;
 mod pv;

@@ -92,7 +92,7 @@ pub struct Metadata {
     pub warning_limits: Option<(f64, f64)>,
     /// Lower and upper limit beyond which the PV alarms.
     pub alarm_limits: Option<(f64, f64)>,
-    /// Sizes of an image, where the protocol tells them with it.
+    /// What an image consists of, where the protocol tells it with each.
     pub image: Option<Arc<Image>>,
 }
 
@@ -101,6 +101,12 @@ pub struct Metadata {
 pub struct Image {
     /// Sizes of the dimensions, the fastest first.
     pub sizes: Vec<usize>,
+    /// Type of its numbers before they were compressed, as areaDetector names it; empty when it is not told.
+    pub data_type: &'static str,
+    /// areaDetector's number of the colour mode, its attribute `ColorMode`.
+    pub color_mode: Option<i64>,
+    /// areaDetector's number of the mosaic before the sensor, its attribute `BayerPattern`.
+    pub bayer_pattern: Option<i64>,
     /// Name of what it is compressed with; empty when it is not.
     pub codec: String,
 }

@@ -9,6 +9,7 @@
 pub(crate) mod arrange;
 pub(crate) mod cameras;
 pub(crate) mod color_mode;
+pub(crate) mod description;
 pub(crate) mod downscale;
 pub(crate) mod encode;
 pub(crate) mod geometry;

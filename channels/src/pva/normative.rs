@@ -10,8 +10,9 @@ use epics_pva_rs::pvdata::{
     FieldDesc, PvField, PvStructure, ScalarType, ScalarValue, TypedScalarArray,
 };
 
+use super::image;
 use super::pv::Current;
-use crate::{Alarm, ConnectedInfo, Image, Metadata, NativeType, PvValue, Severity};
+use crate::{Alarm, ConnectedInfo, Metadata, NativeType, PvValue, Severity};
 
 /// Labels of a boolean.
 const TRUTH: [&str; 2] = ["false", "true"];
@@ -137,7 +138,7 @@ pub(super) fn reading(structure: &PvField) -> Result<Reading, String> {
             PvValue::Enum(index.ok_or("an enum without an index from 0 to 65535")?)
         }
         PvField::Union { value, .. } => {
-            metadata.image = Some(Arc::new(image(root)));
+            metadata.image = Some(Arc::new(image::described(root, value)));
             match &**value {
                 PvField::ScalarArrayTyped(TypedScalarArray::Byte(items)) => {
                     PvValue::ShortArray(items.iter().map(|item| i16::from(*item)).collect())
@@ -160,7 +161,7 @@ fn truth() -> Arc<[String]> {
     TRUTH.map(str::to_owned).into()
 }
 
-fn scalar(value: &ScalarValue) -> PvValue {
+pub(super) fn scalar(value: &ScalarValue) -> PvValue {
     match value {
         ScalarValue::Boolean(truth) => PvValue::Enum(u16::from(*truth)),
         ScalarValue::Byte(number) => PvValue::Short(i16::from(*number)),
@@ -208,7 +209,7 @@ fn array(items: &TypedScalarArray) -> PvValue {
     }
 }
 
-fn structure<'a>(of: &'a PvStructure, name: &str) -> Option<&'a PvStructure> {
+pub(super) fn structure<'a>(of: &'a PvStructure, name: &str) -> Option<&'a PvStructure> {
     match of.get_field(name)? {
         PvField::Structure(structure) => Some(structure),
         _ => None,
@@ -222,7 +223,7 @@ fn number(of: &PvStructure, name: &str) -> Option<f64> {
     }
 }
 
-fn integer(of: &PvStructure, name: &str) -> Option<i64> {
+pub(super) fn integer(of: &PvStructure, name: &str) -> Option<i64> {
     match of.get_field(name)? {
         PvField::Scalar(ScalarValue::Int(number)) => Some(i64::from(*number)),
         PvField::Scalar(ScalarValue::Long(number)) => Some(*number),
@@ -230,7 +231,7 @@ fn integer(of: &PvStructure, name: &str) -> Option<i64> {
     }
 }
 
-fn text(of: &PvStructure, name: &str) -> Option<String> {
+pub(super) fn text(of: &PvStructure, name: &str) -> Option<String> {
     match of.get_field(name)? {
         PvField::Scalar(ScalarValue::String(text)) => Some(text.as_str_lossy().into_owned()),
         _ => None,
@@ -302,17 +303,4 @@ fn alarm(root: &PvStructure) -> Alarm {
         _ => SOFT,
     });
     Alarm { status, severity }
-}
-
-fn image(root: &PvStructure) -> Image {
-    let sizes = match root.get_field("dimension") {
-        Some(PvField::StructureArray(dimensions)) => dimensions
-            .iter()
-            .flatten()
-            .filter_map(|one| usize::try_from(integer(one, "size")?).ok())
-            .collect(),
-        _ => Vec::new(),
-    };
-    let codec = structure(root, "codec");
-    Image { sizes, codec: codec.and_then(|codec| text(codec, "name")).unwrap_or_default() }
 }

@@ -73,8 +73,8 @@ impl Pv {
         // Held while it is told, so that nothing of an old connection comes after the news of its loss.
         let current = self.current.lock();
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(&current.wire, wire)) {
-            self.feed.describe(reading.metadata);
-            self.feed.value(reading.value, reading.time, reading.alarm);
+            let Reading { value, time, alarm, metadata } = reading;
+            self.feed.described(metadata, value, time, alarm);
         }
     }
 

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+import zlib
 
 import numpy
 from p4p.nt import NTEnum, NTNDArray, NTScalar, NTTable
@@ -85,6 +86,12 @@ add(
 for code in ("u1", "i1", "u2", "i4", "f8"):
     image = numpy.arange(12, dtype=code).reshape(3, 4)
     add(f"image:{code}", NTNDArray(), image)
+packed = numpy.frombuffer(zlib.compress(bytes(48)), dtype="u1")
+image = NTNDArray().wrap(packed, attrib={"ColorMode": 2, "BayerPattern": 3})
+image.dimension = [{"size": size} for size in (3, 4, 2)]
+# As areaDetector has it: 6 is pvData's number for unsigned 16 bit.
+image.codec = {"name": "zlib", "parameters": 6}
+add("image:zlib", None, image)
 add("refuses", NTScalar("d"), 0.0, Refuses)
 add("hangs", NTScalar("d"), 0.0, Hangs)
 add("readonly", NTScalar("d"), 3.0, None)

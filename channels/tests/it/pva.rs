@@ -162,25 +162,48 @@ async fn limits_alarm_and_time_come_with_a_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_comes_with_its_sizes() {
+async fn an_image_says_what_it_consists_of() {
     let client = types().pva_client();
     let numbers: Vec<i16> = (0..12).collect();
     let expected = [
-        ("u1", PvValue::CharArray(numbers.iter().map(|n| *n as u8).collect())),
-        ("i1", PvValue::ShortArray(numbers.iter().copied().collect())),
-        ("u2", PvValue::LongArray(numbers.iter().map(|n| i32::from(*n)).collect())),
-        ("i4", PvValue::LongArray(numbers.iter().map(|n| i32::from(*n)).collect())),
-        ("f8", PvValue::DoubleArray(numbers.iter().map(|n| f64::from(*n)).collect())),
+        ("u1", "UInt8", PvValue::CharArray(numbers.iter().map(|n| *n as u8).collect())),
+        ("i1", "Int8", PvValue::ShortArray(numbers.iter().copied().collect())),
+        ("u2", "UInt16", PvValue::LongArray(numbers.iter().map(|n| i32::from(*n)).collect())),
+        ("i4", "Int32", PvValue::LongArray(numbers.iter().map(|n| i32::from(*n)).collect())),
+        ("f8", "Float64", PvValue::DoubleArray(numbers.iter().map(|n| f64::from(*n)).collect())),
     ];
-    for (kind, value) in expected {
+    for (kind, data_type, value) in expected {
         let pv = client.channel(&format!("T:image:{kind}"));
         let sample = until(&mut pv.monitor(), |_| true).await;
         assert_eq!(sample.value, value, "{kind}");
         let image = sample.metadata.as_ref().unwrap().image.clone().unwrap();
-        assert_eq!(*image, Image { sizes: vec![4, 3], codec: String::new() });
+        let mono = Image {
+            sizes: vec![4, 3],
+            data_type,
+            color_mode: Some(0),
+            bayer_pattern: None,
+            codec: String::new(),
+        };
+        assert_eq!(*image, mono);
         let refused = pv.put(1_i64.into(), PutMode::Completion, SOON).await;
         assert!(matches!(refused, Err(PvError::BadValue { .. })), "{refused:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_image_says_what_its_numbers_were() {
+    let client = types().pva_client();
+    let sample = until(&mut client.channel("T:image:zlib").monitor(), |_| true).await;
+    let image = sample.metadata.as_ref().unwrap().image.clone().unwrap();
+    let colours = Image {
+        sizes: vec![3, 4, 2],
+        data_type: "UInt16",
+        color_mode: Some(2),
+        bayer_pattern: Some(3),
+        codec: "zlib".to_owned(),
+    };
+    assert_eq!(*image, colours);
+    assert!(matches!(&sample.value, PvValue::CharArray(bytes) if bytes.len() < 48));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,10 @@ pub(crate) enum ColorMode {
     Rgb3,
 }
 
+/// areaDetector's names, in the order of its numbers.
+pub(crate) const AREA_DETECTOR_LABELS: [&str; 8] =
+    ["Mono", "Bayer", "RGB1", "RGB2", "RGB3", "YUV444", "YUV422", "YUV421"];
+
 /// What an index means where the PV has no labels (contract §2.11).
 pub(crate) const LABELS_BY_INDEX: [&str; 4] = ["Mono", "RGB1", "RGB2", "RGB3"];
 

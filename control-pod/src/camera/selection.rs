@@ -4,6 +4,7 @@
 //! A name that is missing or empty is derived from the array's: the camera of
 //! `13SIM1:image1:ArrayData` is `13SIM1:cam1:`, its plugin `13SIM1:image1:`.
 
+use channels::split_scheme;
 use serde_json::{Map, Value};
 
 /// The PVs of one camera. Clients that name the same ones share everything.
@@ -88,21 +89,31 @@ impl Selection {
 
     /// What the names of the plugin's own PVs begin with.
     pub(crate) fn plugin_base(&self) -> &str {
-        self.array.rfind(':').map_or("", |colon| &self.array[..=colon])
+        up_to_last_colon(&self.array)
     }
 
     /// What the names of the camera's PVs begin with.
     pub(crate) fn camera_prefix(&self) -> &str {
-        self.size_x.rfind(':').map_or("", |colon| &self.size_x[..=colon])
+        up_to_last_colon(&self.size_x)
     }
 }
 
-/// What comes before `cam1:`: all before the last `image1:`, else the first part of the name.
+/// What comes before `cam1:`: all before the last `image1:`, else the first part of the name. The protocol that the name asks for is
+/// part of it, and its colon is none of the name.
 fn camera_base(array: &str) -> &str {
     if let Some(plugin) = array.rfind("image1:") {
         return &array[..plugin];
     }
-    array.find(':').map_or("", |colon| &array[..=colon])
+    let name = split_scheme(array).1;
+    let scheme = array.len() - name.len();
+    &array[..name.find(':').map_or(scheme, |colon| scheme + colon + 1)]
+}
+
+/// The name up to its last colon, or only the protocol that it asks for.
+fn up_to_last_colon(name: &str) -> &str {
+    let bare = split_scheme(name).1;
+    let scheme = name.len() - bare.len();
+    &name[..bare.rfind(':').map_or(scheme, |colon| scheme + colon + 1)]
 }
 
 #[cfg(test)]
@@ -135,6 +146,19 @@ mod tests {
             "A:image1:"
         );
         assert_eq!(camera(&json!({"imageArray_PV": "lonely"})).plugin_base(), "");
+    }
+
+    #[test]
+    fn the_protocol_of_an_array_is_that_of_its_camera() {
+        for (array, camera_prefix, plugin_base) in [
+            ("pva://13SIM1:Pva1:Image", "pva://13SIM1:cam1:", "pva://13SIM1:Pva1:"),
+            ("pva://A:image1:ArrayData", "pva://A:cam1:", "pva://A:image1:"),
+            ("ca://lonely", "ca://cam1:", "ca://"),
+        ] {
+            let selected = camera(&json!({ "imageArray_PV": array }));
+            assert_eq!(selected.camera_prefix(), camera_prefix);
+            assert_eq!(selected.plugin_base(), plugin_base);
+        }
     }
 
     #[test]

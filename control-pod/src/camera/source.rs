@@ -14,11 +14,11 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::camera::color_mode::{BayerPattern, LABELS_BY_INDEX};
-use crate::camera::geometry::{Dimensions, Statements};
+use crate::camera::description::Description;
+use crate::camera::geometry::Dimensions;
 use crate::camera::pixel_type::PixelType;
 use crate::camera::render::{RawFrame, RenderError};
 use crate::camera::selection::Selection;
-use crate::camera::unpack::Codec;
 use crate::gateway::Pvs;
 
 /// How long the PVs that not every camera has may take after the others are there.
@@ -65,12 +65,11 @@ enum Says {
     CompressedSize,
 }
 
-/// All PVs that say something of the camera.
+/// All PVs that say something of the array.
 fn names(selection: &Selection) -> Vec<(Says, String)> {
     let plugin = |what: &str| format!("{}{what}", selection.plugin_base());
     let camera = |what: &str| format!("{}{what}", selection.camera_prefix());
     let mut names = vec![
-        (Says::Array, selection.array.clone()),
         (Says::Binning(0), selection.bin_x.clone()),
         (Says::Binning(1), selection.bin_y.clone()),
         (Says::Columns, camera("ArraySizeX_RBV")),
@@ -94,22 +93,24 @@ fn names(selection: &Selection) -> Vec<(Says, String)> {
 /// What is known of a camera while it is followed.
 #[derive(Debug, Default)]
 struct Known {
-    statements: Statements,
-    settings: [bool; 6],
     array: Option<Arc<Sample>>,
-    pattern: BayerPattern,
-    codec: String,
-    compressed_size: Option<f64>,
+    /// What the newest array says of itself, where it does.
+    of_array: Option<Description>,
+    /// What other PVs say.
+    of_pvs: Description,
+    settings: [bool; 6],
 }
 
 impl Known {
     /// Takes in what a PV says; whether it is a new array.
     fn hear(&mut self, says: Says, sample: &Arc<Sample>) -> bool {
-        let statements = &mut self.statements;
+        let Description { statements, pattern, codec, compressed_size } = &mut self.of_pvs;
         // What a camera said before its IOC went still holds of its last array.
         let number = sample.value.as_f64();
         match says {
             Says::Array => {
+                let image = sample.metadata.as_ref().and_then(|metadata| metadata.image.as_ref());
+                self.of_array = image.map(|image| Description::of_image(image));
                 let before = self.array.replace(Arc::clone(sample));
                 return before.is_none_or(|before| !same_array(&before.value, &sample.value));
             }
@@ -128,27 +129,30 @@ impl Known {
             Says::Rows => statements.rows = number,
             Says::PluginColor => statements.plugin_color = label(sample, &LABELS_BY_INDEX),
             Says::PluginType => statements.plugin_type = label(sample, &type_names()),
-            Says::Bayer => self.pattern = BayerPattern::of_index(number.unwrap_or_default()),
-            Says::Codec => self.codec = text(&sample.value),
-            Says::CompressedSize => self.compressed_size = number,
+            Says::Bayer => *pattern = BayerPattern::of_index(number.unwrap_or_default()),
+            Says::Codec => *codec = text(&sample.value),
+            Says::CompressedSize => *compressed_size = number,
         }
         false
     }
 
+    /// Everything that counts for the newest array.
+    fn description(&self) -> &Description {
+        self.of_array.as_ref().unwrap_or(&self.of_pvs)
+    }
+
     /// The newest array and how it makes an image, if anything that is said of it fits.
     fn raw(&self) -> Result<Option<(RawFrame, Dimensions)>, RenderError> {
-        let Some(sample) = &self.array else { return Ok(None) };
-        let count = sample.value.count();
-        let (found, packed) = if self.codec.is_empty() {
-            (self.statements.layout(count), None)
-        } else {
-            let bytes = self.compressed_size.map_or(count, |size| (size as usize).min(count));
-            (self.statements.likely_layout(), Some((Codec::of_name(&self.codec)?, bytes)))
-        };
-        Ok(found.map(|(layout, dimensions)| {
-            let array = sample.value.clone();
-            (RawFrame { array, layout, pattern: self.pattern, packed }, dimensions)
-        }))
+        self.array.as_ref().map_or(Ok(None), |array| self.description().frame(array))
+    }
+
+    /// The settings that no IOC serves; none where the array needs none.
+    fn missing(&self) -> Vec<usize> {
+        if self.of_array.is_some() {
+            return Vec::new();
+        }
+        let settings = self.settings.iter().enumerate();
+        settings.filter(|(_, there)| !**there).map(|(index, _)| index).collect()
     }
 }
 
@@ -196,6 +200,26 @@ fn same_array(one: &PvValue, other: &PvValue) -> bool {
 
 type Heard = (Says, Arc<Sample>);
 
+/// The PVs of a camera.
+struct Followed {
+    channels: Vec<Arc<dyn PvChannel>>,
+    heard: SelectAll<BoxStream<'static, Heard>>,
+}
+
+impl Followed {
+    fn of(pvs: &Pvs, names: impl IntoIterator<Item = (Says, String)>) -> Self {
+        let mut followed = Self { channels: Vec::new(), heard: SelectAll::new() };
+        for (says, name) in names {
+            let channel = pvs.channel(&name);
+            let samples = WatchStream::new(channel.monitor());
+            let heard = samples.filter_map(move |sample| async move { Some((says, sample?)) });
+            followed.heard.push(heard.boxed());
+            followed.channels.push(channel);
+        }
+        followed
+    }
+}
+
 /// Follows the PVs until told to stop, and publishes every change of the camera.
 pub(crate) async fn follow(
     pvs: Pvs,
@@ -203,38 +227,50 @@ pub(crate) async fn follow(
     scene: watch::Sender<Arc<Scene>>,
     stop: CancellationToken,
 ) {
-    let mut channels: Vec<Arc<dyn PvChannel>> = Vec::new();
-    let mut heard: SelectAll<BoxStream<'static, Heard>> = SelectAll::new();
-    for (says, name) in names(&selection) {
-        let channel = pvs.channel(&name);
-        let samples = WatchStream::new(channel.monitor());
-        heard.push(samples.filter_map(move |sample| async move { Some((says, sample?)) }).boxed());
-        channels.push(channel);
-    }
-    let mut followed =
-        Followed { array: selection.array, scene, known: Known::default(), frames: 0 };
+    let mut array = Followed::of(&pvs, [(Says::Array, selection.array.clone())]);
+    let mut others = Some(Followed::of(&pvs, names(&selection)));
+    let mut camera =
+        Following { array: selection.array.clone(), scene, known: Known::default(), frames: 0 };
     loop {
         let first = tokio::select! {
             () = stop.cancelled() => return,
-            Some(first) = heard.next() => first,
+            Some(first) = array.heard.next() => first,
+            Some(first) = next_of(&mut others) => first,
         };
-        let mut new_array = followed.known.hear(first.0, &first.1);
+        let mut new_array = camera.known.hear(first.0, &first.1);
         // What has arrived together is looked at together.
-        while let Some(Some((says, sample))) = heard.next().now_or_never() {
-            new_array |= followed.known.hear(says, &sample);
+        while let Some(Some((says, sample))) = next_of(&mut others).now_or_never() {
+            new_array |= camera.known.hear(says, &sample);
         }
-        followed.publish(new_array);
+        while let Some(Some((says, sample))) = array.heard.next().now_or_never() {
+            new_array |= camera.known.hear(says, &sample);
+        }
+        // An array that says everything itself needs no other PV.
+        match (&camera.known.of_array, &others) {
+            (Some(_), Some(_)) => others = None,
+            (None, None) => others = Some(Followed::of(&pvs, names(&selection))),
+            _ => {}
+        }
+        camera.publish(new_array);
     }
 }
 
-struct Followed {
+/// What one of the PVs says next, where they are followed. Cancellation safe.
+async fn next_of(others: &mut Option<Followed>) -> Option<Heard> {
+    match others {
+        Some(others) => others.heard.next().await,
+        None => None,
+    }
+}
+
+struct Following {
     array: String,
     scene: watch::Sender<Arc<Scene>>,
     known: Known,
     frames: u64,
 }
 
-impl Followed {
+impl Following {
     fn publish(&mut self, new_array: bool) {
         let known = &self.known;
         if new_array {
@@ -245,9 +281,7 @@ impl Followed {
             self.skipped(&error);
             None
         });
-        let settings = known.settings.iter().enumerate();
-        let missing: Vec<usize> =
-            settings.filter(|(_, there)| !**there).map(|(index, _)| index).collect();
+        let missing = known.missing();
         let before = self.scene.borrow().frame.clone();
         let frame = raw.map(|(raw, dimensions)| match before {
             Some(before) if !new_array && same_image(&before, &raw, &dimensions) => before,
@@ -256,13 +290,17 @@ impl Followed {
                 Arc::new(Frame { number: self.frames, dimensions: Arc::new(dimensions), raw })
             }
         });
-        if new_array && frame.is_none() && known.codec.is_empty() && missing.is_empty() {
+        if new_array
+            && frame.is_none()
+            && known.description().codec.is_empty()
+            && missing.is_empty()
+        {
             metrics::counter!("control_camera_frames_skipped_total",
                 "pv" => self.array.clone(), "reason" => "size_mismatch")
             .increment(1);
         }
         let array_connected = known.array.as_ref().is_some_and(|sample| sample.connected);
-        let announced = known.statements.announced().map(Arc::new);
+        let announced = known.description().statements.announced().map(Arc::new);
         self.scene.send_replace(Arc::new(Scene { announced, frame, array_connected, missing }));
     }
 
