@@ -3,7 +3,7 @@
 //! Data flows one way: PVs → [`source`] (one per selection of PVs: what the array is now) →
 //! [`stream`] (one per way of showing it: rendered once, shared by all who look) → the sockets.
 //! The steps of a rendering are plain functions over plain data: [`geometry`], [`unpack`],
-//! [`samples`], [`normalise`], [`arrange`], [`downscale`], [`encode`], one after the other in
+//! [`samples`], [`yuv`], [`normalise`], [`arrange`], [`downscale`], [`encode`], one after the other in
 //! [`render`].
 
 pub(crate) mod arrange;
@@ -22,5 +22,6 @@ pub(crate) mod source;
 pub(crate) mod stream;
 pub(crate) mod unpack;
 pub(crate) mod wishes;
+pub(crate) mod yuv;
 
 pub(crate) use cameras::Cameras;

@@ -3,7 +3,7 @@
 use channels::PvValue;
 use serde_json::{Map, Value};
 
-use crate::camera::color_mode::{BayerPattern, ColorMode};
+use crate::camera::color_mode::{BayerPattern, ColorMode, Packing};
 use crate::camera::encode::Encoding;
 use crate::camera::geometry::{Extent, Layout, Statements};
 use crate::camera::normalise::Scale;
@@ -97,12 +97,13 @@ pub fn camera_frame(bytes: &[u8]) {
         color: color_mode(color),
         pixel_type: PixelType::ALL.get(usize::from(kind)).copied(),
     };
-    let packed = match codec % 5 {
+    let packed = match codec % 6 {
         0 => None,
         1 => Some(Codec::Jpeg),
         2 => Some(Codec::Lz4),
         3 => Some(Codec::Lz4Hdf5),
-        _ => Some(Codec::Bslz4),
+        4 => Some(Codec::Bslz4),
+        _ => Some(Codec::Zlib),
     };
     let frame = RawFrame {
         array: PvValue::CharArray(rest.into()),
@@ -124,8 +125,9 @@ pub fn camera_statements(bytes: &[u8]) {
     let mut next = || numbers.next();
     let count = next().unwrap_or_default().abs() as usize;
     let label = |byte: Option<&u8>| {
-        ["Mono", "RGB1", "RGB2", "RGB3", "Bayer", ""][byte.map_or(5, |b| usize::from(*b) % 6)]
-            .to_owned()
+        ["Mono", "RGB1", "RGB2", "RGB3", "Bayer", "", "YUV444", "YUV422", "YUV421"]
+            [byte.map_or(5, |b| usize::from(*b) % 9)]
+        .to_owned()
     };
     let statements = Statements {
         array_size: [next(), next(), next()],
@@ -154,12 +156,15 @@ pub fn camera_statements(bytes: &[u8]) {
 }
 
 fn color_mode(byte: u8) -> ColorMode {
-    match byte % 5 {
+    match byte % 8 {
         0 => ColorMode::Mono,
         1 => ColorMode::Bayer,
         2 => ColorMode::Rgb1,
         3 => ColorMode::Rgb2,
-        _ => ColorMode::Rgb3,
+        4 => ColorMode::Rgb3,
+        5 => ColorMode::Yuv(Packing::Yuv444),
+        6 => ColorMode::Yuv(Packing::Yuv422),
+        _ => ColorMode::Yuv(Packing::Yuv411),
     }
 }
 

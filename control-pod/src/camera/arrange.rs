@@ -21,7 +21,8 @@ pub(crate) fn arrange(
 ) -> Pixels {
     let channels = if color == ColorMode::Mono { 1 } else { 3 };
     let bytes = match color {
-        ColorMode::Mono | ColorMode::Rgb1 => grey,
+        // YUV has become colour by colour before anything was made grey.
+        ColorMode::Mono | ColorMode::Rgb1 | ColorMode::Yuv(_) => grey,
         ColorMode::Rgb2 => {
             grey.chunks(3 * extent.width).flat_map(|row| interleaved(row, extent.width)).collect()
         }

@@ -81,7 +81,7 @@ pub(crate) struct Layout {
 impl Layout {
     /// Numbers of the array that belong to the image.
     pub(crate) fn numbers(&self) -> usize {
-        self.extent.pixels().saturating_mul(self.color.numbers_per_pixel())
+        self.color.numbers(self.extent.pixels())
     }
 }
 
@@ -136,13 +136,16 @@ impl Statements {
     }
 
     /// The sizes that an image of this colour mode may have, the most trustworthy first.
-    fn extents(&self, color: ColorMode) -> [Option<Extent>; 5] {
+    fn extents(&self, color: ColorMode) -> [Option<Extent>; 6] {
         let both = |pair: [Option<f64>; 2]| Some((pair[0]?, pair[1]?));
         let size = both(self.size);
         let min = both(self.min);
         let binning = both(self.binning);
         [
             self.plugin_extent(color),
+            both([self.array_size[0], self.array_size[1]])
+                .filter(|_| matches!(color, ColorMode::Yuv(_)))
+                .and_then(|(width, height)| Extent::new(width, height)),
             both([self.columns, self.rows]).and_then(|(x, y)| Extent::new(x, y)),
             size.zip(min).and_then(|((x, y), (left, top))| Extent::new(x - left, y - top)),
             size.and_then(|(x, y)| Extent::new(x, y)),
@@ -161,6 +164,13 @@ impl Statements {
             ColorMode::Rgb2 if second == 3.0 => Extent::new(first, third),
             ColorMode::Rgb3 if third == 3.0 => Extent::new(first, second),
             ColorMode::Rgb1 | ColorMode::Rgb2 | ColorMode::Rgb3 => None,
+            ColorMode::Yuv(packing) => {
+                // Whatever the drivers make a dimension of: the last one is of rows, all others are of the bytes of a row.
+                let (row, rows) =
+                    if third > 0.0 { (first * second, third) } else { (first, second) };
+                let (bytes, pixels) = packing.group();
+                Extent::new(row / bytes as f64 * pixels as f64, rows)
+            }
         }
     }
 }

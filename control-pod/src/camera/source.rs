@@ -33,6 +33,8 @@ pub(crate) struct Scene {
     pub(crate) frame: Option<Arc<Frame>>,
     /// Whether the IOC serves the array and has sent one.
     pub(crate) array_connected: bool,
+    /// Why no array of this camera can be shown; `None` while one could be.
+    pub(crate) refused: Option<RenderError>,
     /// The settings that no IOC serves, by number in [`Selection::settings`].
     pub(crate) missing: Vec<usize>,
 }
@@ -277,10 +279,13 @@ impl Following {
             metrics::counter!("control_camera_frames_total", "pv" => self.array.clone())
                 .increment(1);
         }
-        let raw = known.raw().unwrap_or_else(|error| {
-            self.skipped(&error);
-            None
-        });
+        let (raw, refused) = match known.raw() {
+            Ok(raw) => (raw, None),
+            Err(error) => {
+                self.skipped(&error);
+                (None, Some(error))
+            }
+        };
         let missing = known.missing();
         let before = self.scene.borrow().frame.clone();
         let frame = raw.map(|(raw, dimensions)| match before {
@@ -301,7 +306,8 @@ impl Following {
         }
         let array_connected = known.array.as_ref().is_some_and(|sample| sample.connected);
         let announced = known.description().statements.announced().map(Arc::new);
-        self.scene.send_replace(Arc::new(Scene { announced, frame, array_connected, missing }));
+        let scene = Scene { announced, frame, array_connected, refused, missing };
+        self.scene.send_replace(Arc::new(scene));
     }
 
     fn skipped(&self, error: &RenderError) {
@@ -321,7 +327,7 @@ fn same_image(before: &Frame, raw: &RawFrame, dimensions: &Dimensions) -> bool {
 }
 
 /// Waits until the camera can be shown, for at most `timeout`: its array is there, and either all
-/// settings are or an image can be made without them.
+/// settings are or an image can be made without them, or none ever.
 ///
 /// # Errors
 /// What is missing when the time is over.
@@ -331,7 +337,8 @@ pub(crate) async fn ready(
 ) -> Result<(), Missing> {
     let shown = async {
         let complete = |scene: &Arc<Scene>| {
-            scene.array_connected && (scene.missing.is_empty() || scene.frame.is_some())
+            let decided = scene.frame.is_some() || scene.refused.is_some();
+            scene.array_connected && (scene.missing.is_empty() || decided)
         };
         let reached = scene.wait_for(complete).await.is_ok();
         if reached {

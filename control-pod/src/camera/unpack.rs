@@ -1,8 +1,9 @@
 //! Arrays that areaDetector has compressed: its plugin says how in `Codec_RBV`.
 //!
-//! JPEG brings its own size; LZ4 and bit-shuffled LZ4 are unpacked to as many bytes as the image
+//! JPEG brings its own size; zlib, LZ4 and bit-shuffled LZ4 are unpacked to as many bytes as the image
 //! has. Everything comes from outside: lengths are checked before anything is allocated.
 
+use flate2::{Decompress, FlushDecompress, Status};
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
@@ -25,6 +26,8 @@ const GROUP: usize = 8;
 pub(crate) enum Codec {
     /// A JPEG file.
     Jpeg,
+    /// One zlib stream.
+    Zlib,
     /// One LZ4 block.
     Lz4,
     /// LZ4 in the frame of the HDF5 filter.
@@ -34,6 +37,9 @@ pub(crate) enum Codec {
 }
 
 impl Codec {
+    /// areaDetector's names of those that are unpacked here. It has one more, `blosc`: see `docs/dependencies.md`.
+    pub(crate) const NAMES: [&str; 5] = ["jpeg", "zlib", "lz4", "lz4hdf5", "bslz4"];
+
     /// The codec of areaDetector's name for it.
     ///
     /// # Errors
@@ -41,6 +47,7 @@ impl Codec {
     pub(crate) fn of_name(name: &str) -> Result<Self, RenderError> {
         match name {
             "jpeg" => Ok(Self::Jpeg),
+            "zlib" => Ok(Self::Zlib),
             "lz4" => Ok(Self::Lz4),
             "lz4hdf5" => Ok(Self::Lz4Hdf5),
             "bslz4" => Ok(Self::Bslz4),
@@ -78,6 +85,7 @@ pub(crate) fn unpack(
     }
     let mut bytes = vec![0; length];
     match codec {
+        Codec::Zlib => inflate(packed, &mut bytes)?,
         Codec::Lz4Hdf5 => framed_lz4(packed, &mut bytes)?,
         Codec::Bslz4 => shuffled_lz4(packed, &mut bytes, pixel_type.bytes())?,
         Codec::Lz4 | Codec::Jpeg => block(packed, &mut bytes)?,
@@ -104,6 +112,16 @@ fn jpeg(packed: &[u8]) -> Result<Unpacked, RenderError> {
         _ => return Err(RenderError::Damaged),
     };
     Ok(Unpacked { bytes, extent, color, pixel_type: PixelType::UInt8 })
+}
+
+/// One zlib stream that fills `bytes` exactly.
+fn inflate(packed: &[u8], bytes: &mut [u8]) -> Result<(), RenderError> {
+    let length = bytes.len() as u64;
+    let mut stream = Decompress::new(true);
+    match stream.decompress(packed, bytes, FlushDecompress::Finish) {
+        Ok(Status::StreamEnd) if stream.total_out() == length => Ok(()),
+        _ => Err(RenderError::Damaged),
+    }
 }
 
 /// One LZ4 block that fills `bytes` exactly.

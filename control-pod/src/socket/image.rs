@@ -24,7 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 
 use crate::camera::cameras::Viewer;
 use crate::camera::geometry::Dimensions;
-use crate::camera::render::Mode;
+use crate::camera::render::{Mode, RenderError};
 use crate::camera::selection::Selection;
 use crate::camera::source::{Scene, ready};
 use crate::camera::stream::{Picture, Stream as Pictures};
@@ -190,6 +190,12 @@ impl ImageSession<'_> {
         }
     }
 
+    /// The end of a client to whom nothing of the camera can be shown.
+    fn refused(&self, viewer: &Viewer, error: &RenderError) -> End {
+        let pv = &viewer.selection().array;
+        End::Refused(self.wording.error(&format!("PV {pv} cannot be shown: {error}"), Some(pv)))
+    }
+
     /// Sends pictures and what belongs to them.
     async fn write<S: Sink<Message> + Unpin>(
         &self,
@@ -203,6 +209,10 @@ impl ImageSession<'_> {
         if let Err(missing) = ready(&mut scene, self.wording.connect_timeout()).await {
             let (text, pv) = self.wording.not_connected(missing, viewer.selection());
             return End::Refused(self.wording.error(&text, Some(pv)));
+        }
+        let refused = scene.borrow_and_update().refused.clone();
+        if let Some(error) = refused {
+            return self.refused(viewer, &error);
         }
         let patience = self.gateway.settings.ws_heartbeat_interval;
         let mut out = Outlet { sink, patience, wording: self.wording, told: None };
@@ -218,6 +228,9 @@ impl ImageSession<'_> {
                 }
                 Ok(()) = scene.changed() => {
                     let now = Arc::clone(&scene.borrow_and_update());
+                    if let Some(error) = &now.refused {
+                        return self.refused(viewer, error);
+                    }
                     out.tell_without_a_picture(&now).await
                 }
                 _ = beats.tick(), if !patience.is_zero() => {

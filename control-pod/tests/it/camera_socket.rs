@@ -1,8 +1,9 @@
 //! `/api/v1/camera-socket` and `/api/v1/tiff-socket` over real sockets (contract §2.11).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use channels::{Metadata, PvValue};
+use channels::{Image, Metadata, PvValue};
 use control_pod::Settings;
 use serde_json::{Value, json};
 
@@ -353,6 +354,65 @@ async fn compressed_arrays_are_unpacked() {
     let mut viewer = Viewer::open(&control, "camera-socket", &first()).await;
     assert_eq!(viewer.text().await, r#"{"x":4,"y":4,"colorMode":"Mono","dataType":"UInt8"}"#);
     assert!(near(&decoded(&viewer.picture().await).2, &LOGARITHMIC));
+}
+
+#[tokio::test]
+async fn a_codec_that_is_not_known_is_named_to_the_client() {
+    let control = camera().await;
+    let refusal = "PV IOC:image1:ArrayData cannot be shown: the codec 'blosc' is not supported, \
+                   only jpeg, zlib, lz4, lz4hdf5, bslz4";
+    let mut before = Viewer::open(&control, "camera-socket", &first()).await;
+    before.text().await;
+    before.picture().await;
+    // Somebody switches the compression of the plugin on while a client looks.
+    post(&control, "IOC:image1:Codec_RBV", PvValue::String("blosc".to_owned()));
+    let mut after = Viewer::open(&control, "camera-socket", &first()).await;
+    for viewer in [&mut before, &mut after] {
+        let (error, code, _) = viewer.refusal().await;
+        assert_eq!((&error["error"], &error["pv"]), (&json!(refusal), &json!(ARRAY)));
+        assert_eq!(code, 1000);
+    }
+    let mut other = Viewer::open_oas(&control, "camera-socket", &first()).await;
+    assert_eq!(other.text().await, json!({ "error": refusal }).to_string().replace("\":", "\": "));
+}
+
+/// An array of PVAccess, which says everything itself.
+fn post_image(control: &Control, value: PvValue, image: Image) {
+    let metadata = Metadata { image: Some(Arc::new(image)), ..Metadata::default() };
+    control.pvs.add_with("IOC:Pva1:Image", value, metadata);
+}
+
+#[tokio::test]
+async fn an_array_that_says_everything_itself_needs_no_other_pv() {
+    let control = Control::start(settings()).await;
+    control.standalone("IOC:Pva1:Image").await;
+    // A camera of other frames beside it, which says nothing of these.
+    for setting in ["SizeX", "SizeY"] {
+        set(&control, &format!("IOC:cam1:{setting}"), 2);
+    }
+    let image =
+        |sizes: &[usize], data_type| Image { sizes: sizes.into(), data_type, ..Image::default() };
+    post_image(&control, PvValue::CharArray(Arc::default()), image(&[], "UInt8"));
+    let array = json!({"imageArray_PV": "IOC:Pva1:Image", "logNormalization": false});
+    let mut viewer = Viewer::open(&control, "camera-socket", &array).await;
+    post_image(&control, bytes(0..16), image(&[4, 4], "UInt8"));
+    assert_eq!(viewer.text().await, r#"{"x":4,"y":4,"colorMode":"Mono","dataType":"UInt8"}"#);
+    assert!(near(&decoded(&viewer.picture().await).2, &LINEAR));
+    let shorts = PvValue::LongArray((0..16).map(|i| i * 4000).collect());
+    post_image(&control, shorts, image(&[16, 1], "UInt16"));
+    assert_eq!(viewer.text().await, r#"{"x":16,"y":1,"colorMode":"Mono","dataType":"UInt16"}"#);
+    assert!(near(&decoded(&viewer.picture().await).2, &LINEAR));
+    let packed = bytes(lz4_flex::block::compress(&[255, 0, 0].repeat(35)));
+    let packed_image = Image { codec: "lz4".to_owned(), ..image(&[3, 7, 5], "UInt8") };
+    post_image(&control, packed, packed_image);
+    assert_eq!(viewer.text().await, r#"{"x":7,"y":5,"colorMode":"RGB1","dataType":"UInt8"}"#);
+    let (width, height, pixels) = decoded(&viewer.picture().await);
+    assert_eq!((width, height, pixels.len()), (7, 5, 105));
+    let packed_image = Image { codec: "blosc".to_owned(), ..image(&[7, 5], "UInt8") };
+    post_image(&control, bytes([1]), packed_image);
+    let (error, code, _) = viewer.refusal().await;
+    assert!(error["error"].as_str().unwrap().contains("'blosc'"), "{error}");
+    assert_eq!(code, 1000);
 }
 
 #[tokio::test]

@@ -75,6 +75,26 @@ fn colours_are_found_in_the_dimension_that_has_three() {
 }
 
 #[test]
+fn yuv_is_found_however_its_bytes_are_told() {
+    for (color, count, sizes) in [
+        ("YUV444", 96, &[[3.0, 8.0, 4.0], [24.0, 4.0, 0.0], [8.0, 4.0, 0.0]][..]),
+        ("YUV422", 64, &[[2.0, 8.0, 4.0], [4.0, 4.0, 4.0], [16.0, 4.0, 0.0], [8.0, 4.0, 0.0]]),
+        ("YUV421", 48, &[[6.0, 2.0, 4.0], [12.0, 4.0, 0.0], [8.0, 4.0, 0.0]]),
+    ] {
+        for array_size in sizes {
+            let plugin = Statements {
+                array_size: array_size.map(Some),
+                plugin_color: Some(color.to_owned()),
+                plugin_type: Some("UInt8".to_owned()),
+                ..Statements::default()
+            };
+            assert_eq!(extent(&plugin, count), Some((8, 4)), "{color} {array_size:?}");
+        }
+        assert_eq!(extent(&camera(0.0, 8.0, 4.0, color), count), Some((8, 4)), "{color}");
+    }
+}
+
+#[test]
 fn three_planes_may_be_followed_by_more() {
     let planes = camera(0.0, 2.0, 2.0, "RGB3");
     assert_eq!(extent(&planes, 14), Some((2, 2)));

@@ -1,3 +1,7 @@
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use lz4_flex::block::compress;
 use proptest::prelude::*;
 
@@ -42,6 +46,25 @@ fn an_lz4_block_fills_the_image_exactly() {
 }
 
 #[test]
+fn a_zlib_stream_fills_the_image_exactly() {
+    let pixels: Vec<u8> = (0..2000u32).map(|i| (i / 7) as u8).collect();
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(&pixels).unwrap();
+    let packed = packed.finish().unwrap();
+    let of = |packed: &[u8], width| {
+        unpack(Codec::Zlib, packed, &layout(width, 20, PixelType::UInt16)).map(|it| it.bytes)
+    };
+    assert_eq!(of(&packed, 50), Ok(pixels));
+    for width in [49, 51] {
+        assert_eq!(of(&packed, width), Err(RenderError::Damaged));
+    }
+    assert_eq!(of(&packed[..packed.len() / 2], 50), Err(RenderError::Damaged));
+    let mut changed = packed.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    assert_eq!(of(&changed, 50), Err(RenderError::Damaged), "the checksum");
+}
+
+#[test]
 fn the_frame_of_the_hdf5_filter_is_understood() {
     let pixels: Vec<u8> = (0..1000u32).map(|i| ((i * i * 31) >> 4) as u8).collect();
     let mut packed = 1000u64.to_be_bytes().to_vec();
@@ -70,10 +93,11 @@ fn a_jpeg_brings_its_own_size_and_colours() {
 }
 
 #[test]
-fn a_codec_that_is_not_known_is_named() {
+fn a_codec_that_is_not_known_is_named_with_those_that_are() {
+    assert!(Codec::NAMES.iter().all(|name| Codec::of_name(name).is_ok()));
     assert_eq!(
         Codec::of_name("blosc").unwrap_err().to_string(),
-        "the codec 'blosc' is not supported"
+        "the codec 'blosc' is not supported, only jpeg, zlib, lz4, lz4hdf5, bslz4"
     );
 }
 
@@ -97,7 +121,7 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..400),
         width in 0usize..40,
     ) {
-        for codec in [Codec::Jpeg, Codec::Lz4, Codec::Lz4Hdf5, Codec::Bslz4] {
+        for codec in [Codec::Jpeg, Codec::Zlib, Codec::Lz4, Codec::Lz4Hdf5, Codec::Bslz4] {
             let _ = unpack(codec, &bytes, &layout(width, 5, PixelType::Int32));
         }
     }
