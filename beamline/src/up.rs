@@ -111,8 +111,8 @@ fn channel_access(args: &UpArgs, ports: &Ports) -> anyhow::Result<CaSettings> {
     let mut settings = CaSettings::from_env()?;
     if let Some(port) = ports.ioc_port() {
         let named = std::env::var_os("EPICS_CA_ADDR_LIST").is_some();
-        settings.auto_addresses &= named;
-        settings.addresses.insert(0, format!("{}:{port}", reachable(args.ioc_host)));
+        settings.search.auto_addresses &= named;
+        settings.search.addresses.insert(0, format!("{}:{port}", reachable(args.ioc_host)));
     }
     Ok(settings)
 }

@@ -11,43 +11,30 @@ mod pv;
 mod settings;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use epics_ca_rs::client::{CaClient as Library, CaException};
-use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use self::completions::Completions;
 use self::pv::Pv;
 pub use self::settings::Settings;
-use crate::diagnosis::{Diagnosis, Search};
+use crate::PvChannel;
+use crate::client::{Client, Over, Wire};
+use crate::diagnosis::{Probe, Search};
 pub use crate::search::SettingsError;
-use crate::shared::{Hold, Pvs, SharedPv};
-use crate::{Presence, Protocol, PvChannel, PvClient};
 
 /// Channel Access client of the whole process. Clones share everything; the last one that goes closes all channels.
 #[derive(Clone, Debug)]
 pub struct CaClient {
-    inner: Arc<Inner>,
+    inner: Arc<Client<Ca>>,
 }
 
-/// What the client and the tasks of its PVs share.
-struct Inner {
+/// What all PVs over Channel Access share.
+pub(crate) struct Ca {
     library: Library,
-    runtime: Handle,
     settings: Settings,
-    pvs: Pvs<Pv>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner").field("settings", &self.settings).finish_non_exhaustive()
-    }
 }
 
 impl CaClient {
@@ -56,84 +43,60 @@ impl CaClient {
     /// # Errors
     /// [`SettingsError`] when the settings cannot be followed, or the library cannot open its sockets.
     pub async fn new(settings: Settings) -> Result<Self, SettingsError> {
-        settings.check_name_servers()?;
+        settings.check()?;
         let library =
             Library::new().await.map_err(|error| SettingsError::Library(error.to_string()))?;
         library.set_exception_handler(log_exception);
-        let inner = Arc::new(Inner {
-            library,
-            runtime: Handle::current(),
-            settings,
-            pvs: Pvs::default(),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        });
+        let inner = Client::new(Ca { library, settings });
         settings::follow_addresses(&inner).await;
         Ok(Self { inner })
     }
 
     /// Number of PVs that hold a channel on the wire or search for one.
     pub fn channel_count(&self) -> usize {
-        self.inner.pvs.count()
+        self.inner.channel_count()
     }
 
     /// Closes all channels, telling the IOCs. Every user sees its PVs disconnect.
     pub async fn shutdown(&self) {
-        self.inner.stop.cancel();
-        self.inner.tasks.close();
-        self.inner.tasks.wait().await;
-        self.inner.library.shutdown().await;
+        self.inner.shutdown().await;
     }
 }
 
-#[async_trait]
-impl PvClient for CaClient {
-    fn channel(&self, name: &str) -> Arc<dyn PvChannel> {
-        self.inner.of(name, |pv| Arc::new(SharedPv::new(pv)))
-    }
+impl Over for CaClient {
+    type Wire = Ca;
 
-    fn presence(&self, name: &str) -> Presence {
-        self.inner.of(name, Hold::presence)
-    }
-
-    async fn diagnose(&self, name: &str) -> Diagnosis {
-        let settings = &self.inner.settings;
-        let channel = self.channel(name);
-        // The channel searches for as long as the places are asked.
-        let probes = probe::all(settings, name).await;
-        Diagnosis {
-            search: Search {
-                protocol: Protocol::Ca,
-                name_servers: settings.name_servers.clone(),
-                addresses: settings.addresses.clone(),
-                auto_addresses: settings.auto_addresses,
-                server_port: settings.server_port,
-            },
-            connection: channel.connection().borrow().clone(),
-            turns: channel.turns(),
-            probes,
-        }
+    fn client(&self) -> &Arc<Client<Ca>> {
+        &self.inner
     }
 }
 
-impl Inner {
-    /// What `hold` makes of the PV of that name, whose task is started if there is none yet.
-    fn of<T>(self: &Arc<Self>, name: &str, hold: impl FnOnce(Arc<Pv>) -> T) -> T {
-        let make = |name: Arc<str>| {
-            let completions = Completions::new(self.tasks.clone(), self.stop.child_token());
-            Pv::new(name.clone(), self.library.create_channel(&name), completions)
-        };
-        let start = |pv| {
-            let task = driver::run(Arc::downgrade(self), pv, self.stop.child_token());
-            self.tasks.spawn_on(task, &self.runtime);
-        };
-        self.pvs.of(name, make, start, hold)
-    }
-}
+impl Wire for Ca {
+    type Pv = Pv;
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.stop.cancel();
+    fn search(&self) -> &Search {
+        &self.settings.search
+    }
+
+    fn release_delay(&self) -> Duration {
+        self.settings.release_delay
+    }
+
+    fn pv(client: &Arc<Client<Self>>, name: Arc<str>) -> Pv {
+        let completions = Completions::new(client.tasks.clone(), client.stop.child_token());
+        Pv::new(Arc::clone(&name), client.wire.library.create_channel(&name), completions)
+    }
+
+    async fn serve(client: Weak<Client<Self>>, pv: Arc<Pv>) {
+        driver::serve(client, pv).await;
+    }
+
+    async fn ask(&self, channel: &dyn PvChannel) -> Vec<Probe> {
+        probe::all(self.search(), channel.name()).await
+    }
+
+    async fn close(&self) {
+        self.library.shutdown().await;
     }
 }
 

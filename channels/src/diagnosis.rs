@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use crate::{Connection, Protocol};
+use crate::Connection;
+pub use crate::search::Search;
 
 /// Everything known about one PV at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,21 +18,6 @@ pub struct Diagnosis {
     pub turns: Turns,
     /// What each place answered just now.
     pub probes: Vec<Probe>,
-}
-
-/// The settings of the search as they are in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Search {
-    /// What is spoken. The variables below are those of Channel Access; those of PVAccess begin with `EPICS_PVA_`.
-    pub protocol: Protocol,
-    /// Servers that are asked by TCP (`EPICS_CA_NAME_SERVERS`).
-    pub name_servers: Vec<String>,
-    /// Addresses that are asked by UDP (`EPICS_CA_ADDR_LIST`).
-    pub addresses: Vec<String>,
-    /// Whether the broadcast addresses of all interfaces are asked too (`EPICS_CA_AUTO_ADDR_LIST`).
-    pub auto_addresses: bool,
-    /// Port of those that name none (`EPICS_CA_SERVER_PORT`).
-    pub server_port: u16,
 }
 
 /// When a channel came and went, as far as this process has seen it.

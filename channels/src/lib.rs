@@ -5,6 +5,7 @@
 //! `docs/dependencies.md`).
 
 pub mod ca;
+mod client;
 mod convert;
 pub mod diagnosis;
 pub mod error;

@@ -11,23 +11,20 @@ mod outgoing;
 mod pv;
 mod settings;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use epics_pva_rs::client_native::channel::ConnectionPool;
 use epics_pva_rs::client_native::search_engine::SearchEngine;
 use parking_lot::Once;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::pv::Pv;
 pub use self::settings::Settings;
-use crate::diagnosis::{Diagnosis, Search};
+use crate::PvChannel;
+use crate::client::{Client, Over, Wire};
+use crate::diagnosis::{Probe, Search};
 use crate::search::SettingsError;
-use crate::shared::{Hold, Pvs, SharedPv};
-use crate::{Presence, Protocol, PvChannel, PvClient};
 
 /// Longest message that a server may send: an image of 16 million pixels of 8 bytes.
 const MAX_MESSAGE: usize = 128 << 20;
@@ -35,27 +32,23 @@ const MAX_MESSAGE: usize = 128 << 20;
 /// PVAccess client of the whole process. Clones share everything; the last one that goes closes all channels.
 #[derive(Clone, Debug)]
 pub struct PvaClient {
-    inner: Arc<Inner>,
+    inner: Arc<Client<Pva>>,
 }
 
-/// What the client and the tasks of its PVs share.
-struct Inner {
+/// What all PVs over PVAccess share.
+pub(crate) struct Pva {
     settings: Settings,
-    runtime: Handle,
-    /// The connections to servers, which PVs share.
+    /// The connections to servers.
     pool: Arc<ConnectionPool>,
     /// What searches; another one when the places to search at are others.
     engine: watch::Sender<Option<SearchEngine>>,
     /// Whether the search has been started.
     searching: Once,
-    pvs: Pvs<Pv>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
 }
 
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner").field("settings", &self.settings).finish_non_exhaustive()
+impl Drop for Pva {
+    fn drop(&mut self) {
+        self.pool.clear();
     }
 }
 
@@ -71,82 +64,59 @@ impl PvaClient {
         settings.check()?;
         let pool = ConnectionPool::new();
         pool.set_max_message_size(Some(MAX_MESSAGE));
-        let inner = Inner {
-            settings,
-            runtime: Handle::current(),
-            pool,
-            engine: watch::Sender::new(None),
-            searching: Once::new(),
-            pvs: Pvs::default(),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        let (engine, searching) = (watch::Sender::new(None), Once::new());
+        Ok(Self { inner: Client::new(Pva { settings, pool, engine, searching }) })
     }
 
     /// Number of PVs that hold a channel on the wire or search for one.
     pub fn channel_count(&self) -> usize {
-        self.inner.pvs.count()
+        self.inner.channel_count()
     }
 
     /// Closes all channels, telling the IOCs. Every user sees its PVs disconnect.
     pub async fn shutdown(&self) {
-        self.inner.stop.cancel();
-        self.inner.tasks.close();
-        self.inner.tasks.wait().await;
-        self.inner.pool.clear();
+        self.inner.shutdown().await;
     }
 }
 
-#[async_trait]
-impl PvClient for PvaClient {
-    fn channel(&self, name: &str) -> Arc<dyn PvChannel> {
-        self.inner.of(name, |pv| Arc::new(SharedPv::new(pv)))
+impl Over for PvaClient {
+    type Wire = Pva;
+
+    fn client(&self) -> &Arc<Client<Pva>> {
+        &self.inner
+    }
+}
+
+impl Wire for Pva {
+    type Pv = Pv;
+
+    fn search(&self) -> &Search {
+        &self.settings.search
     }
 
-    fn presence(&self, name: &str) -> Presence {
-        self.inner.of(name, Hold::presence)
+    fn release_delay(&self) -> Duration {
+        self.settings.release_delay
     }
 
-    /// Where it is searched and whether it was found. The places are not asked one by one.
-    async fn diagnose(&self, name: &str) -> Diagnosis {
-        let settings = &self.inner.settings;
-        let channel = self.channel(name);
+    fn pv(client: &Arc<Client<Self>>, name: Arc<str>) -> Pv {
+        client.wire.searching.call_once(|| {
+            client.spawn(settings::search(Arc::downgrade(client), client.stop.child_token()));
+        });
+        Pv::new(name)
+    }
+
+    async fn serve(client: Weak<Client<Self>>, pv: Arc<Pv>) {
+        driver::serve(client, pv).await;
+    }
+
+    /// The places are not asked one by one.
+    async fn ask(&self, channel: &dyn PvChannel) -> Vec<Probe> {
         // Time for a server that is there to be found.
         let _ = channel.connected(settings::PATIENCE).await;
-        Diagnosis {
-            search: Search {
-                protocol: Protocol::Pva,
-                name_servers: settings.name_servers.clone(),
-                addresses: settings.addresses.clone(),
-                auto_addresses: settings.auto_addresses,
-                server_port: settings.server_port,
-            },
-            connection: channel.connection().borrow().clone(),
-            turns: channel.turns(),
-            probes: Vec::new(),
-        }
-    }
-}
-
-impl Inner {
-    /// What `hold` makes of the PV of that name, whose task is started if there is none yet.
-    fn of<T>(self: &Arc<Self>, name: &str, hold: impl FnOnce(Arc<Pv>) -> T) -> T {
-        self.searching.call_once(|| {
-            self.spawn(settings::search(Arc::downgrade(self), self.stop.child_token()));
-        });
-        let start = |pv| self.spawn(driver::run(Arc::downgrade(self), pv, self.stop.child_token()));
-        self.pvs.of(name, Pv::new, start, hold)
+        Vec::new()
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn_on(task, &self.runtime);
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.stop.cancel();
+    async fn close(&self) {
         self.pool.clear();
     }
 }

@@ -1,4 +1,6 @@
 //! Where servers are searched, as the standard environment says it. The same words for both protocols.
+//!
+//! Of what is here, only [`Search`] and [`SettingsError`] are seen outside.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -6,6 +8,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tracing::warn;
+
+use crate::Protocol;
 
 /// How long an unused PV keeps its channel: longer than a client takes to reconnect or a page to reload.
 pub(crate) const RELEASE_DELAY: Duration = Duration::from_secs(30);
@@ -48,6 +52,128 @@ pub enum SettingsError {
     Library(String),
 }
 
+/// Where the servers of one protocol are searched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// What is spoken. The variables below are those of Channel Access; those of PVAccess begin with `EPICS_PVA_`.
+    pub protocol: Protocol,
+    /// Servers that are asked by TCP, `host[:port]` each (`EPICS_CA_NAME_SERVERS`).
+    pub name_servers: Vec<String>,
+    /// Addresses that are asked by UDP, `host[:port]` each (`EPICS_CA_ADDR_LIST`).
+    pub addresses: Vec<String>,
+    /// Whether the broadcast addresses of all interfaces are asked too (`EPICS_CA_AUTO_ADDR_LIST`).
+    pub auto_addresses: bool,
+    /// Port of those that name none (`EPICS_CA_SERVER_PORT`). PVAccess has another one for addresses.
+    pub server_port: u16,
+}
+
+/// The standard variables of a protocol.
+struct Variables {
+    addresses: &'static str,
+    auto_addresses: &'static str,
+    name_servers: &'static str,
+    server_port: &'static str,
+    /// What the last one is without it.
+    standard_port: u16,
+    /// What may stand between the items of a list, other than white space.
+    separators: &'static [char],
+}
+
+impl Variables {
+    const CHANNEL_ACCESS: Self = Self {
+        addresses: "EPICS_CA_ADDR_LIST",
+        auto_addresses: "EPICS_CA_AUTO_ADDR_LIST",
+        name_servers: "EPICS_CA_NAME_SERVERS",
+        server_port: "EPICS_CA_SERVER_PORT",
+        standard_port: 5064,
+        separators: &[],
+    };
+
+    const PV_ACCESS: Self = Self {
+        addresses: "EPICS_PVA_ADDR_LIST",
+        auto_addresses: "EPICS_PVA_AUTO_ADDR_LIST",
+        name_servers: "EPICS_PVA_NAME_SERVERS",
+        server_port: "EPICS_PVA_SERVER_PORT",
+        standard_port: 5075,
+        separators: &[','],
+    };
+
+    fn of(protocol: Protocol) -> &'static Self {
+        match protocol {
+            Protocol::Ca => &Self::CHANNEL_ACCESS,
+            Protocol::Pva => &Self::PV_ACCESS,
+        }
+    }
+}
+
+impl Search {
+    /// As an empty environment means it: by broadcast on all interfaces, at the standard port.
+    pub fn standard(protocol: Protocol) -> Self {
+        let server_port = Variables::of(protocol).standard_port;
+        let (name_servers, addresses) = (Vec::new(), Vec::new());
+        Self { protocol, name_servers, addresses, auto_addresses: true, server_port }
+    }
+
+    /// What the standard variables say, each asked of `variable`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming a port that cannot be understood.
+    pub(crate) fn from_variables(
+        protocol: Protocol,
+        variable: Lookup<'_>,
+    ) -> Result<Self, SettingsError> {
+        let names = Variables::of(protocol);
+        let text = |name| variable(name).unwrap_or_default();
+        Ok(Self {
+            protocol,
+            name_servers: items(&text(names.name_servers), names.separators),
+            addresses: items(&text(names.addresses), names.separators),
+            auto_addresses: !is_no(&text(names.auto_addresses)),
+            server_port: port(names.server_port, variable)?.unwrap_or(names.standard_port),
+        })
+    }
+
+    /// The addresses to ask by UDP as host and port.
+    ///
+    /// # Errors
+    /// [`SettingsError::Address`] for one that is neither `host` nor `host:port`.
+    pub(crate) fn split_addresses(
+        &self,
+        default_port: u16,
+    ) -> Result<Vec<(String, u16)>, SettingsError> {
+        split_all(Variables::of(self.protocol).addresses, &self.addresses, default_port)
+    }
+
+    /// The servers to ask by TCP as host and port.
+    ///
+    /// # Errors
+    /// [`SettingsError::Address`] for one that is neither `host` nor `host:port`.
+    pub(crate) fn split_name_servers(&self) -> Result<Vec<(String, u16)>, SettingsError> {
+        split_all(Variables::of(self.protocol).name_servers, &self.name_servers, self.server_port)
+    }
+
+    /// That the name servers are those of the environment of this process, which alone some libraries ask.
+    ///
+    /// # Errors
+    /// [`SettingsError::NameServers`].
+    pub(crate) fn has_name_servers_of_environment(&self) -> Result<(), SettingsError> {
+        let Variables { name_servers: variable, separators, .. } = Variables::of(self.protocol);
+        let present = items(&std::env::var(variable).unwrap_or_default(), separators);
+        if present == self.name_servers {
+            return Ok(());
+        }
+        Err(SettingsError::NameServers { variable, wanted: self.name_servers.join(" ") })
+    }
+}
+
+/// The value of a variable, if it is set.
+pub(crate) type Lookup<'a> = &'a dyn Fn(&'static str) -> Option<String>;
+
+/// What a variable of the environment of this process says.
+pub(crate) fn environment(name: &'static str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Host and port of an address that may name none.
 pub(crate) fn split(
     variable: &'static str,
@@ -66,7 +192,7 @@ pub(crate) fn split(
 }
 
 /// [`split`] of each.
-pub(crate) fn split_all(
+fn split_all(
     variable: &'static str,
     addresses: &[String],
     default_port: u16,
@@ -75,10 +201,7 @@ pub(crate) fn split_all(
 }
 
 /// The port that a variable names, if it is set.
-pub(crate) fn port(
-    name: &'static str,
-    variable: impl Fn(&'static str) -> Option<String>,
-) -> Result<Option<u16>, SettingsError> {
+pub(crate) fn port(name: &'static str, variable: Lookup<'_>) -> Result<Option<u16>, SettingsError> {
     let Some(value) = variable(name).filter(|text| !text.is_empty()) else { return Ok(None) };
     match value.trim().parse() {
         Ok(port) => Ok(Some(port)),
@@ -118,11 +241,12 @@ pub(crate) async fn look_up(host: &str, port: u16) -> Option<SocketAddr> {
 }
 
 /// The items of a list.
-pub(crate) fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_owned).collect()
+fn items(text: &str, separators: &[char]) -> Vec<String> {
+    let is_between = |letter: char| letter.is_whitespace() || separators.contains(&letter);
+    text.split(is_between).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
 /// EPICS base takes anything but a text with "no" or "NO" in it for a yes.
-pub(crate) fn is_no(text: &str) -> bool {
+fn is_no(text: &str) -> bool {
     text.contains("no") || text.contains("NO")
 }

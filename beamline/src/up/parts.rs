@@ -114,9 +114,9 @@ impl Parts<'_> {
 
 /// Settings of a Channel Access client as the environment of another process.
 fn variables(settings: &CaSettings) -> [(String, String); 2] {
-    let auto = if settings.auto_addresses { "YES" } else { "NO" };
+    let auto = if settings.search.auto_addresses { "YES" } else { "NO" };
     [
-        ("EPICS_CA_ADDR_LIST".to_owned(), settings.addresses.join(" ")),
+        ("EPICS_CA_ADDR_LIST".to_owned(), settings.search.addresses.join(" ")),
         ("EPICS_CA_AUTO_ADDR_LIST".to_owned(), auto.to_owned()),
     ]
 }

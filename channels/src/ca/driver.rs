@@ -5,7 +5,6 @@
 //! the first sample; so every sample has its metadata. Both are asked for only while the PV has readers: who merely looks
 //! whether an IOC is there costs it no traffic.
 
-use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -16,46 +15,31 @@ use epics_ca_rs::{CaError, CaResult};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::pv::Pv;
-use super::{Inner, wire};
+use super::{Ca, wire};
+use crate::client::{Client, Wire};
 use crate::shared::Served;
 use crate::{ConnectedInfo, Metadata};
 
 /// How long a new connection waits for the metadata before it goes on without.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs until nobody has used the PV for the release delay, or the client stops.
-pub(super) async fn run(client: Weak<Inner>, pv: Arc<Pv>, stop: CancellationToken) {
-    let Some(delay) = client.upgrade().map(|client| client.settings.release_delay) else { return };
-    metrics::gauge!("channels_pvs").increment(1.0);
-    // There from the first PV on, so that an alert on the difference sees an IOC that never answered.
-    metrics::gauge!("channels_pvs_connected").increment(0.0);
-    let mut driver = Driver::new(client.clone(), pv.clone(), delay);
+/// Keeps the PV connected and tells its users what comes.
+pub(super) async fn serve(client: Weak<Client<Ca>>, pv: Arc<Pv>) {
+    let Some(delay) = client.upgrade().map(|client| client.wire.release_delay()) else { return };
+    let mut driver = Driver::new(client, pv, delay);
     // The channel may have connected before this task listened.
     driver.connected().await;
-    let mut unused = pin!(pv.users().unused_for(delay));
     loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            () = &mut unused => match client.upgrade() {
-                Some(client) if !client.pvs.release(&pv) => {
-                    unused.set(pv.users().unused_for(delay));
-                }
-                _ => break,
-            },
-            event = driver.next_event() => driver.handle(event).await,
-        }
+        let event = driver.next_event().await;
+        driver.handle(event).await;
     }
-    driver.end_session();
-    metrics::gauge!("channels_pvs").decrement(1.0);
 }
 
 struct Driver {
-    client: Weak<Inner>,
+    client: Weak<Client<Ca>>,
     pv: Arc<Pv>,
     wire: WireChannel,
     events: broadcast::Receiver<ConnectionEvent>,
@@ -97,7 +81,7 @@ enum Event {
 }
 
 impl Driver {
-    fn new(client: Weak<Inner>, pv: Arc<Pv>, delay: Duration) -> Self {
+    fn new(client: Weak<Client<Ca>>, pv: Arc<Pv>, delay: Duration) -> Self {
         let wire = pv.wire();
         let events = wire.connection_events();
         let reading = pv.users().is_read();
@@ -187,7 +171,7 @@ impl Driver {
         if self.wire.info().await.is_ok()
             && let Some(client) = self.client.upgrade()
         {
-            self.wire = client.library.create_channel(self.pv.name());
+            self.wire = client.wire.library.create_channel(self.pv.name());
             self.events = self.wire.connection_events();
             self.pv.replace_wire(self.wire.clone());
             self.connected().await;
@@ -261,6 +245,12 @@ impl Driver {
     fn library_gone(&mut self) {
         self.end_session();
         self.orphaned = true;
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.end_session();
     }
 }
 

@@ -16,8 +16,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::frame::Reply;
-use super::settings::Settings;
-use crate::diagnosis::{Outcome, PlaceKind, Probe};
+use crate::diagnosis::{Outcome, PlaceKind, Probe, Search};
 use crate::search;
 
 /// How long a connection or an answer may take.
@@ -30,7 +29,7 @@ const PV_ACCESS: u16 = 5075;
 const ANSWER: usize = 4096;
 
 /// Asks all places at the same time: however many are dead, they cost a few seconds.
-pub(super) async fn all(settings: &Settings, pv: &str) -> Vec<Probe> {
+pub(super) async fn all(settings: &Search, pv: &str) -> Vec<Probe> {
     let port = settings.server_port;
     let name_servers =
         settings.name_servers.iter().map(|place| (PlaceKind::NameServer, place.clone()));

@@ -20,7 +20,7 @@ use crate::{ConnectedInfo, Metadata, NativeType, PutMode, PvError, PvValue, Samp
 const MAX_TEXT: usize = 39;
 
 /// What the task of a PV and all its users share.
-pub(super) struct Pv {
+pub(crate) struct Pv {
     pub(super) feed: Feed,
     users: Users,
     /// Replaced by the task when the library's channel cannot recover.

@@ -3,7 +3,6 @@
 //! Everything that belongs to one connection is a [`Session`] and goes with it. Values are asked for only while the PV has
 //! readers: who merely looks whether a server is there costs it no traffic.
 
-use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -17,12 +16,12 @@ use epics_pva_rs::client_native::search_engine::SearchEngine;
 use epics_pva_rs::client_native::server_conn::{ServerConn, heartbeat_timeout};
 use epics_pva_rs::proto::{Command, PvaHeader, WriteExt};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::Inner;
+use super::Pva;
 use super::normative::Shape;
 use super::pv::{Current, Pv};
+use crate::client::{Client, Wire};
 use crate::shared::Served;
 
 /// How long a server may take to open a channel and to tell its type.
@@ -34,47 +33,22 @@ const WHOLE: &str = "";
 /// Pause after a connection that failed or was lost, so that a server that fails at once is not asked all the time.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Runs until nobody has used the PV for the release delay, or the client stops.
-pub(super) async fn run(client: Weak<Inner>, pv: Arc<Pv>, stop: CancellationToken) {
-    let Some(delay) = client.upgrade().map(|client| client.settings.release_delay) else { return };
-    metrics::gauge!("channels_pvs").increment(1.0);
-    // There from the first PV on, so that an alert on the difference sees a server that never answered.
-    metrics::gauge!("channels_pvs_connected").increment(0.0);
-    {
-        let mut unused = pin!(pv.users().unused_for(delay));
-        let mut serving = pin!(serve(&client, &pv, delay));
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                () = &mut unused => match client.upgrade() {
-                    Some(client) if !client.pvs.release(&pv) => {
-                        unused.set(pv.users().unused_for(delay));
-                    }
-                    _ => break,
-                },
-                () = &mut serving => break,
-            }
-        }
-    }
-    metrics::gauge!("channels_pvs").decrement(1.0);
-}
-
 /// One channel after the other. Ends with the client.
-async fn serve(client: &Weak<Inner>, pv: &Arc<Pv>, delay: Duration) {
-    let Some(mut engines) = client.upgrade().map(|client| client.engine.subscribe()) else {
-        return;
-    };
+pub(super) async fn serve(client: Weak<Client<Pva>>, pv: Arc<Pv>) {
+    let begun = client
+        .upgrade()
+        .map(|client| (client.wire.engine.subscribe(), client.wire.release_delay()));
+    let Some((mut engines, delay)) = begun else { return };
     loop {
         let engine = match engines.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(engine)) => engine.clone(),
             Ok(None) | Err(_) => return,
         };
-        let Some(wire) = channel(client, pv, engine) else { return };
+        let Some(wire) = channel(&client, &pv, engine) else { return };
         tokio::select! {
-            () = follow(&wire, pv, delay) => {}
+            () = follow(&wire, &pv, delay) => {}
             // A connection that lives is kept; the next one is searched at the new places.
-            () = moved(&mut engines, pv) => {}
+            () = moved(&mut engines, &pv) => {}
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -90,7 +64,7 @@ async fn moved(engines: &mut watch::Receiver<Option<SearchEngine>>, pv: &Pv) {
     let _ = connection.wait_for(|now| !matches!(now, crate::Connection::Connected(_))).await;
 }
 
-fn channel(client: &Weak<Inner>, pv: &Pv, engine: SearchEngine) -> Option<Arc<Channel>> {
+fn channel(client: &Weak<Client<Pva>>, pv: &Pv, engine: SearchEngine) -> Option<Arc<Channel>> {
     let client = client.upgrade()?;
     Some(Arc::new(Channel::new(
         Reactor::current()?,
@@ -99,7 +73,7 @@ fn channel(client: &Weak<Inner>, pv: &Pv, engine: SearchEngine) -> Option<Arc<Ch
         authnz_default_host(),
         OPENING,
         heartbeat_timeout(),
-        Arc::clone(&client.pool),
+        Arc::clone(&client.wire.pool),
         engine,
     )))
 }

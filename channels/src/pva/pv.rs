@@ -22,7 +22,7 @@ use crate::{PutMode, PvError, PvValue, Sample, Want};
 const REFUSAL: Duration = Duration::from_millis(200);
 
 /// What the task of a PV and all its users share.
-pub(super) struct Pv {
+pub(crate) struct Pv {
     feed: Feed,
     users: Users,
     current: Mutex<Option<Current>>,

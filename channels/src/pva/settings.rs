@@ -12,35 +12,25 @@ use epics_pva_rs::config::Endpoint;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::Inner;
+use super::Pva;
+use crate::Protocol;
+use crate::client::Client;
 use crate::search::{
-    self, RELEASE_DELAY, SettingsError, has_names, is_no, look_up, lookup_ticks, words,
+    Lookup, RELEASE_DELAY, Search, SettingsError, environment, has_names, look_up, lookup_ticks,
+    port,
 };
 
 /// How long a diagnosis waits for a server.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Standard port of PVAccess servers.
-const SERVER_PORT: u16 = 5075;
-
 /// Standard port of searches by UDP.
 const BROADCAST_PORT: u16 = 5076;
-
-const ADDRESSES: &str = "EPICS_PVA_ADDR_LIST";
-
-const NAME_SERVERS: &str = "EPICS_PVA_NAME_SERVERS";
 
 /// How PVs are found and how long their channels are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where to search, `host[:port]` each, by UDP (`EPICS_PVA_ADDR_LIST`).
-    pub addresses: Vec<String>,
-    /// Whether to search on the broadcast addresses of all interfaces as well (`EPICS_PVA_AUTO_ADDR_LIST`).
-    pub auto_addresses: bool,
-    /// Servers to search by TCP, `host[:port]` each (`EPICS_PVA_NAME_SERVERS`).
-    pub name_servers: Vec<String>,
-    /// Port of the name servers that name none (`EPICS_PVA_SERVER_PORT`).
-    pub server_port: u16,
+    /// Where to search.
+    pub search: Search,
     /// Port of the addresses that name none (`EPICS_PVA_BROADCAST_PORT`).
     pub broadcast_port: u16,
     /// How long the channel of a PV is kept after its last user.
@@ -50,26 +40,18 @@ pub struct Settings {
 impl Default for Settings {
     /// As an empty environment means it: broadcast on all interfaces.
     fn default() -> Self {
-        Self {
-            addresses: Vec::new(),
-            auto_addresses: true,
-            name_servers: Vec::new(),
-            server_port: SERVER_PORT,
-            broadcast_port: BROADCAST_PORT,
-            release_delay: RELEASE_DELAY,
-        }
+        let search = Search::standard(Protocol::Pva);
+        Self { search, broadcast_port: BROADCAST_PORT, release_delay: RELEASE_DELAY }
     }
 }
 
 impl Settings {
     /// Searches on this machine only: by TCP, at one port.
     pub fn loopback(port: u16) -> Self {
-        Self {
-            name_servers: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()],
-            auto_addresses: false,
-            server_port: port,
-            ..Self::default()
-        }
+        let name_servers = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()];
+        let standard = Search::standard(Protocol::Pva);
+        let search = Search { name_servers, auto_addresses: false, server_port: port, ..standard };
+        Self { search, ..Self::default() }
     }
 
     /// Reads the standard `EPICS_PVA_*` variables of the process.
@@ -77,45 +59,36 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] naming the variable that cannot be understood.
     pub fn from_env() -> Result<Self, SettingsError> {
-        Self::from_variables(|name| std::env::var(name).ok())
+        Self::from_variables(&environment)
     }
 
-    fn from_variables(
-        variable: impl Fn(&'static str) -> Option<String>,
-    ) -> Result<Self, SettingsError> {
-        let list = |name| words(&variable(name).unwrap_or_default().replace(',', " "));
-        let settings = Self {
-            addresses: list(ADDRESSES),
-            auto_addresses: !is_no(&variable("EPICS_PVA_AUTO_ADDR_LIST").unwrap_or_default()),
-            name_servers: list(NAME_SERVERS),
-            server_port: search::port("EPICS_PVA_SERVER_PORT", &variable)?.unwrap_or(SERVER_PORT),
-            broadcast_port: search::port("EPICS_PVA_BROADCAST_PORT", &variable)?
-                .unwrap_or(BROADCAST_PORT),
-            ..Self::default()
-        };
+    fn from_variables(variable: Lookup<'_>) -> Result<Self, SettingsError> {
+        let search = Search::from_variables(Protocol::Pva, variable)?;
+        let broadcast_port = port("EPICS_PVA_BROADCAST_PORT", variable)?.unwrap_or(BROADCAST_PORT);
+        let settings = Self { search, broadcast_port, ..Self::default() };
         settings.check()?;
         Ok(settings)
     }
 
     /// Whether all addresses can be understood.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
-        search::split_all(ADDRESSES, &self.addresses, self.broadcast_port)?;
-        search::split_all(NAME_SERVERS, &self.name_servers, self.server_port)?;
+        self.search.split_addresses(self.broadcast_port)?;
+        self.search.split_name_servers()?;
         Ok(())
     }
 
     /// All places to search at now. Names that cannot be looked up are left out until they can.
     async fn resolve(&self) -> Places {
-        let all = async |variable, addresses, port| {
+        let all = async |places: Result<Vec<(String, u16)>, SettingsError>| {
             let mut found = Vec::new();
-            for (host, port) in search::split_all(variable, addresses, port).unwrap_or_default() {
+            for (host, port) in places.unwrap_or_default() {
                 found.extend(look_up(&host, port).await);
             }
             found
         };
         Places {
-            addresses: all(ADDRESSES, &self.addresses, self.broadcast_port).await,
-            name_servers: all(NAME_SERVERS, &self.name_servers, self.server_port).await,
+            addresses: all(self.search.split_addresses(self.broadcast_port)).await,
+            name_servers: all(self.search.split_name_servers()).await,
         }
     }
 
@@ -123,9 +96,9 @@ impl Settings {
         let endpoint = |addr: &SocketAddr| Endpoint { addr: *addr, ttl: None, iface: None };
         let config = ClientSearchConfig {
             addr_list: places.addresses.iter().map(endpoint).collect(),
-            auto_addr_list: self.auto_addresses,
+            auto_addr_list: self.search.auto_addresses,
             broadcast_port: self.broadcast_port,
-            server_port: self.server_port,
+            server_port: self.search.server_port,
         };
         let started = SearchEngine::spawn_with_config(
             reactor,
@@ -150,14 +123,16 @@ struct Places {
 }
 
 /// Starts the search, and starts it anew when names lead elsewhere.
-pub(super) async fn search(client: Weak<Inner>, stop: CancellationToken) {
+pub(super) async fn search(client: Weak<Client<Pva>>, stop: CancellationToken) {
     stop.run_until_cancelled(follow_places(client)).await;
 }
 
-async fn follow_places(client: Weak<Inner>) {
-    let Some(settings) = client.upgrade().map(|client| client.settings.clone()) else { return };
+async fn follow_places(client: Weak<Client<Pva>>) {
+    let Some(settings) = client.upgrade().map(|client| client.wire.settings.clone()) else {
+        return;
+    };
     let Some(reactor) = Reactor::current() else { return };
-    let Settings { addresses, name_servers, auto_addresses, .. } = &settings;
+    let Search { addresses, name_servers, auto_addresses, .. } = &settings.search;
     if addresses.is_empty() && name_servers.is_empty() && !auto_addresses {
         warn!("no address to search PVAccess servers at");
     }
@@ -171,7 +146,7 @@ async fn follow_places(client: Weak<Inner>) {
                 Ok(engine) => {
                     info!(?places, "searching PVAccess servers");
                     let Some(client) = client.upgrade() else { return };
-                    client.engine.send_replace(Some(engine));
+                    client.wire.engine.send_replace(Some(engine));
                     before = Some(places);
                 }
                 Err(error) => warn!(error, "cannot search PVAccess servers; trying again"),
@@ -189,7 +164,7 @@ mod tests {
     use super::*;
 
     fn from(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        Settings::from_variables(|name| {
+        Settings::from_variables(&|name| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
@@ -209,7 +184,7 @@ mod tests {
             ("EPICS_PVA_BROADCAST_PORT", "6001"),
         ])
         .unwrap();
-        assert!(!settings.auto_addresses);
+        assert!(!settings.search.auto_addresses);
         let places = settings.resolve().await;
         let ip = |last, port| SocketAddr::from(([10, 0, 0, last], port));
         assert_eq!(places.addresses, [ip(1, 6001), ip(2, 6076)]);

@@ -14,7 +14,7 @@ const PV: &str = "T:double";
 
 fn at(place: &str) -> Settings {
     let port = place.rsplit_once(':').map_or(5064, |(_, port)| port.parse().unwrap());
-    Settings { addresses: vec![place.to_owned()], ..Settings::loopback(port) }
+    Settings::at(vec![place.to_owned()], port)
 }
 
 async fn diagnose(settings: Settings, pv: &str) -> Diagnosis {

@@ -74,7 +74,7 @@ fn a_pv_is_found_through_a_name_server() {
 #[ignore = "needs its environment: run by a_pv_is_found_through_a_name_server"]
 async fn search_at_a_name_server() {
     let settings = Settings::from_env().unwrap();
-    assert!(settings.addresses.is_empty() && !settings.auto_addresses);
+    assert!(settings.search.addresses.is_empty() && !settings.search.auto_addresses);
     let client = CaClient::new(settings).await.unwrap();
     let sample = client.channel("T:double").get(Want::Time, SOON).await.unwrap();
     assert_eq!(sample.value, PvValue::Double(1.5));
