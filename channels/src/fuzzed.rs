@@ -1,7 +1,7 @@
 //! What reads bytes from outside, each as one function that takes any. `make fuzz` and the tests below call them.
 
 use crate::convert::{Target, convert};
-use crate::{NativeType, PvValue, ca, split_scheme};
+use crate::{NativeType, PvValue, ca, pva, split_scheme};
 
 /// A text that is written to a PV of every type; its first byte says how long an array may be.
 ///
@@ -46,6 +46,17 @@ pub fn ca_answer(bytes: &[u8]) {
     }
 }
 
+/// The type of a PV and a value of it, as a PVAccess server tells them; the first byte says in which byte order.
+///
+/// # Panics
+/// When there is more of a value than there can be.
+pub fn pva_structure(bytes: &[u8]) {
+    let Some((&order, structure)) = bytes.split_first() else { return };
+    if let Some((most, held)) = pva::most_and_held(structure, order % 2 == 1) {
+        assert!(held <= most, "{held} in a PV of {most}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use peers::replay;
@@ -58,5 +69,20 @@ mod tests {
     #[test]
     fn any_answer_of_a_server_is_read_to_its_end() {
         replay("ca_answer", super::ca_answer);
+    }
+
+    #[test]
+    fn any_structure_of_a_server_is_shown_or_refused() {
+        replay("pva_structure", super::pva_structure);
+    }
+
+    #[test]
+    fn the_structures_that_fuzzing_begins_with_are_shown() {
+        let text = include_bytes!("../../fuzz/corpus/pva_structure/text");
+        assert_eq!(super::pva::most_and_held(&text[1..], false), Some((1, 1)));
+        let image = include_bytes!("../../fuzz/corpus/pva_structure/image");
+        assert_eq!(super::pva::most_and_held(&image[1..], false), Some((usize::MAX, 12)));
+        let other = include_bytes!("../../fuzz/corpus/pva_structure/big_endian");
+        assert_eq!(super::pva::most_and_held(&other[1..], true), Some((1, 1)));
     }
 }

@@ -120,3 +120,15 @@ impl Wire for Pva {
         self.pool.clear();
     }
 }
+
+/// A structure as a server tells it: what its value can hold at most and does hold, if it is one that can be shown. What is shown
+/// is also made a value to write.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn most_and_held(bytes: &[u8], big_endian: bool) -> Option<(usize, usize)> {
+    use epics_pva_rs::proto::ByteOrder;
+    let order = if big_endian { ByteOrder::Big } else { ByteOrder::Little };
+    let (shape, reading) = normative::shown(bytes, order)?;
+    let labels = reading.metadata.enum_labels.unwrap_or_default();
+    let _ = outgoing::field(&reading.value, shape, &labels);
+    Some((shape.max_count(), reading.value.count()))
+}

@@ -6,6 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+#[cfg(any(test, fuzzing))]
+use epics_pva_rs::proto::ByteOrder;
+#[cfg(any(test, fuzzing))]
+use epics_pva_rs::pvdata::encode::{decode_pv_field, decode_type_desc};
 use epics_pva_rs::pvdata::{
     FieldDesc, PvField, PvStructure, ScalarType, ScalarValue, TypedScalarArray,
 };
@@ -304,3 +308,16 @@ fn alarm(root: &PvStructure) -> Alarm {
     });
     Alarm { status, severity }
 }
+
+/// What a description of a type, and behind it a value of that type, are shown as; `None` for what is no such thing.
+#[cfg(any(test, fuzzing))]
+pub(super) fn shown(bytes: &[u8], order: ByteOrder) -> Option<(Shape, Reading)> {
+    let mut rest = std::io::Cursor::new(bytes);
+    let description = decode_type_desc(&mut rest, order).ok()?;
+    let structure = decode_pv_field(&description, &mut rest, order).ok()?;
+    Some((Shape::of(&description).ok()?, reading(&structure).ok()?))
+}
+
+#[cfg(test)]
+#[path = "normative/tests.rs"]
+mod tests;
