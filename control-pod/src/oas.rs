@@ -1,13 +1,14 @@
 //! The API of `bluesky/ophyd-websocket` ("Ophyd as a Service", port 8001) over the same core as
 //! direct control.
 //!
-//! It has words of its own ([`frames`], [`command`]) and sockets that speak them ([`pv_socket`],
-//! [`device_socket`], [`console`], [`echo`]); what is read, followed and written, and who may
+//! It has words of its own ([`frames`], [`command`]) and sockets that speak them ([`command_socket`],
+//! [`console`], [`echo`]); what is read, followed and written, and who may
 //! write, is the [`Gateway`]'s as on port 8003.
 //!
 //! Wire contract: `ophyd-websocket`.
 
 pub(crate) mod command;
+pub(crate) mod command_socket;
 pub(crate) mod console;
 pub(crate) mod device_socket;
 pub(crate) mod echo;

@@ -7,6 +7,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod actions;
+pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod control;
 pub(crate) mod device;

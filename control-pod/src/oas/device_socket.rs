@@ -1,123 +1,42 @@
 //! The protocol of this API's `/api/v1/device-socket` (contract §5).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::Message;
 use serde_json::Value;
 
-use crate::audit::Caller;
 use crate::device::DeviceError;
 use crate::device::command::{Arguments, Command, command};
 use crate::gate::Refusal;
 use crate::monitors::heard::Heard;
-use crate::oas::command::{Unfit, malformed, outside, printed, timeout, unknown_action, value_for};
+use crate::oas::Oas;
+use crate::oas::command::{Unfit, outside, printed, timeout, value_for};
+use crate::oas::command_socket::{CommandSocket, Subject};
 use crate::oas::frames::{self, SignalWords, Words};
 use crate::oas::refused::Refused;
 use crate::oas::shown::{self, Shown};
-use crate::oas::subscriptions::{Subscriptions, What};
-use crate::oas::supersede::Writes;
-use crate::oas::{Oas, stop};
-use crate::socket::Seat;
-use crate::socket::actions::{Actions, carry_out};
-use crate::socket::command::{Manner, Received, text};
+use crate::oas::subscriptions::What;
+use crate::socket::command::{Received, text};
 use crate::socket::dialect::Dialect;
-use crate::socket::following::{Followed, Following};
-use crate::socket::lanes::Keys;
-use crate::socket::outbox::Outbox;
-use crate::socket::session::{Malformed, Protocol};
+use crate::socket::following::Followed;
 
 /// How long a `set` without a timeout may take: as long as the longest motion.
 const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// One device-socket.
+/// What a device-socket is for.
 #[derive(Debug)]
-pub(crate) struct DeviceSocket {
-    oas: Arc<Oas>,
-    outbox: Arc<Outbox>,
-    subscriptions: Subscriptions,
-    writes: Writes,
-    caller: Arc<Caller>,
-    _seat: Seat,
-}
+pub(crate) struct Devices;
 
-impl Protocol for DeviceSocket {
-    fn keys(&self, received: &Received) -> Keys {
-        // A set and a stop wait for nothing, least of all for the motion that they are to end.
-        self.subscriptions.keys(received)
-    }
+/// One device-socket. A set and a stop wait for nothing, least of all for the motion that they are to end.
+type DeviceSocket = CommandSocket<Devices>;
 
-    async fn handle(&self, received: Received) {
-        carry_out(self, &received).await;
-    }
-
-    fn malformed(&self, what: Malformed) -> Message {
-        malformed(what)
-    }
-
-    fn heartbeat(&self) -> Message {
-        Message::Ping(bytes::Bytes::new())
-    }
-}
-
-impl Actions for DeviceSocket {
-    async fn subscribe(&self, received: &Received, manner: Manner) {
-        let admit = |name: &str| self.admit(name, manner == Manner::ReadOnly);
-        self.subscriptions.subscribe(received, manner, admit).await;
-    }
-
-    fn unsubscribe(&self, received: &Received) {
-        self.subscriptions.unsubscribe(received);
-    }
-
-    fn refresh(&self, _: &Received) {
-        self.subscriptions.refresh();
-    }
-
-    async fn set(&self, received: &Received) {
-        let Some(device) = text(received, "device") else {
-            return self.subscriptions.error("No device name specified");
-        };
-        self.subscriptions.following.settled(device).await;
-        let path = match text(received, "component") {
-            Some(component) => format!("{device}.{component}"),
-            None => device.to_owned(),
-        };
-        let write = self.writes.begin(&path);
-        let set = self.write(device, &path, received, write.supersedes);
-        self.outbox.push(match write.unless_superseded(set).await {
-            Some(Ok(answer) | Err(answer)) => answer,
-            None => frames::error(format!(
-                "Could not set value of {path}: a newer set came before it was done"
-            )),
-        });
-    }
-
-    async fn stop(&self, received: &Received) {
-        self.outbox.push(stop::stop(&self.oas, &self.caller, received).await);
-    }
-
-    fn ping(&self) {
-        self.outbox.push(frames::ack("pong"));
-    }
-
-    fn unknown(&self, action: &str) {
-        self.outbox.push(unknown_action(action, "device: 'motor1'"));
-    }
-}
-
-impl DeviceSocket {
-    /// A socket without subscriptions.
-    pub(crate) fn new(oas: Arc<Oas>, outbox: Arc<Outbox>, seat: Seat, caller: Arc<Caller>) -> Self {
-        let cap = oas.gateway.settings.max_subscriptions_per_client;
-        let following = Following::new(seat.session, &outbox, cap);
-        let subscriptions = Subscriptions::new(What::Devices, Arc::clone(&outbox), following);
-        Self { oas, outbox, subscriptions, writes: Writes::default(), caller, _seat: seat }
-    }
+impl Subject for Devices {
+    const WHAT: What = What::Devices;
+    const EXAMPLE: &'static str = "device: 'motor1'";
 
     /// What is followed for the device or component of that name.
-    fn admit(&self, name: &str, read_only: bool) -> Result<Vec<Followed>, String> {
-        let gateway = &self.oas.gateway;
+    fn admit(oas: &Oas, name: &str, read_only: bool) -> Result<Vec<Followed>, String> {
+        let gateway = &oas.gateway;
         let root = name.split('.').next().unwrap_or_default();
         let device = gateway.known_device(root).map_err(|refusal| match refusal {
             Refusal::UnknownDevice(_) => "not found in device registry".to_owned(),
@@ -134,6 +53,27 @@ impl DeviceSocket {
         Ok(shown.into_iter().map(follow).collect())
     }
 
+    async fn set(socket: &DeviceSocket, received: &Received) {
+        let Some(device) = text(received, "device") else {
+            return socket.subscriptions.error("No device name specified");
+        };
+        socket.subscriptions.following.settled(device).await;
+        let path = match text(received, "component") {
+            Some(component) => format!("{device}.{component}"),
+            None => device.to_owned(),
+        };
+        let write = socket.writes.begin(&path);
+        let set = socket.write(device, &path, received, write.supersedes);
+        socket.outbox.push(match write.unless_superseded(set).await {
+            Some(Ok(answer) | Err(answer)) => answer,
+            None => frames::error(format!(
+                "Could not set value of {path}: a newer set came before it was done"
+            )),
+        });
+    }
+}
+
+impl DeviceSocket {
     async fn write(
         &self,
         device: &str,

@@ -16,11 +16,13 @@ use axum::response::Response;
 use axum::routing::{any, get, post};
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo, finish};
 
+use crate::audit::Caller;
 use crate::audit::caller::CalledBy;
 use crate::gateway::Gateway;
 use crate::http::health;
-use crate::oas::device_socket::DeviceSocket;
-use crate::oas::pv_socket::PvSocket;
+use crate::oas::command_socket::{CommandSocket, Subject};
+use crate::oas::device_socket::Devices;
+use crate::oas::pv_socket::Pvs;
 use crate::oas::{Oas, console, echo};
 use crate::socket::accept::{accept, accept_image};
 use crate::socket::image::ImageSocket;
@@ -67,9 +69,27 @@ async fn pv_socket(
     CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    accept_commands(oas, upgrade, SocketKind::Pv, caller, Pvs)
+}
+
+async fn device_socket(
+    State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    accept_commands(oas, upgrade, SocketKind::Device, caller, Devices)
+}
+
+fn accept_commands(
+    oas: Arc<Oas>,
+    upgrade: WebSocketUpgrade,
+    kind: SocketKind,
+    caller: Arc<Caller>,
+    subject: impl Subject,
+) -> Response {
     let gateway = Arc::clone(&oas.gateway);
-    accept(gateway, upgrade, (Api::Oas, SocketKind::Pv), |outbox, seat| {
-        PvSocket::new(oas, outbox, seat, caller)
+    accept(gateway, upgrade, (Api::Oas, kind), |outbox, seat| {
+        CommandSocket::new(subject, oas, outbox, seat, caller)
     })
 }
 
@@ -95,15 +115,4 @@ async fn tiff_socket(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     accept_image(gateway, upgrade, from, ImageSocket::Tiff, Wording::OphydWebsocket)
-}
-
-async fn device_socket(
-    State(oas): State<Arc<Oas>>,
-    CalledBy(caller): CalledBy,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    let gateway = Arc::clone(&oas.gateway);
-    accept(gateway, upgrade, (Api::Oas, SocketKind::Device), |outbox, seat| {
-        DeviceSocket::new(oas, outbox, seat, caller)
-    })
 }

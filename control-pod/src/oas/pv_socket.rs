@@ -1,118 +1,67 @@
 //! The protocol of this API's `/api/v1/pv-socket` (contract §4).
 
-use std::sync::Arc;
-
 use axum::extract::ws::Message;
 use serde_json::Value;
 
-use crate::audit::Caller;
 use crate::monitors::heard::Heard;
-use crate::oas::command::{Unfit, malformed, outside, printed, timeout, unknown_action, value_for};
+use crate::oas::command::{Unfit, outside, printed, timeout, value_for};
+use crate::oas::command_socket::{CommandSocket, Subject};
 use crate::oas::frames::{self, Words};
 use crate::oas::refused::Refused;
-use crate::oas::subscriptions::{Subscriptions, What};
-use crate::oas::supersede::Writes;
-use crate::oas::{CONNECT, Oas, stop};
+use crate::oas::subscriptions::What;
+use crate::oas::{CONNECT, Oas};
 use crate::put::{PutError, PutRequest, admit, put};
-use crate::socket::Seat;
-use crate::socket::actions::{Action, Actions, carry_out};
-use crate::socket::command::{Manner, Received, text};
+use crate::socket::actions::Action;
+use crate::socket::command::{Received, text};
 use crate::socket::dialect::Dialect;
-use crate::socket::following::{Followed, Following};
+use crate::socket::following::Followed;
 use crate::socket::lanes::Keys;
-use crate::socket::outbox::Outbox;
-use crate::socket::session::{Malformed, Protocol};
+
+/// What a pv-socket is for.
+#[derive(Debug)]
+pub(crate) struct Pvs;
 
 /// One pv-socket.
-#[derive(Debug)]
-pub(crate) struct PvSocket {
-    oas: Arc<Oas>,
-    outbox: Arc<Outbox>,
-    subscriptions: Subscriptions,
-    writes: Writes,
-    caller: Arc<Caller>,
-    _seat: Seat,
-}
+type PvSocket = CommandSocket<Pvs>;
 
-impl Protocol for PvSocket {
-    fn keys(&self, received: &Received) -> Keys {
+impl Subject for Pvs {
+    const WHAT: What = What::Pvs;
+    const EXAMPLE: &'static str = "pv: 'IOC:m1'";
+
+    fn keys(received: &Received) -> Option<Keys> {
         // One that waits for the IOC must not hold up the next, which may be meant to end it.
-        if Action::of(received, true) == Ok(Action::Set) && matches!(timeout(received), Ok(None)) {
+        let waits_for_nothing =
+            Action::of(received, true) == Ok(Action::Set) && matches!(timeout(received), Ok(None));
+        waits_for_nothing.then(|| {
             let names: Vec<String> = What::Pvs.names(received).into_iter().flatten().collect();
-            return Keys::of("set", &names);
-        }
-        self.subscriptions.keys(received)
+            Keys::of("set", &names)
+        })
     }
 
-    async fn handle(&self, received: Received) {
-        carry_out(self, &received).await;
+    fn admit(oas: &Oas, pv: &str, read_only: bool) -> Result<Vec<Followed>, String> {
+        oas.gateway.readable_in_oas(pv).map_err(|refusal| refusal.to_string())?;
+        let dialect = Dialect::Oas(Words::Pv { read_only });
+        Ok(vec![Followed { dialect, monitor: oas.gateway.monitors.of(pv) }])
     }
 
-    fn malformed(&self, what: Malformed) -> Message {
-        malformed(what)
-    }
-
-    fn heartbeat(&self) -> Message {
-        Message::Ping(bytes::Bytes::new())
-    }
-}
-
-impl Actions for PvSocket {
-    async fn subscribe(&self, received: &Received, manner: Manner) {
-        let admit = |pv: &str| {
-            self.oas.gateway.readable_in_oas(pv).map_err(|refusal| refusal.to_string())?;
-            let dialect = Dialect::Oas(Words::Pv { read_only: manner == Manner::ReadOnly });
-            Ok(vec![Followed { dialect, monitor: self.oas.gateway.monitors.of(pv) }])
-        };
-        self.subscriptions.subscribe(received, manner, admit).await;
-    }
-
-    fn unsubscribe(&self, received: &Received) {
-        self.subscriptions.unsubscribe(received);
-    }
-
-    fn refresh(&self, _: &Received) {
-        self.subscriptions.refresh();
-    }
-
-    async fn set(&self, received: &Received) {
+    async fn set(socket: &PvSocket, received: &Received) {
         let Some(pv) = text(received, "pv") else {
-            return self.subscriptions.error("No PV specified");
+            return socket.subscriptions.error("No PV specified");
         };
-        self.subscriptions.following.settled(pv).await;
-        let write = self.writes.begin(pv);
-        let set = self.write(pv, received, write.supersedes);
+        socket.subscriptions.following.settled(pv).await;
+        let write = socket.writes.begin(pv);
+        let set = socket.write(pv, received, write.supersedes);
         match write.unless_superseded(set).await {
             Some(Ok(())) => {}
-            Some(Err(frame)) => self.outbox.push(frame),
-            None => self
+            Some(Err(frame)) => socket.outbox.push(frame),
+            None => socket
                 .subscriptions
                 .error(format!("Could not set value of {pv}: a newer set came before it was done")),
         }
     }
-
-    async fn stop(&self, received: &Received) {
-        self.outbox.push(stop::stop(&self.oas, &self.caller, received).await);
-    }
-
-    fn ping(&self) {
-        self.outbox.push(frames::ack("pong"));
-    }
-
-    fn unknown(&self, action: &str) {
-        self.outbox.push(unknown_action(action, "pv: 'IOC:m1'"));
-    }
 }
 
 impl PvSocket {
-    /// A socket without subscriptions.
-    pub(crate) fn new(oas: Arc<Oas>, outbox: Arc<Outbox>, seat: Seat, caller: Arc<Caller>) -> Self {
-        let cap = oas.gateway.settings.max_subscriptions_per_client;
-        let following = Following::new(seat.session, &outbox, cap);
-        let subscriptions = Subscriptions::new(What::Pvs, Arc::clone(&outbox), following);
-        Self { oas, outbox, subscriptions, writes: Writes::default(), caller, _seat: seat }
-    }
-
     async fn write(&self, pv: &str, received: &Received, supersedes: bool) -> Result<(), Message> {
         let given = received.get("value").unwrap_or(&Value::Null);
         let gateway = &self.oas.gateway;

@@ -9,8 +9,10 @@ use axum::response::Response;
 use futures::StreamExt;
 use tokio::time::timeout;
 
+use crate::audit::Caller;
 use crate::audit::caller::CalledBy;
 use crate::gateway::Gateway;
+use crate::socket::client::Client;
 use crate::socket::control::ControlSocket;
 use crate::socket::device::DeviceSocket;
 use crate::socket::image::wording::Wording;
@@ -36,10 +38,7 @@ pub(crate) async fn pv_socket(
     CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let served = Arc::clone(&gateway);
-    accept(gateway, upgrade, (Api::Direct, SocketKind::Pv), |outbox, seat| {
-        PvSocket::new(served, outbox, seat, caller)
-    })
+    accept_client(gateway, upgrade, SocketKind::Pv, caller, PvSocket::new)
 }
 
 /// `/api/v1/device-socket`.
@@ -48,10 +47,7 @@ pub(crate) async fn device_socket(
     CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let served = Arc::clone(&gateway);
-    accept(gateway, upgrade, (Api::Direct, SocketKind::Device), |outbox, seat| {
-        DeviceSocket::new(served, outbox, seat, caller)
-    })
+    accept_client(gateway, upgrade, SocketKind::Device, caller, DeviceSocket::new)
 }
 
 /// `/api/v1/control-socket`.
@@ -60,9 +56,19 @@ pub(crate) async fn control_socket(
     CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    accept_client(gateway, upgrade, SocketKind::Control, caller, ControlSocket::new)
+}
+
+fn accept_client<P: Protocol + 'static>(
+    gateway: Arc<Gateway>,
+    upgrade: WebSocketUpgrade,
+    kind: SocketKind,
+    caller: Arc<Caller>,
+    speak: impl FnOnce(Client) -> P + Send + 'static,
+) -> Response {
     let served = Arc::clone(&gateway);
-    accept(gateway, upgrade, (Api::Direct, SocketKind::Control), |outbox, seat| {
-        ControlSocket::new(served, outbox, seat, caller)
+    accept(gateway, upgrade, (Api::Direct, kind), |outbox, seat| {
+        speak(Client::new(served, outbox, seat, caller))
     })
 }
 

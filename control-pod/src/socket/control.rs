@@ -3,19 +3,13 @@
 //!
 //! A `stop` needs no subscription, as on pv-socket.
 
-use std::sync::Arc;
-
 use axum::extract::ws::Message;
 
-use crate::audit::Caller;
-use crate::gateway::Gateway;
-use crate::socket::Seat;
 use crate::socket::actions::Action;
+use crate::socket::client::Client;
 use crate::socket::command::Received;
 use crate::socket::device::DeviceSocket;
-use crate::socket::following::Following;
 use crate::socket::lanes::Keys;
-use crate::socket::outbox::Outbox;
 use crate::socket::pv::PvSocket;
 use crate::socket::session::{Malformed, Protocol};
 
@@ -27,27 +21,10 @@ pub(crate) struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// A socket without subscriptions.
-    pub(crate) fn new(
-        gateway: Arc<Gateway>,
-        outbox: Arc<Outbox>,
-        seat: Seat,
-        caller: Arc<Caller>,
-    ) -> Self {
-        let cap = gateway.settings.max_subscriptions_per_client;
-        let of_pvs = Following::new(seat.session, &outbox, cap);
-        let of_devices = of_pvs.of_another_kind();
-        let seat = Arc::new(seat);
-        Self {
-            pvs: PvSocket::following(
-                Arc::clone(&gateway),
-                Arc::clone(&outbox),
-                of_pvs,
-                Arc::clone(&seat),
-                Arc::clone(&caller),
-            ),
-            devices: DeviceSocket::following(gateway, outbox, of_devices, seat, caller),
-        }
+    /// A socket for that client.
+    pub(crate) fn new(client: Client) -> Self {
+        let devices = DeviceSocket::new(client.of_another_kind());
+        Self { pvs: PvSocket::new(client), devices }
     }
 }
 

@@ -1,26 +1,21 @@
 //! The protocol of `/api/v1/device-socket` (contract §2.10).
 
-use std::sync::Arc;
-
 use axum::extract::ws::Message;
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
-use crate::audit::Caller;
 use crate::device::DeviceError;
 use crate::device::command::{Arguments, Command, command};
 use crate::gate::Refusal;
-use crate::gateway::Gateway;
 use crate::put::CONNECT_TIMEOUT;
 use crate::registry::KnownDevice;
-use crate::socket::Seat;
 use crate::socket::actions::{Action, Actions, carry_out};
+use crate::socket::client::Client;
 use crate::socket::command::{Manner, Received, names, set_options, text};
 use crate::socket::dialect::Dialect;
-use crate::socket::following::{Followed, Following};
+use crate::socket::following::Followed;
 use crate::socket::frames::{self, Words};
 use crate::socket::lanes::Keys;
-use crate::socket::outbox::Outbox;
 use crate::socket::session::{Malformed, Protocol};
 
 /// The actions, as the refusal lists them.
@@ -30,12 +25,7 @@ const EXPECTED: &str =
 /// One device-socket.
 #[derive(Debug)]
 pub(crate) struct DeviceSocket {
-    gateway: Arc<Gateway>,
-    outbox: Arc<Outbox>,
-    /// The signals of each subscribed device.
-    following: Following,
-    caller: Arc<Caller>,
-    _seat: Arc<Seat>,
+    client: Client,
 }
 
 impl Protocol for DeviceSocket {
@@ -91,44 +81,26 @@ fn because(device: &str, reason: &str) -> Map<String, Value> {
 }
 
 impl DeviceSocket {
-    /// A socket without subscriptions.
-    pub(crate) fn new(
-        gateway: Arc<Gateway>,
-        outbox: Arc<Outbox>,
-        seat: Seat,
-        caller: Arc<Caller>,
-    ) -> Self {
-        let cap = gateway.settings.max_subscriptions_per_client;
-        let following = Following::new(seat.session, &outbox, cap);
-        Self::following(gateway, outbox, following, Arc::new(seat), caller)
-    }
-
-    /// One that keeps its subscriptions in `following`.
-    pub(crate) fn following(
-        gateway: Arc<Gateway>,
-        outbox: Arc<Outbox>,
-        following: Following,
-        seat: Arc<Seat>,
-        caller: Arc<Caller>,
-    ) -> Self {
-        Self { gateway, outbox, following, caller, _seat: seat }
+    /// A socket for that client.
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
     }
 
     fn error(&self, text: impl Into<String>, context: Map<String, Value>) {
-        self.outbox.push(frames::error(text, context));
+        self.client.error(text, context);
     }
 
     /// Follows every signal of the device at once; those that answer are sent as they come. The ack
     /// comes last.
     async fn subscribe_to(&self, device: &str, manner: Manner) {
-        let subscribed = self.following.get(device);
+        let subscribed = self.client.following.get(device);
         let is_new = subscribed.is_none();
         let Some(signals) = subscribed.or_else(|| self.follow(device)) else { return };
         if is_new || manner == Manner::Safely {
             let dead = dead(&signals).await;
             if manner == Manner::Safely && !dead.is_empty() {
                 if is_new {
-                    self.following.end(device);
+                    self.client.following.end(device);
                 }
                 let text = format!("Device {device} PVs are not connected");
                 return self.error(text, because(device, "not_connected"));
@@ -142,7 +114,7 @@ impl DeviceSocket {
                 fields.insert("message".into(), format!("Subscribed to device {device}").into())
             }
         };
-        self.outbox.push(frames::envelope("subscribed", fields));
+        self.client.tell("subscribed", fields);
     }
 
     fn report_dead(&self, device: &str, dead: &Followed) {
@@ -160,7 +132,7 @@ impl DeviceSocket {
 
     /// Starts to follow the device; `None` when the client has been told why not.
     fn follow(&self, device: &str) -> Option<Vec<Followed>> {
-        let known = match self.gateway.known_device(device) {
+        let known = match self.client.gateway.known_device(device) {
             Ok(known) => known,
             Err(Refusal::UnknownDevice(_)) => {
                 let text = format!("Device '{device}' not found in configuration service");
@@ -175,12 +147,12 @@ impl DeviceSocket {
                 return None;
             }
         };
-        if self.following.reserve([(device, known.listed.signals.len())]).is_err() {
-            self.error(self.following.full(), because(device, "cap_exceeded"));
+        if self.client.following.reserve([(device, known.listed.signals.len())]).is_err() {
+            self.error(self.client.following.full(), because(device, "cap_exceeded"));
             return None;
         }
         let signals = self.signals(&known);
-        self.following.start(device, signals.clone());
+        self.client.following.start(device, signals.clone());
         Some(signals)
     }
 
@@ -189,7 +161,7 @@ impl DeviceSocket {
             |signal: &str| Words::Device { device: known.name.clone(), signal: signal.to_owned() };
         let listed = known.listed.signals.iter().map(|signal| Followed {
             dialect: Dialect::Direct(words(&signal.name)),
-            monitor: self.gateway.monitors.of(&signal.readback_pv),
+            monitor: self.client.gateway.monitors.of(&signal.readback_pv),
         });
         listed.collect()
     }
@@ -204,7 +176,7 @@ impl DeviceSocket {
     }
 
     fn is_subscribed(&self, device: &str, before: &str) -> bool {
-        if self.following.contains(device) {
+        if self.client.following.contains(device) {
             return true;
         }
         let text = format!("Device {device} not subscribed. Subscribe before {before}.");
@@ -231,20 +203,20 @@ impl Actions for DeviceSocket {
 
     fn unsubscribe(&self, received: &Received) {
         for device in self.required(received) {
-            self.following.end(&device);
+            self.client.following.end(&device);
             let mut fields = about(&device);
             fields.insert("message".into(), format!("Unsubscribed from {device}").into());
-            self.outbox.push(frames::envelope("unsubscribed", fields));
+            self.client.tell("unsubscribed", fields);
         }
     }
 
     fn refresh(&self, received: &Received) {
         let named = device_names(received);
         let wanted = |name: &String| named.is_empty() || named.contains(name);
-        let mut devices = self.following.names();
-        devices.retain(|name| wanted(name) && self.following.refresh(name, true));
+        let mut devices = self.client.following.names();
+        devices.retain(|name| wanted(name) && self.client.following.refresh(name, true));
         let fields = Map::from_iter([("devices".to_owned(), json!(devices))]);
-        self.outbox.push(frames::envelope("refreshed", fields));
+        self.client.tell("refreshed", fields);
     }
 
     async fn set(&self, received: &Received) {
@@ -273,15 +245,15 @@ impl Actions for DeviceSocket {
             supersedes: false,
             gate_reads: false,
         };
-        let attempt = self.gateway.audit.command(&self.caller, &set);
-        match command(&self.gateway, attempt, set).await {
+        let attempt = self.client.gateway.audit.command(&self.client.caller, &set);
+        match command(&self.client.gateway, attempt, set).await {
             Ok(outcome) => {
                 let fields = json!({
                     "device": device, "component": component, "value": value, "success": true,
                     "result": outcome.result, "use_put": options.use_put,
                 });
                 let fields = fields.as_object().cloned().unwrap_or_default();
-                self.outbox.push(frames::envelope("set_complete", fields));
+                self.client.tell("set_complete", fields);
             }
             Err(error) => self.refused(device, &error),
         }
@@ -295,15 +267,15 @@ impl Actions for DeviceSocket {
             return;
         }
         let stop = Command::stop(device);
-        let attempt = self.gateway.audit.command(&self.caller, &stop);
-        match command(&self.gateway, attempt, stop).await {
-            Ok(outcome) => self.outbox.push(frames::stop_complete(device, &outcome.message)),
+        let attempt = self.client.gateway.audit.command(&self.client.caller, &stop);
+        match command(&self.client.gateway, attempt, stop).await {
+            Ok(outcome) => self.client.tell_stopped(device, &outcome.message),
             Err(error) => self.refused(device, &error),
         }
     }
 
     fn ping(&self) {
-        self.outbox.push(frames::envelope("pong", Map::new()));
+        self.client.tell("pong", Map::new());
     }
 
     fn unknown(&self, action: &str) {

@@ -6,20 +6,17 @@ use axum::extract::ws::Message;
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
-use crate::audit::Caller;
 use crate::device::command::{Command, command};
 use crate::gate::Refusal;
-use crate::gateway::Gateway;
 use crate::monitors::Monitor;
 use crate::put::{CONNECT_TIMEOUT, PutError, PutRequest, put};
-use crate::socket::Seat;
 use crate::socket::actions::{Action, Actions, carry_out};
+use crate::socket::client::Client;
 use crate::socket::command::{Manner, Received, names, set_options, text};
 use crate::socket::dialect::Dialect;
-use crate::socket::following::{Followed, Following};
+use crate::socket::following::Followed;
 use crate::socket::frames::{self, Words};
 use crate::socket::lanes::Keys;
-use crate::socket::outbox::Outbox;
 use crate::socket::session::{Malformed, Protocol};
 
 /// In whose words a PV is told here.
@@ -28,11 +25,7 @@ const DIALECT: Dialect = Dialect::Direct(Words::Pv);
 /// One pv-socket.
 #[derive(Debug)]
 pub(crate) struct PvSocket {
-    gateway: Arc<Gateway>,
-    outbox: Arc<Outbox>,
-    following: Following,
-    caller: Arc<Caller>,
-    _seat: Arc<Seat>,
+    client: Client,
 }
 
 impl Protocol for PvSocket {
@@ -70,31 +63,13 @@ fn about(pv: &str) -> Map<String, Value> {
 }
 
 impl PvSocket {
-    /// A socket without subscriptions.
-    pub(crate) fn new(
-        gateway: Arc<Gateway>,
-        outbox: Arc<Outbox>,
-        seat: Seat,
-        caller: Arc<Caller>,
-    ) -> Self {
-        let cap = gateway.settings.max_subscriptions_per_client;
-        let following = Following::new(seat.session, &outbox, cap);
-        Self::following(gateway, outbox, following, Arc::new(seat), caller)
-    }
-
-    /// One that keeps its subscriptions in `following`.
-    pub(crate) fn following(
-        gateway: Arc<Gateway>,
-        outbox: Arc<Outbox>,
-        following: Following,
-        seat: Arc<Seat>,
-        caller: Arc<Caller>,
-    ) -> Self {
-        Self { gateway, outbox, following, caller, _seat: seat }
+    /// A socket for that client.
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
     }
 
     fn error(&self, text: impl Into<String>, context: Map<String, Value>) {
-        self.outbox.push(frames::error(text, context));
+        self.client.error(text, context);
     }
 
     fn ack(&self, kind: &str, names: &[String], more: Option<(&str, bool)>) {
@@ -103,7 +78,7 @@ impl PvSocket {
         if let Some((key, value)) = more {
             fields.insert(key.into(), value.into());
         }
-        self.outbox.push(frames::envelope(kind, fields));
+        self.client.tell(kind, fields);
     }
 
     /// Connects all at the same time. Each live PV is sent as soon as it is there; the ack comes
@@ -127,8 +102,8 @@ impl PvSocket {
     /// Counts the new names against the cap before anything waits.
     fn reserve(&self, names: &[String]) -> bool {
         let wanted = names.iter().map(|pv| (pv.as_str(), 1));
-        let Err(current) = self.following.reserve(wanted) else { return true };
-        let (cap, requested) = (self.following.cap(), names.len());
+        let Err(current) = self.client.following.reserve(wanted) else { return true };
+        let (cap, requested) = (self.client.following.cap(), names.len());
         let text = format!(
             "Subscribe would exceed max_subscriptions_per_client (cap={cap}, current={current}, requested={requested})."
         );
@@ -139,20 +114,20 @@ impl PvSocket {
 
     async fn connect(&self, pv: &str, manner: Manner) -> bool {
         let Some(monitor) = self.monitor(pv, manner).await else {
-            self.following.release(pv);
+            self.client.following.release(pv);
             return false;
         };
-        self.following.start(pv, vec![Followed { dialect: DIALECT, monitor }]);
+        self.client.following.start(pv, vec![Followed { dialect: DIALECT, monitor }]);
         true
     }
 
     /// The monitor of the PV, once it is connected; otherwise the client has been told why not.
     async fn monitor(&self, pv: &str, manner: Manner) -> Option<Arc<Monitor>> {
-        if let Err(refusal) = self.gateway.known_pv(pv) {
+        if let Err(refusal) = self.client.gateway.known_pv(pv) {
             self.error(refusal.to_string(), about(pv));
             return None;
         }
-        let monitor = self.gateway.monitors.of(pv);
+        let monitor = self.client.gateway.monitors.of(pv);
         if monitor.connected(CONNECT_TIMEOUT).await.is_ok() {
             return Some(monitor);
         }
@@ -185,7 +160,7 @@ impl Actions for PvSocket {
     fn unsubscribe(&self, received: &Received) {
         let names = pv_names(received);
         for pv in &names {
-            self.following.end(pv);
+            self.client.following.end(pv);
         }
         self.ack("unsubscribed", &names, None);
     }
@@ -193,9 +168,9 @@ impl Actions for PvSocket {
     /// Sends the last values once more: of the named PVs, or of all.
     fn refresh(&self, received: &Received) {
         let names = pv_names(received);
-        let names = if names.is_empty() { self.following.names() } else { names };
+        let names = if names.is_empty() { self.client.following.names() } else { names };
         let known: Vec<String> =
-            names.into_iter().filter(|pv| self.following.refresh(pv, false)).collect();
+            names.into_iter().filter(|pv| self.client.following.refresh(pv, false)).collect();
         self.ack("refreshed", &known, None);
     }
 
@@ -217,15 +192,15 @@ impl Actions for PvSocket {
             connection_timeout: None,
             check_limits: None,
         };
-        let attempt = self.gateway.audit.put(&self.caller, pv, value);
-        match put(&self.gateway, attempt, &request).await {
+        let attempt = self.client.gateway.audit.put(&self.client.caller, pv, value);
+        match put(&self.client.gateway, attempt, &request).await {
             Ok(done) => {
                 let fields = json!({
                     "pv": pv, "value": value, "success": true, "message": done.message(),
                     "use_put": options.use_put,
                 });
                 let fields = fields.as_object().cloned().unwrap_or_default();
-                self.outbox.push(frames::envelope("set_complete", fields));
+                self.client.tell("set_complete", fields);
             }
             Err(error) => {
                 let mut context = about(pv);
@@ -246,17 +221,18 @@ impl Actions for PvSocket {
             return self.error("device field required for stop", Map::new());
         };
         let stop = Command::stop(device);
-        let attempt = self.gateway.audit.command(&self.caller, &stop);
-        match command(&self.gateway, attempt, stop).await {
-            Ok(outcome) => self.outbox.push(frames::stop_complete(device, &outcome.message)),
+        let attempt = self.client.gateway.audit.command(&self.client.caller, &stop);
+        match command(&self.client.gateway, attempt, stop).await {
+            Ok(outcome) => self.client.tell_stopped(device, &outcome.message),
             Err(error) => {
                 let context = Map::from_iter([("device".to_owned(), device.into())]);
                 self.error(error.to_string(), context);
             }
         }
     }
+
     fn ping(&self) {
-        self.outbox.push(frames::envelope("pong", Map::new()));
+        self.client.tell("pong", Map::new());
     }
 
     fn unknown(&self, action: &str) {
