@@ -88,8 +88,13 @@ def test_declared_pvs_are_read_written_and_followed(pva_beamline: Beamline) -> N
         told = client.post("/pv/set", json={"pv_name": "pva:image", "value": 1})
         assert told.status_code >= 400 and "an image cannot be written" in told.text
 
-        diagnosis = client.get("/diagnostics/pv/pva:temperature").json()
-        assert diagnosis["reachable"], diagnosis
+    diagnosis = json.loads(beamline.run("doctor", "pva:temperature", "-o", "json"))
+    (place,) = diagnosis["probes"]
+    server = f"127.0.0.1:{pva_port}"
+    assert diagnosis["reachable"] and place["outcome"] == "serves", diagnosis
+    assert (place["kind"], place["place"], place["server"]) == ("name_server", server, server)
+    told = beamline.call("doctor", "pva://no:such:pv").stdout
+    assert f"name server {server}, by TCP: a PVAccess server is there" in told, told
     wait_for(
         "the condition Connected",
         lambda: (

@@ -18,6 +18,7 @@ use epics_ca_rs::client::{CaClient as Library, CaException};
 use tracing::debug;
 
 use self::completions::Completions;
+use self::probe::ChannelAccess;
 use self::pv::Pv;
 pub use self::settings::Settings;
 use crate::PvChannel;
@@ -92,7 +93,8 @@ impl Wire for Ca {
     }
 
     async fn ask(&self, channel: &dyn PvChannel) -> Vec<Probe> {
-        probe::all(self.search(), channel.name()).await
+        let search = self.search();
+        crate::probe::all(&ChannelAccess, search, search.server_port, channel.name()).await
     }
 
     async fn close(&self) {

@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::diagnosis::{Diagnosis, Probe};
+use crate::diagnosis::{Diagnosis, Outcome, Probe};
+use crate::probe::PATIENCE;
 use crate::search::Search;
 use crate::shared::{Hold, Pvs, Served, SharedPv};
 use crate::{Presence, PvChannel, PvClient};
@@ -120,6 +121,12 @@ impl<C: Over> PvClient for C {
         let wire = &self.client().wire;
         let channel = self.channel(name);
         let probes = wire.ask(&*channel).await;
+        let is_found =
+            |probe: &Probe| matches!(probe.outcome, Outcome::Serves { found_by_search: true, .. });
+        if probes.iter().any(is_found) {
+            // What a search has just found the channel finds in a moment too.
+            let _ = channel.connected(PATIENCE).await;
+        }
         Diagnosis {
             search: wire.search().clone(),
             connection: channel.connection().borrow().clone(),

@@ -60,18 +60,18 @@ pub enum Outcome {
     Unreachable {
         /// What the system said.
         reason: String,
-        /// Whether a PV Access server listens on the same host.
-        pv_access: bool,
+        /// Whether a server of the other protocol listens on the same host.
+        other_protocol: bool,
     },
-    /// Something listens there and does not speak Channel Access.
+    /// Something listens there and does not speak the protocol.
     Stranger {
-        /// Whether a PV Access server listens on the same host.
-        pv_access: bool,
+        /// Whether a server of the other protocol listens on the same host.
+        other_protocol: bool,
     },
-    /// A Channel Access server is there, and says that it has no such PV.
+    /// A server is there, and says that it has no such PV.
     NoSuchPv {
-        /// Its minor protocol version.
-        version: u16,
+        /// Its minor version of Channel Access; PVAccess tells none.
+        version: Option<u16>,
     },
     /// Nobody answered.
     Silent,
@@ -86,8 +86,8 @@ pub enum Outcome {
     Serves {
         /// The server.
         by: SocketAddr,
-        /// Its minor protocol version.
-        version: u16,
+        /// Its minor version of Channel Access; PVAccess tells none.
+        version: Option<u16>,
         /// Whether it answered the search in the way in which this place is asked. An IOC that was
         /// asked directly by TCP, because it did not, is found by nobody else.
         found_by_search: bool,

@@ -16,6 +16,7 @@ pub mod fuzzed;
 pub mod metrics;
 pub mod motion;
 mod presence;
+mod probe;
 pub mod pva;
 pub mod sample;
 mod scheme;

@@ -8,17 +8,20 @@ mod driver;
 mod image;
 mod normative;
 mod outgoing;
+mod probe;
 mod pv;
 mod settings;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use epics_base_rs::runtime::task::Reactor;
 use epics_pva_rs::client_native::channel::ConnectionPool;
 use epics_pva_rs::client_native::search_engine::SearchEngine;
 use parking_lot::Once;
 use tokio::sync::watch;
 
+use self::probe::PvAccess;
 use self::pv::Pv;
 pub use self::settings::Settings;
 use crate::PvChannel;
@@ -109,11 +112,12 @@ impl Wire for Pva {
         driver::serve(client, pv).await;
     }
 
-    /// The places are not asked one by one.
     async fn ask(&self, channel: &dyn PvChannel) -> Vec<Probe> {
-        // Time for a server that is there to be found.
-        let _ = channel.connected(settings::PATIENCE).await;
-        Vec::new()
+        let Some(reactor) = Reactor::current() else { return Vec::new() };
+        let search = self.search();
+        let ask = PvAccess { reactor, server_port: search.server_port };
+        let port = self.settings.broadcast_port;
+        crate::probe::all(&ask, search, port, channel.name()).await
     }
 
     async fn close(&self) {

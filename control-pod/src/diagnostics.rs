@@ -119,7 +119,7 @@ pub(crate) struct ProbeFacts {
     outcome: &'static str,
     /// The server that has the PV.
     server: Option<String>,
-    /// Its protocol version, such as `4.13`.
+    /// Its version of Channel Access, such as `4.13`; PVAccess tells none.
     version: Option<String>,
 }
 
@@ -268,10 +268,10 @@ fn probe_facts(probe: &Probe) -> ProbeFacts {
         Outcome::Unresolved(_) => ("unresolved", None, None),
         Outcome::Unreachable { .. } => ("unreachable", None, None),
         Outcome::Stranger { .. } => ("stranger", None, None),
-        Outcome::NoSuchPv { version } => ("no_such_pv", None, Some(*version)),
+        Outcome::NoSuchPv { version } => ("no_such_pv", None, *version),
         Outcome::Silent => ("silent", None, None),
         Outcome::Advertised { by, .. } => ("advertised", Some(by.to_string()), None),
-        Outcome::Serves { by, version, .. } => ("serves", Some(by.to_string()), Some(*version)),
+        Outcome::Serves { by, version, .. } => ("serves", Some(by.to_string()), *version),
     };
     let kind = match probe.kind {
         PlaceKind::NameServer => "name_server",

@@ -20,9 +20,6 @@ use crate::search::{
     port,
 };
 
-/// How long a diagnosis waits for a server.
-pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
-
 /// Standard port of searches by UDP.
 const BROADCAST_PORT: u16 = 5076;
 

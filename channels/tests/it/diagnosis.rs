@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use channels::ca::{CaClient, Settings};
 use channels::diagnosis::{Outcome, PlaceKind, Probe};
-use channels::{Connection, Diagnosis, PvClient};
+use channels::{Connection, Diagnosis, PvClient, PvaClient, pva};
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::checks::Outage;
+use crate::checks::{Outage, SOON};
 use crate::ioc::Ioc;
 
 const PV: &str = "T:double";
@@ -35,14 +35,14 @@ async fn of_an_ioc(mut ioc: Ioc) {
     let there = client.diagnose(PV).await;
     let by = SocketAddr::from((Ipv4Addr::LOCALHOST, ioc.port()));
     let served = matches!(only(&there), Outcome::Serves { by: at, version, found_by_search: true }
-        if *at == by && *version > 8);
+        if *at == by && version.is_some_and(|minor| minor > 8));
     assert!(served, "{there:?}");
     assert!(matches!(there.connection, Connection::Connected(_)));
     assert!(there.turns.connected.is_some() && there.turns.lost.is_none());
     assert_eq!(there.search.addresses, [by.to_string()]);
 
     let missing = client.diagnose("no:such:pv").await;
-    assert!(matches!(only(&missing), Outcome::NoSuchPv { version } if *version > 8), "{missing:?}");
+    assert!(matches!(only(&missing), Outcome::NoSuchPv { version: Some(9..) }), "{missing:?}");
     assert_eq!(missing.connection, Connection::Never);
 
     let mut connection = channel.connection();
@@ -97,4 +97,51 @@ async fn an_ioc_that_answers_and_cannot_be_connected_to_is_named() {
     answering.abort();
     let named = matches!(only(&advertised), Outcome::Advertised { by, .. } if by.port() == closed);
     assert!(named, "{advertised:?}");
+}
+
+/// What is told of a PVAccess server, asked in that way.
+async fn of_a_pva_server(mut ioc: Ioc, settings: pva::Settings, kind: PlaceKind) {
+    let client = PvaClient::new(settings).unwrap();
+    let outcome = |diagnosis: &Diagnosis| {
+        let [probe] = diagnosis.probes.as_slice() else { panic!("{:?}", diagnosis.probes) };
+        assert_eq!(probe.kind, kind);
+        probe.outcome.clone()
+    };
+    let by = SocketAddr::from((Ipv4Addr::LOCALHOST, ioc.pva_port()));
+    let channel = client.channel(PV);
+    channel.connected(SOON).await.unwrap();
+    let there = client.diagnose(PV).await;
+    let served = Outcome::Serves { by, version: None, found_by_search: true };
+    assert_eq!(outcome(&there), served);
+    assert!(matches!(there.connection, Connection::Connected(_)));
+    let missing = client.diagnose("no:such:pv").await;
+    assert_eq!(outcome(&missing), Outcome::NoSuchPv { version: None });
+    assert_eq!(missing.connection, Connection::Never);
+    ioc.lose();
+    let lost = client.diagnose(PV).await;
+    assert!(matches!(outcome(&lost), Outcome::Unreachable { .. }), "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pva_server_is_told_from_its_absence_by_tcp() {
+    let ioc = Ioc::start("p4p_ioc.py", &[]);
+    let settings = ioc.pva_settings();
+    of_a_pva_server(ioc, settings, PlaceKind::NameServer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pva_server_is_told_from_its_absence_by_udp() {
+    let ioc = Ioc::start("p4p_ioc.py", &[]);
+    let settings = ioc.pva_udp_settings();
+    of_a_pva_server(ioc, settings, PlaceKind::Address).await;
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_speak_pva_is_a_stranger() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let settings = pva::Settings::loopback(listener.local_addr().unwrap().port());
+    let stranger = PvaClient::new(settings).unwrap().diagnose(PV).await;
+    let [Probe { outcome: Outcome::Stranger { .. }, .. }] = stranger.probes.as_slice() else {
+        panic!("{stranger:?}");
+    };
 }

@@ -1,6 +1,7 @@
 //! Starts Python-made IOCs on free loopback ports.
 
 use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -57,9 +58,18 @@ impl Ioc {
         pva::Settings::loopback(self.ports.pva.0)
     }
 
-    /// Where it is searched over PVAccess by UDP.
-    pub(crate) fn pva_broadcast_port(&self) -> u16 {
-        self.ports.pva.1
+    /// Settings that find its PVs over PVAccess, by UDP.
+    pub(crate) fn pva_udp_settings(&self) -> pva::Settings {
+        let mut settings = self.pva_settings();
+        settings.search.addresses = vec![Ipv4Addr::LOCALHOST.to_string()];
+        settings.search.name_servers.clear();
+        settings.broadcast_port = self.ports.pva.1;
+        settings
+    }
+
+    /// Its port of PVAccess on loopback.
+    pub(crate) fn pva_port(&self) -> u16 {
+        self.ports.pva.0
     }
 
     /// A PVAccess client of its own for this IOC.

@@ -73,12 +73,7 @@ async fn a_record_that_may_not_be_written_says_so_in_the_words_of_its_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pv_that_is_searched_by_udp_is_found() {
-    let ioc = types();
-    let mut settings = ioc.pva_settings();
-    settings.search.addresses = vec!["127.0.0.1".to_owned()];
-    settings.search.name_servers.clear();
-    settings.broadcast_port = ioc.pva_broadcast_port();
-    let client = PvaClient::new(settings).unwrap();
+    let client = PvaClient::new(types().pva_udp_settings()).unwrap();
     client.channel("T:double").connected(SOON).await.unwrap();
 }
 

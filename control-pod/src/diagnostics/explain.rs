@@ -49,7 +49,8 @@ pub(super) fn pv(name: &str, registry: &RegistryFacts, diagnosis: &Diagnosis) ->
     let connected = matches!(diagnosis.connection, Connection::Connected(_));
     findings.push(channel(&diagnosis.connection, diagnosis.turns));
     findings.extend(searched(&diagnosis.search, connected));
-    findings.extend(diagnosis.probes.iter().map(|one| probe(one, connected)));
+    let protocol = diagnosis.search.protocol;
+    findings.extend(diagnosis.probes.iter().map(|one| probe(protocol, one, connected)));
     findings.extend(several(&diagnosis.probes));
     findings
 }
@@ -177,11 +178,28 @@ fn channel(connection: &Connection, turns: Turns) -> Finding {
     }
 }
 
+/// Setting of a Beamline that names servers to ask by TCP.
+fn setting(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Ca => "epics.caNameServers",
+        Protocol::Pva => "epics.pvaNameServers",
+    }
+}
+
+/// What is spoken, in words; the version where it is told.
+fn spoken(protocol: Protocol, version: Option<u16>) -> String {
+    let name = match protocol {
+        Protocol::Ca => "Channel Access",
+        Protocol::Pva => "PVAccess",
+    };
+    version.map_or(name.to_owned(), |minor| format!("{name} 4.{minor}"))
+}
+
 fn searched(search: &Search, connected: bool) -> Option<Finding> {
     let Search { protocol, name_servers, addresses, auto_addresses, server_port } = search;
-    let (variables, setting) = match protocol {
-        Protocol::Ca => ("EPICS_CA", "epics.caNameServers"),
-        Protocol::Pva => ("EPICS_PVA", "epics.pvaNameServers"),
+    let variables = match protocol {
+        Protocol::Ca => "EPICS_CA",
+        Protocol::Pva => "EPICS_PVA",
     };
     let nothing = name_servers.is_empty() && addresses.is_empty() && !auto_addresses;
     let list = |all: &[String]| if all.is_empty() { "none".to_owned() } else { all.join(" ") };
@@ -197,11 +215,11 @@ fn searched(search: &Search, connected: bool) -> Option<Finding> {
         return Some(found);
     }
     // A process without any place, such as one of PVs in memory, may still have what it was asked for.
-    let advice = format!("set `{setting}` of the Beamline to a gateway or to IOCs");
+    let advice = format!("set `{}` of the Beamline to a gateway or to IOCs", setting(*protocol));
     (!connected).then(|| found.advise(advice))
 }
 
-fn probe(probe: &Probe, connected: bool) -> Finding {
+fn probe(protocol: Protocol, probe: &Probe, connected: bool) -> Finding {
     let Probe { kind, place, outcome } = probe;
     let tried = match kind {
         PlaceKind::NameServer => format!("name server {place}, by TCP"),
@@ -213,26 +231,31 @@ fn probe(probe: &Probe, connected: bool) -> Finding {
     let neutral = if connected { Level::Ok } else { Level::Note };
     match outcome {
         Outcome::Serves { by, version, found_by_search: true } => {
-            let old = if *version < OLD_VERSION { ", which is very old" } else { "" };
-            let result = format!("{by} has the PV and speaks Channel Access 4.{version}{old}");
-            let found = finding(Level::Ok, tried, result);
-            if *version < OLD_VERSION {
+            let is_old = version.is_some_and(|minor| minor < OLD_VERSION);
+            let old = if is_old { ", which is very old" } else { "" };
+            let speaks = spoken(protocol, *version);
+            let found =
+                finding(Level::Ok, tried, format!("{by} has the PV and speaks {speaks}{old}"));
+            if is_old {
                 return found.advise(format!("this client speaks 4.{OUR_VERSION}; update the IOC"));
             }
             found
         }
         Outcome::Serves { by, version, found_by_search: false } => {
             let result = format!(
-                "no answer by UDP, although {by} has the PV (asked by TCP, Channel Access 4.{version})"
+                "no answer to the search, although {by} has the PV (asked by TCP, {})",
+                spoken(protocol, *version)
             );
             let advice = format!(
-                "UDP does not get there and back: put {by} into `epics.caNameServers`, which uses TCP alone"
+                "the search does not get there and back: put {by} into `{}`, which uses TCP alone",
+                setting(protocol)
             );
             finding(level, tried, result).advise(advice)
         }
         Outcome::NoSuchPv { version } => {
             let result = format!(
-                "a Channel Access 4.{version} server is there, and says that it has no such PV"
+                "a {} server is there, and says that it has no such PV",
+                spoken(protocol, *version)
             );
             finding(neutral, tried, result).advise(
                 "look at the spelling and the prefix, and whether its IOC is behind this one",
@@ -245,29 +268,42 @@ fn probe(probe: &Probe, connected: bool) -> Finding {
             let advice = "an IOC that tells an address of its own network, or a firewall or NetworkPolicy before its TCP port";
             finding(level, tried, result).advise(advice)
         }
-        Outcome::Unreachable { reason, pv_access } => {
-            finding(level, tried, format!("not reachable: {reason}")).advise(stranger(
-                *pv_access,
-                "start the IOC or gateway there, or correct the address",
+        Outcome::Unreachable { reason, other_protocol } => {
+            let otherwise = "start the IOC or gateway there, or correct the address";
+            finding(level, tried, format!("not reachable: {reason}")).advise(instead(
+                protocol,
+                *other_protocol,
+                otherwise,
             ))
         }
-        Outcome::Stranger { pv_access } => {
-            finding(level, tried, "something listens there that does not speak Channel Access")
-                .advise(stranger(*pv_access, "correct host and port"))
+        Outcome::Stranger { other_protocol } => {
+            let result =
+                format!("something listens there that does not speak {}", spoken(protocol, None));
+            finding(level, tried, result).advise(instead(
+                protocol,
+                *other_protocol,
+                "correct host and port",
+            ))
         }
         Outcome::Unresolved(reason) => finding(level, tried, format!("no such host: {reason}"))
             .advise("correct the name, or give the address"),
     }
 }
 
-fn stranger(pv_access: bool, otherwise: &str) -> String {
-    if pv_access {
-        "a PVAccess server listens on that host: if it has the PV, declare it with `protocol: pva`, or ask for it with `pva://` \
-         before its name"
-            .to_owned()
-    } else {
-        otherwise.to_owned()
+/// What to do where a server of the other protocol is, if there is one.
+fn instead(protocol: Protocol, other_is_there: bool, otherwise: &str) -> String {
+    let (other, word) = match protocol {
+        Protocol::Ca => (Protocol::Pva, "pva"),
+        Protocol::Pva => (Protocol::Ca, "ca"),
+    };
+    if !other_is_there {
+        return otherwise.to_owned();
     }
+    let (speaks, scheme) = (spoken(other, None), other.scheme());
+    format!(
+        "a {speaks} server listens on that host: if it has the PV, declare it with `protocol: {word}`, or ask for it with \
+         `{scheme}` before its name"
+    )
 }
 
 /// A PV that several servers have is read from whichever answers first.

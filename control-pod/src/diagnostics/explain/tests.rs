@@ -42,7 +42,7 @@ fn problems(registry: &RegistryFacts, diagnosis: &Diagnosis) -> Vec<String> {
 
 #[test]
 fn a_pv_that_is_well_has_no_problem() {
-    let serves = Outcome::Serves { by: by(), version: 13, found_by_search: true };
+    let serves = Outcome::Serves { by: by(), version: Some(13), found_by_search: true };
     let well = diagnosis(connected(true), &[serves, Outcome::Silent]);
     assert_eq!(problems(&known(), &well), Vec::<String>::new());
     let findings = pv("X:1", &known(), &well);
@@ -61,17 +61,17 @@ fn what_keeps_a_pv_away_is_told_apart() {
     for (outcome, words) in [
         (Outcome::Unresolved("unknown name".to_owned()), "no such host: unknown name"),
         (
-            Outcome::Unreachable { reason: "refused".to_owned(), pv_access: false },
+            Outcome::Unreachable { reason: "refused".to_owned(), other_protocol: false },
             "not reachable: refused",
         ),
-        (Outcome::Stranger { pv_access: true }, "does not speak Channel Access"),
+        (Outcome::Stranger { other_protocol: true }, "does not speak Channel Access"),
         (
             Outcome::Advertised { by: by(), reason: "timed out".to_owned() },
             "answers the search, but cannot be connected to",
         ),
         (
-            Outcome::Serves { by: by(), version: 13, found_by_search: false },
-            "no answer by UDP, although 10.0.0.1:5064 has the PV",
+            Outcome::Serves { by: by(), version: Some(13), found_by_search: false },
+            "no answer to the search, although 10.0.0.1:5064 has the PV",
         ),
     ] {
         let problems = problems(&known(), &diagnosis(Connection::Never, &[outcome]));
@@ -81,7 +81,7 @@ fn what_keeps_a_pv_away_is_told_apart() {
 
 #[test]
 fn a_pv_access_server_in_its_place_is_named() {
-    let outcome = Outcome::Unreachable { reason: "refused".to_owned(), pv_access: true };
+    let outcome = Outcome::Unreachable { reason: "refused".to_owned(), other_protocol: true };
     let findings = pv("X:1", &known(), &diagnosis(Connection::Never, &[outcome]));
     let advice: Vec<String> = findings.into_iter().filter_map(|finding| finding.advice).collect();
     assert!(advice.iter().any(|advice| advice.contains("PVAccess")), "{advice:?}");
@@ -89,7 +89,7 @@ fn a_pv_access_server_in_its_place_is_named() {
 
 #[test]
 fn one_name_on_two_servers_is_worth_knowing() {
-    let serves = |by| Outcome::Serves { by, version: 13, found_by_search: true };
+    let serves = |by| Outcome::Serves { by, version: Some(13), found_by_search: true };
     let other = SocketAddr::from(([10, 0, 0, 2], 5064));
     let twice = diagnosis(connected(true), &[serves(by()), serves(other)]);
     let findings = pv("X:1", &known(), &twice);
@@ -141,4 +141,23 @@ fn the_silent_pvs_of_a_device_are_counted_and_named() {
     let some = connections(3, &["X:1", "X:2"]);
     assert_eq!(some.result, "2 of 3 PVs are not connected: X:1, X:2");
     assert_eq!(connections(0, &[]).level, Level::Problem);
+}
+
+#[test]
+fn places_of_pv_access_are_told_in_its_words() {
+    let search = Search { protocol: Protocol::Pva, ..Search::default() };
+    let of =
+        |outcome| Diagnosis { search: search.clone(), ..diagnosis(Connection::Never, &[outcome]) };
+    let serves = Outcome::Serves { by: by(), version: None, found_by_search: false };
+    let findings = pv("X:1", &known(), &of(serves));
+    let place = findings.iter().find(|finding| finding.tried.starts_with("address")).unwrap();
+    assert!(
+        place.result.contains("10.0.0.1:5064 has the PV (asked by TCP, PVAccess)"),
+        "{place:?}"
+    );
+    assert!(place.advice.as_ref().unwrap().contains("`epics.pvaNameServers`"), "{place:?}");
+    let findings = pv("X:1", &known(), &of(Outcome::Stranger { other_protocol: true }));
+    let place = findings.iter().find(|finding| finding.tried.starts_with("address")).unwrap();
+    assert_eq!(place.result, "something listens there that does not speak PVAccess");
+    assert!(place.advice.as_ref().unwrap().contains("`ca://`"), "{place:?}");
 }
