@@ -8,5 +8,6 @@ mod diagnosis;
 mod environment;
 mod fake;
 mod ioc;
+mod motor;
 mod pva;
 mod softioc;
