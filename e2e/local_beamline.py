@@ -13,19 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from parts import ROOT, Parts, environment, executable
 
-ROOT = Path(__file__).resolve().parent.parent
 MINI_BEAMLINE = ROOT / "examples" / "mini-beamline"
 START_LIMIT = 60.0
-
-
-def executable() -> str:
-    path = os.environ.get("BEAMLINE", str(ROOT / "target" / "debug" / "beamline"))
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"{path} is missing: run `make build`, or name the executable in BEAMLINE"
-        )
-    return path
 
 
 def free_ports(count: int) -> list[int]:
@@ -56,17 +47,8 @@ def wait_for(what: str, condition: Callable[[], object], limit: float = 60.0) ->
     raise AssertionError(f"not within {limit} s: {what}; last: {last!r}")
 
 
-# Settings that would point elsewhere.
-OURS = ("EPICS_", "QSERVER_", "CONFIG_", "DIRECT_CONTROL_", "OAS_", "ZMQ_", "BEAMLINE_")
-
-
-def environment() -> dict[str, str]:
-    """Ours without what would point elsewhere."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-
-
 @dataclass
-class Beamline:
+class Beamline(Parts):
     """One `beamline up`."""
 
     state: Path
@@ -143,31 +125,8 @@ class Beamline:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(40)
 
-    def call(self, *words: str, program: str = "") -> subprocess.CompletedProcess[str]:
-        """One `beamline` command against this beamline, however it ends."""
-        variables = {
-            "BEAMLINE_QUEUE_URL": self.url("queue"),
-            "BEAMLINE_CONTROL_URL": self.url("control"),
-            "BEAMLINE_REGISTRY_URL": self.url("registry"),
-            "BEAMLINE_API_SERVER": self.url("api"),
-            # Nobody's own cluster is asked.
-            "KUBECONFIG": os.devnull,
-        }
-        return subprocess.run(
-            [program or executable(), *words],
-            env=environment() | variables,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-
-    def run(self, *words: str, check: bool = True) -> str:
-        """What one `beamline` command prints."""
-        done = self.call(*words)
-        if check and done.returncode != 0:
-            raise AssertionError(f"{words} ended with {done.returncode}: {done.stderr}")
-        return done.stdout if check else done.stdout + done.stderr
+    def places(self) -> dict[str, str]:
+        return super().places() | {"BEAMLINE_API_SERVER": self.url("api")}
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         done = subprocess.run(
@@ -183,15 +142,6 @@ class Beamline:
         if done.returncode != 0:
             raise AssertionError(f"kubectl {words} ended with {done.returncode}: {done.stderr}")
         return done.stdout
-
-    def get(self, part: str, path: str) -> httpx.Response:
-        return httpx.get(self.url(part) + path, timeout=30)
-
-    def post(self, part: str, path: str, body: object = None) -> httpx.Response:
-        return httpx.post(self.url(part) + path, json=body, timeout=60)
-
-    def status(self) -> dict[str, object]:
-        return self.get("queue", "/api/status").json()
 
     def channel_access(self) -> dict[str, str]:
         """Environment in which a Python client finds the simulated IOC."""

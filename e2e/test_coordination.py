@@ -3,6 +3,8 @@
 It asks the registry, direct control and the queue together (contract registry-and-direct-control
 §3.7). Its profile of Python startup files registers its devices when the environment opens. Here
 devices are registered over HTTP with the same bodies, and the next environment has them.
+
+`profile` decides where: the executable on this machine, or a beamline on a cluster (`on_cluster`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from local_beamline import MINI_BEAMLINE, Beamline, end, wait_for
+from parts import Parts
 
 API = "/api/v1/devices"
 # The devices of its profile collection: class, PV or prefix, PVs.
@@ -49,13 +52,13 @@ def body(name: str, device_class: str, pv: str, pvs: dict[str, str]) -> dict[str
     }
 
 
-def register(one: Beamline, name: str, device_class: str, pv: str, pvs: dict[str, str]) -> None:
+def register(one: Parts, name: str, device_class: str, pv: str, pvs: dict[str, str]) -> None:
     answer = one.post("registry", API, body(name, device_class, pv, pvs))
     assert answer.status_code == 201, answer.text
 
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beamline]:
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     """A beamline that has the devices of the profile and no other, and an open environment."""
     folder = tmp_path_factory.mktemp("profile")
     manifests = folder / "manifests"
@@ -65,52 +68,57 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beamline]:
     one = Beamline(folder / "state", manifests=manifests)
     try:
         one.start()
-        for part in ("registry", "control"):
-            assert one.get(part, "/health").status_code == 200
-        assert one.status()["manager_state"] == "idle"
-        assert one.get("registry", "/api/v1/devices-info").json() == {}
-        for name, device in PROFILE.items():
-            register(one, name, *device)
-        one.run("env", "open")
+        begin(one)
         yield one
     finally:
         end(one)
 
 
-def names(one: Beamline) -> set[str]:
+def begin(one: Parts) -> None:
+    """Registers the devices of the profile with an empty beamline, and opens an environment."""
+    for part in ("registry", "control"):
+        assert one.get(part, "/health").status_code == 200
+    assert one.status()["manager_state"] == "idle"
+    assert one.get("registry", "/api/v1/devices-info").json() == {}
+    for name, device in PROFILE.items():
+        register(one, name, *device)
+    one.run("env", "open")
+
+
+def names(one: Parts) -> set[str]:
     return set(one.get("registry", "/api/v1/devices-info").json())
 
 
-def status(one: Beamline, device: str) -> dict[str, object]:
+def status(one: Parts, device: str) -> dict[str, object]:
     return one.get("registry", f"{API}/{device}/status").json()
 
 
-def set_policy(one: Beamline, lock_all: bool) -> None:
+def set_policy(one: Parts, lock_all: bool) -> None:
     policy = {"lock_all": lock_all}
     answer = httpx.put(one.url("registry") + f"{API}/lock/policy", json=policy, timeout=30)
     assert (answer.status_code, answer.json()) == (200, policy)
 
 
-def execute(one: Beamline, device: str, value: float, use_put: bool = False) -> httpx.Response:
+def execute(one: Parts, device: str, value: float, use_put: bool = False) -> httpx.Response:
     order = {"device_name": device, "method": "set", "args": [value], "use_put": use_put}
     return one.post("control", "/api/v1/device/execute", order)
 
 
-def add(one: Beamline, name: str, *args: object) -> str:
+def add(one: Parts, name: str, *args: object) -> str:
     item = {"item_type": "plan", "name": name, "args": list(args)}
     answer = one.post("queue", "/api/queue/item/add", {"item": item}).json()
     assert answer["success"], answer
     return answer["item"]["item_uid"]
 
 
-def start(one: Beamline, name: str, *args: object) -> str:
+def start(one: Parts, name: str, *args: object) -> str:
     """A plan that begins to run."""
     uid = add(one, name, *args)
     assert one.post("queue", "/api/queue/start").json()["success"]
     return uid
 
 
-def completes(one: Beamline, uid: str) -> None:
+def completes(one: Parts, uid: str) -> None:
     def result() -> dict[str, str] | None:
         items = one.get("queue", "/api/history/get").json()["items"]
         return next((item["result"] for item in items if item["item_uid"] == uid), None)
@@ -120,7 +128,7 @@ def completes(one: Beamline, uid: str) -> None:
     wait_for("an idle manager", lambda: one.status()["manager_state"] == "idle")
 
 
-def test_the_devices_of_the_profile_are_there_and_free(profile: Beamline) -> None:
+def test_the_devices_of_the_profile_are_there_and_free(profile: Parts) -> None:
     assert names(profile) == set(PROFILE)
     specs = profile.get("registry", f"{API}/instantiation").json()
     assert specs["det_spot"]["device_class"] == "localdevs.Spot"
@@ -128,7 +136,7 @@ def test_the_devices_of_the_profile_are_there_and_free(profile: Beamline) -> Non
     assert status(profile, "ph_motor")["available"] is True
 
 
-def test_a_device_that_is_added_is_used_by_the_next_environment(profile: Beamline) -> None:
+def test_a_device_that_is_added_is_used_by_the_next_environment(profile: Parts) -> None:
     pvs = {"value": "mini:slit:exp"}
     register(profile, "extra_signal", "ophyd.signal.EpicsSignal", "mini:slit:exp", pvs)
     try:
@@ -142,7 +150,7 @@ def test_a_device_that_is_added_is_used_by_the_next_environment(profile: Beamlin
         profile.kubectl("delete", "device", "extra-signal")
 
 
-def test_a_plan_holds_its_devices_and_no_others(profile: Beamline) -> None:
+def test_a_plan_holds_its_devices_and_no_others(profile: Parts) -> None:
     set_policy(profile, lock_all=False)
     uid = start(profile, *SCAN)
     wait_for("it is held", lambda: status(profile, "ph_motor")["lock_status"] == "locked")
@@ -167,7 +175,7 @@ def test_a_plan_holds_its_devices_and_no_others(profile: Beamline) -> None:
     assert execute(profile, "ph_motor", 0.0).status_code == 200
 
 
-def test_with_lock_all_a_plan_holds_every_device(profile: Beamline) -> None:
+def test_with_lock_all_a_plan_holds_every_device(profile: Parts) -> None:
     set_policy(profile, lock_all=True)
     try:
         uid = start(profile, *SCAN)

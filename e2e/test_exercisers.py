@@ -1,28 +1,34 @@
-"""What ophyd-service's exerciser scripts ask of direct control, against the running executable."""
+"""What ophyd-service's exerciser scripts ask of direct control.
+
+`beamline` and `few` decide where: the executable on this machine, or a beamline on a cluster
+(`on_cluster`).
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from local_beamline import MINI_BEAMLINE, Beamline, end, wait_for
+from parts import Parts
 from test_registry import new
 from websockets.sync.client import ClientConnection, connect
 
 
-def execute(beamline: Beamline, device: str, method: str, *args: object) -> httpx.Response:
+def execute(beamline: Parts, device: str, method: str, *args: object) -> httpx.Response:
     body = {"device_name": device, "method": method, "args": list(args), "kwargs": {}}
     return beamline.post("control", "/api/v1/device/execute", body)
 
 
-def value(beamline: Beamline, pv: str) -> float:
+def value(beamline: Parts, pv: str) -> float:
     return beamline.get("control", f"/api/v1/pv/{pv}/value").json()["value"]
 
 
-def test_direct_control_reads_and_writes(beamline: Beamline) -> None:
+def test_direct_control_reads_and_writes(beamline: Parts) -> None:
     for path in ("/health", "/api/v1/stats", "/api/v1/pvs/connected"):
         assert beamline.get("control", path).status_code == 200
     for pv in ("mini:current", "mini:dot:mtrx", "mini:dot:det", "mini:dot:img_sum"):
@@ -37,7 +43,7 @@ def test_direct_control_reads_and_writes(beamline: Beamline) -> None:
         wait_for("it is there", lambda w=wanted: abs(value(beamline, "mini:dot:mtrx") - w) < 0.01)
 
 
-def test_direct_control_executes_device_methods(beamline: Beamline) -> None:
+def test_direct_control_executes_device_methods(beamline: Parts) -> None:
     read = execute(beamline, "beam_current", "read").json()["result"]
     assert "value" in read["beam_current"]
     saved = execute(beamline, "motor_spotx", "get").json()["result"]
@@ -50,7 +56,7 @@ def test_direct_control_executes_device_methods(beamline: Beamline) -> None:
     assert beamline.get("control", "/api/v1/device/pinhole.det/value").status_code == 200
 
 
-def test_direct_control_says_what_it_refuses(beamline: Beamline) -> None:
+def test_direct_control_says_what_it_refuses(beamline: Parts) -> None:
     assert beamline.post("control", "/api/v1/device/beam_current/stop").status_code == 400
     assert execute(beamline, "beam_current", "destroy").status_code == 400
     nested = beamline.post("control", "/api/v1/device/pinhole.no_such_signal", {"method": "read"})
@@ -68,11 +74,11 @@ def receive(socket: ClientConnection, limit: float, **wanted: object) -> dict[st
             return frame
 
 
-def socket_of(beamline: Beamline, kind: str) -> str:
+def socket_of(beamline: Parts, kind: str) -> str:
     return beamline.url("control").replace("http", "ws") + f"/api/v1/{kind}-socket"
 
 
-def follow_pv(beamline: Beamline, pv: str, limit: float) -> None:
+def follow_pv(beamline: Parts, pv: str, limit: float) -> None:
     """What the script does at the pv-socket (contract §3.4)."""
     with connect(socket_of(beamline, "pv")) as socket:
         socket.send(json.dumps({"action": "ping"}))
@@ -85,7 +91,7 @@ def follow_pv(beamline: Beamline, pv: str, limit: float) -> None:
         receive(socket, 5, type="unsubscribed")
 
 
-def follow_device(beamline: Beamline, device: str, limit: float) -> None:
+def follow_device(beamline: Parts, device: str, limit: float) -> None:
     """What the script does at the device-socket (contract §3.4)."""
     with connect(socket_of(beamline, "device")) as socket:
         socket.send(json.dumps({"action": "subscribe", "device": device}))
@@ -96,7 +102,7 @@ def follow_device(beamline: Beamline, device: str, limit: float) -> None:
         receive(socket, 5, type="unsubscribed")
 
 
-def test_the_pv_socket_answers_and_updates(beamline: Beamline) -> None:
+def test_the_pv_socket_answers_and_updates(beamline: Parts) -> None:
     follow_pv(beamline, "mini:current", 8)
     with connect(socket_of(beamline, "pv")) as socket:
         order = {"action": "set", "pv": "mini:dot:mtry", "value": 0.5}
@@ -104,7 +110,7 @@ def test_the_pv_socket_answers_and_updates(beamline: Beamline) -> None:
         assert receive(socket, 8, type="set_complete")["success"] is True
 
 
-def test_the_device_socket_answers_and_updates(beamline: Beamline) -> None:
+def test_the_device_socket_answers_and_updates(beamline: Parts) -> None:
     follow_device(beamline, "beam_current", 8)
 
 
@@ -120,27 +126,32 @@ FEW = {
 }
 
 
-def test_direct_control_with_few_devices_and_without_the_gate(tmp_path: Path) -> None:
+@pytest.fixture
+def few(tmp_path: Path) -> Iterator[Parts]:
+    """A beamline without devices, and without the gate."""
     manifests = tmp_path / "manifests"
     manifests.mkdir()
     shutil.copy(MINI_BEAMLINE / "beamline.yaml", manifests)
     one = Beamline(tmp_path / "state", manifests=manifests)
     one.variables["DIRECT_CONTROL_COORDINATION_CHECK_ENABLED"] = "false"
     try:
-        one.start()
-        for name, (device_class, pv) in FEW.items():
-            body = new(name, pv, device_class)
-            assert one.post("registry", "/api/v1/devices", body).status_code == 201
-        exposure = {"pv_name": "mini:dot:exp"}
-        assert one.post("registry", "/api/v1/pvs", exposure).status_code == 201
-        off = "/api/v1/devices/slit_det/disable"
-        assert httpx.patch(one.url("registry") + off, timeout=30).status_code == 200
-        without_the_gate(one)
+        yield one.start()
     finally:
         end(one)
 
 
-def without_the_gate(one: Beamline) -> None:
+def test_direct_control_with_few_devices_and_without_the_gate(few: Parts) -> None:
+    for name, (device_class, pv) in FEW.items():
+        body = new(name, pv, device_class)
+        assert few.post("registry", "/api/v1/devices", body).status_code == 201
+    exposure = {"pv_name": "mini:dot:exp"}
+    assert few.post("registry", "/api/v1/pvs", exposure).status_code == 201
+    off = "/api/v1/devices/slit_det/disable"
+    assert httpx.patch(few.url("registry") + off, timeout=30).status_code == 200
+    without_the_gate(few)
+
+
+def without_the_gate(one: Parts) -> None:
     assert one.get("control", "/health").status_code == 200
     assert one.get("control", "/api/v1/stats").json()["coordination_enabled"] is False
     wait_for("it is known", lambda: execute(one, "pinhole", "read").status_code == 200)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
 import yaml
 from cluster import IMAGE, ROOT, Cluster, Refused, wait_for
+from parts import Parts
 
 PORTS = {"registry": 8004, "control": 8003, "queue": 60610}
 VALUES = {
@@ -100,6 +101,18 @@ class Release:
         ):
             yield client
 
+    @contextmanager
+    def parts(self, *names: str) -> Iterator[Parts]:
+        """Several parts of the beamline at once, through their Services."""
+        with ExitStack() as forwards:
+            urls = {
+                name: forwards.enter_context(
+                    self.cluster.forward(self.namespace, f"service/{self.name}-{name}", PORTS[name])
+                )
+                for name in names
+            }
+            yield Forwarded(self, urls)
+
     def plan(self, name: str, *args: object, **kwargs: object) -> str:
         """A plan as a QueueItem of kubectl; the name of the object."""
         item = {
@@ -122,6 +135,20 @@ class Release:
         """Waits for the end of the item, which must be a good one."""
         ended = self.finished(item, limit)
         assert ended["status"]["result"]["exit_status"] == "completed", ended  # type: ignore[index]
+
+
+@dataclass
+class Forwarded(Parts):
+    """Parts of a release, at ports of this machine."""
+
+    release: Release
+    urls: dict[str, str]
+
+    def url(self, part: str) -> str:
+        return self.urls[part]
+
+    def kubectl(self, *words: str, stdin: str | None = None) -> str:
+        return self.release.kubectl(*words, stdin=stdin)
 
 
 def kstatus(thing: object) -> str:
