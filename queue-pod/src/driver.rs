@@ -15,8 +15,6 @@ mod store;
 mod watch;
 mod workers;
 
-use std::sync::Arc;
-
 use crds::queue::QueueLeader;
 use kube::Client;
 use serde_json::{Map, Value};
@@ -191,7 +189,7 @@ impl Driver {
         metrics::counter!("queue_terms_total").increment(1);
         let queue = self.setup.queue.as_str();
         if let Some(catalogue) = catalogue::load(&self.client, &self.namespace, queue).await {
-            state.catalogue = Arc::new(catalogue);
+            state.learn(catalogue);
         }
         let leader = QueueLeader {
             holder: self.lease.holder.clone(),

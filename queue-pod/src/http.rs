@@ -5,6 +5,7 @@ mod console;
 mod description;
 mod methods;
 mod routes;
+mod schema;
 mod sockets;
 mod worker;
 
@@ -57,6 +58,7 @@ pub(crate) fn router(front: Front, readiness: Readiness, allow_origins: &str) ->
         .merge(methods::routes())
         .merge(console::routes())
         .merge(sockets::routes())
+        .route(schema::PATH, get(schema::schemas))
         .route(plan_worker::protocol::PATH, get(worker::report_in))
         .route_layer(middleware::from_fn_with_state(front.clone(), leaders_only))
         .with_state(front)

@@ -69,6 +69,10 @@ pub enum Act {
     SetMode,
     /// `queue_autostart`.
     Autostart,
+    /// `permissions_set`.
+    SetPermissions,
+    /// `permissions_reload`.
+    ReloadPermissions,
     /// `queue_start`.
     Start,
     /// `queue_stop`.
@@ -258,9 +262,9 @@ static METHODS: [Method; 50] = [
     method("devices_allowed", R(Read::DevicesAllowed), Free, "", &["user_group"], &[("devices_allowed", Blank::Map), ("devices_allowed_uid", Null)]),
     method("plans_existing", R(Read::PlansExisting), Free, "", &[], &[("plans_existing", Blank::Map), ("plans_existing_uid", Null)]),
     method("devices_existing", R(Read::DevicesExisting), Free, "", &[], &[("devices_existing", Blank::Map), ("devices_existing_uid", Null)]),
-    method("permissions_reload", Absent, Q, ERROR, &["restore_plans_devices", "restore_permissions", "lock_key"], &[]),
+    method("permissions_reload", A(Act::ReloadPermissions), Q, ERROR, &["restore_plans_devices", "restore_permissions", "lock_key"], &[]),
     method("permissions_get", R(Read::Permissions), Free, ERROR, &[], &[("user_group_permissions", Blank::Map)]),
-    method("permissions_set", Absent, Q, ERROR, &["user_group_permissions", "lock_key"], &[]),
+    method("permissions_set", A(Act::SetPermissions), Q, ERROR, &["user_group_permissions", "lock_key"], &[]),
     method("history_get", R(Read::History), Free, ERROR, &[], &[("items", List), ("plan_history_uid", Text)]),
     method("history_clear", A(Act::ClearHistory), Q, ERROR, &["lock_key", "size", "item_uid"], &[]),
     method("environment_open", A(Act::Open), E, ERROR, &["lock_key"], &[]),

@@ -1,10 +1,23 @@
 //! What a worker can run, and whether a submitted plan may be queued (contract queue-server §2.10).
 
+pub mod allowed;
+pub mod annotation;
+pub mod arguments;
 pub mod binding;
+pub mod description;
+pub mod expression;
+pub mod json_schema;
+pub mod model;
+pub mod permissions;
+pub mod ranges;
+pub mod types;
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
+pub use self::allowed::{Allowed, Group};
+pub use self::permissions::Permissions;
 use crate::item::Item;
 use crate::python;
 
@@ -28,73 +41,34 @@ impl Catalogue {
     }
 }
 
-/// The groups that exist when the queue's `permissions` are empty. Both may do everything.
-const DEFAULT_GROUPS: [&str; 2] = ["root", "primary"];
-
-/// Who may submit what: `user_group_permissions` of the queue.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Permissions(pub Map<String, Value>);
-
-impl Permissions {
-    /// Whether items of that group are taken at all.
-    pub fn knows(&self, group: &str) -> bool {
-        match self.0.get("user_groups").and_then(Value::as_object) {
-            Some(groups) => groups.contains_key(group),
-            None => DEFAULT_GROUPS.contains(&group),
-        }
-    }
-
-    /// The permissions in force, as `permissions_get` answers them.
-    pub fn effective(&self) -> Value {
-        if !self.0.is_empty() {
-            return Value::Object(self.0.clone());
-        }
-        let everything = json!({
-            "allowed_plans": [null], "allowed_devices": [null], "allowed_functions": [null],
-        });
-        let groups = DEFAULT_GROUPS.map(|group| (group.to_owned(), everything.clone()));
-        json!({ "user_groups": Map::from_iter(groups) })
-    }
-}
-
-/// Whether the plan `item` may be queued: a known plan whose arguments bind to its parameters.
+/// Whether the plan `item` may be queued by a group: a plan that it may run, whose arguments fit.
 ///
 /// # Errors
 /// `Plan validation failed: …` with the reason and the item.
-pub fn validate(item: &Item, catalogue: &Catalogue) -> Result<(), String> {
-    check(item, catalogue).map_err(|reason| {
+pub fn validate(item: &Item, group: &Group) -> Result<(), String> {
+    check(item, group).map_err(|reason| {
         let shown = python::pformat(&Value::Object(item.0.clone()));
         format!("Plan validation failed: {reason}\nPlan: {shown}")
     })
 }
 
-fn check(item: &Item, catalogue: &Catalogue) -> Result<(), String> {
+fn check(item: &Item, group: &Group) -> Result<(), String> {
     let name = item.0.get("name").ok_or("'name'")?;
-    let description =
-        name.as_str().and_then(|name| catalogue.plans.get(name)).ok_or_else(|| {
-            format!("Plan '{}' is not in the list of allowed plans.", python::str(name))
-        })?;
-    let args = match item.0.get("args") {
-        None => &[][..],
-        Some(Value::Array(args)) => args,
-        Some(other) => {
-            return Err(format!(
-                "Plan parameter 'args' must be a list: {}",
-                python::type_of(other)
-            ));
-        }
-    };
+    if name.is_array() || name.is_object() {
+        let kind = if name.is_array() { "list" } else { "dict" };
+        return Err(format!("unhashable type: '{kind}'"));
+    }
+    let plan = name.as_str().and_then(|name| group.plan(name)).ok_or_else(|| {
+        format!("Plan '{}' is not in the list of allowed plans.", python::str(name))
+    })?;
+    let args = positional(item.0.get("args"))?;
     let nothing = Map::new();
     let kwargs = match item.0.get("kwargs") {
         None => &nothing,
         Some(Value::Object(kwargs)) => kwargs,
-        Some(other) => {
-            let kind = python::type_of(other);
-            return Err(format!("Plan parameter 'kwargs' must be a dictionary: {kind}"));
-        }
+        Some(other) => return Err(not_iterable("**", "a mapping", other)),
     };
-    binding::bind(&binding::parameters(description), args, kwargs)?;
+    arguments::check(plan, &args, kwargs)?;
     match item.0.get("meta") {
         None | Some(Value::Object(_)) => Ok(()),
         Some(Value::Array(list)) if list.iter().all(Value::is_object) => Ok(()),
@@ -102,6 +76,25 @@ fn check(item: &Item, catalogue: &Catalogue) -> Result<(), String> {
             Err("Plan parameter 'meta' must be a dictionary or a list of dictionaries".to_owned())
         }
     }
+}
+
+/// The positional arguments: as for Python, whatever can be iterated over.
+fn positional(args: Option<&Value>) -> Result<Cow<'_, [Value]>, String> {
+    match args {
+        None => Ok(Cow::Borrowed(&[])),
+        Some(Value::Array(args)) => Ok(Cow::Borrowed(args)),
+        Some(Value::String(text)) => {
+            Ok(text.chars().map(|c| Value::String(c.to_string())).collect())
+        }
+        Some(Value::Object(map)) => Ok(map.keys().cloned().map(Value::String).collect()),
+        Some(other) => Err(not_iterable("*", "an iterable", other)),
+    }
+}
+
+fn not_iterable(stars: &str, wanted: &str, value: &Value) -> String {
+    let kind = python::type_of(value);
+    let kind = kind.trim_start_matches("<class '").trim_end_matches("'>");
+    format!("inspect.Signature.bind() argument after {stars} must be {wanted}, not {kind}")
 }
 
 /// The metadata of a run: one object, of a list of objects the first wins key by key.
@@ -119,21 +112,23 @@ pub fn merged_meta(meta: Option<&Value>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    fn catalogue() -> Catalogue {
-        let parameter = |name: &str, kind: &str, default: Option<&str>| {
-            let mut parameter = json!({"name": name, "kind": {"name": kind, "value": 1}});
+    fn group() -> Group {
+        let parameter = |name: &str, kind: u8, default: Option<&str>| {
+            let mut parameter = json!({"name": name, "kind": {"value": kind}});
             if let Some(default) = default {
                 parameter["default"] = json!(default);
             }
             parameter
         };
         let count = json!({"name": "count", "parameters": [
-            parameter("detectors", "POSITIONAL_OR_KEYWORD", None),
-            parameter("num", "POSITIONAL_OR_KEYWORD", Some("1")),
-            parameter("md", "KEYWORD_ONLY", Some("None")),
+            parameter("detectors", 1, None),
+            parameter("num", 1, Some("1")),
+            parameter("md", 3, Some("None")),
         ]});
-        Catalogue::new(json!({"count": count}), json!({}))
+        let catalogue = Catalogue::new(json!({"count": count}), json!({}));
+        Allowed::new(&catalogue, &Permissions::default()).group("primary").unwrap().clone()
     }
 
     fn item(value: Value) -> Item {
@@ -161,12 +156,12 @@ mod tests {
                 "Plan parameter 'meta' must be a dictionary or a list of dictionaries",
             ),
         ] {
-            let error = validate(&item(plan.clone()), &catalogue()).unwrap_err();
+            let error = validate(&item(plan.clone()), &group()).unwrap_err();
             let head = format!("Plan validation failed: {reason}\nPlan: {{");
             assert!(error.starts_with(&head), "{plan}: {error}");
         }
         let good = json!({"name": "count", "args": [["det"]], "kwargs": {"num": 3, "md": {}}, "meta": [{}]});
-        assert_eq!(validate(&item(good), &catalogue()), Ok(()));
+        assert_eq!(validate(&item(good), &group()), Ok(()));
     }
 
     #[test]
@@ -177,8 +172,8 @@ mod tests {
 
     #[test]
     fn without_permissions_root_and_primary_may_do_everything() {
-        let permissions = Permissions::default();
-        assert!(permissions.knows("root") && permissions.knows("primary"));
-        assert!(!permissions.knows("zzz"));
+        let allowed = Allowed::new(&Catalogue::default(), &Permissions::default());
+        assert!(allowed.group("root").is_some() && allowed.group("primary").is_some());
+        assert!(allowed.group("zzz").is_none());
     }
 }

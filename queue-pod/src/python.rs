@@ -1,15 +1,9 @@
 //! How Python would print a JSON value. The error texts of the queue protocol contain such prints, and clients match on them.
 
-use serde_json::{Map, Value};
+mod pprint;
 
-/// Line width of Python's `pprint`.
-const WIDTH: usize = 80;
-/// Longest string that is printed whole.
-const MAX_TEXT: usize = 1024;
-/// Most entries of a list that are printed.
-const MAX_LIST: usize = 10;
-/// Most entries of a dictionary that are printed.
-const MAX_DICT: usize = 30;
+pub use pprint::{pformat, pformat_wide};
+use serde_json::{Map, Value};
 
 /// `type(value)` as Python prints it: `<class 'int'>`.
 pub fn type_of(value: &Value) -> String {
@@ -39,10 +33,30 @@ pub fn repr(value: &Value) -> String {
         Value::Null => "None".to_owned(),
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
-        Value::Number(n) => n.to_string(),
+        Value::Number(n) => match n.as_f64().filter(|_| n.is_f64()) {
+            Some(float) => repr_float(float),
+            None => n.to_string(),
+        },
         Value::String(text) => repr_str(text),
         Value::Array(list) => repr_list(list.iter().map(repr)),
         Value::Object(map) => repr_map(map),
+    }
+}
+
+/// `repr` of a float: with an exponent below 1e-4 and from 1e16 on.
+pub fn repr_float(value: f64) -> String {
+    let short = format!("{value:e}");
+    match short.split_once('e').map(|(digits, exponent)| (digits, exponent.parse::<i32>())) {
+        Some((digits, Ok(exponent))) if !(-4..16).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        Some(_) => {
+            let plain = value.to_string();
+            if plain.contains('.') { plain } else { plain + ".0" }
+        }
+        None if value.is_nan() => "nan".to_owned(),
+        None => short,
     }
 }
 
@@ -57,7 +71,8 @@ pub fn repr_map(map: &Map<String, Value>) -> String {
     format!("{{{}}}", inner.join(", "))
 }
 
-fn repr_list(items: impl Iterator<Item = String>) -> String {
+/// `repr` of a list whose items are printed already.
+pub fn repr_list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
@@ -84,49 +99,6 @@ pub fn repr_str(text: &str) -> String {
     out
 }
 
-/// `pprint.pformat(value, sort_dicts=False)` of a value whose long parts are shortened first.
-pub fn pformat(value: &Value) -> String {
-    layout(&shortened(value), 0, 0)
-}
-
-fn shortened(value: &Value) -> Value {
-    match value {
-        Value::String(text) if text.chars().count() > MAX_TEXT => {
-            Value::String(text.chars().take(MAX_TEXT).chain("...".chars()).collect())
-        }
-        Value::Array(list) => Value::Array(list.iter().take(MAX_LIST).map(shortened).collect()),
-        Value::Object(map) => Value::Object(
-            map.iter().take(MAX_DICT).map(|(k, v)| (k.clone(), shortened(v))).collect(),
-        ),
-        other => other.clone(),
-    }
-}
-
-/// One line when it fits behind `indent` with `tail` more characters to come, else one entry a line.
-fn layout(value: &Value, indent: usize, tail: usize) -> String {
-    let line = repr(value);
-    if indent + line.chars().count() + tail <= WIDTH {
-        return line;
-    }
-    let separator = format!(",\n{}", " ".repeat(indent + 1));
-    match value {
-        Value::Array(list) => {
-            let inner: Vec<_> = list.iter().map(|v| layout(v, indent + 1, 1)).collect();
-            format!("[{}]", inner.join(&separator))
-        }
-        Value::Object(map) => {
-            let entry = |(k, v): (&String, &Value)| {
-                let key = repr_str(k);
-                let indent = indent + key.chars().count() + 3;
-                format!("{key}: {}", layout(v, indent, 1))
-            };
-            let inner: Vec<_> = map.iter().map(entry).collect();
-            format!("{{{}}}", inner.join(&separator))
-        }
-        _ => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,15 +117,21 @@ mod tests {
     }
 
     #[test]
-    fn a_long_item_prints_one_key_a_line() {
-        let short = json!({"name": "queue_stop2", "item_type": "instruction"});
-        assert_eq!(pformat(&short), "{'name': 'queue_stop2', 'item_type': 'instruction'}");
-        let long = json!({"name": "count", "item_type": "plan", "args": [["det1"]],
-            "kwargs": {"num": "a", "text": "a text that is long enough to need lines"}});
-        assert_eq!(
-            pformat(&long),
-            "{'name': 'count',\n 'item_type': 'plan',\n 'args': [['det1']],\n \
-             'kwargs': {'num': 'a', 'text': 'a text that is long enough to need lines'}}"
-        );
+    fn floats_print_as_in_python() {
+        for (value, text) in [
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (-2.5, "-2.5"),
+            (1e16, "1e+16"),
+            (1.5e300, "1.5e+300"),
+            (1e15, "1000000000000000.0"),
+            (1e-5, "1e-05"),
+            (0.0001, "0.0001"),
+            (-0.0, "-0.0"),
+            (f64::INFINITY, "inf"),
+            (f64::NAN, "nan"),
+        ] {
+            assert_eq!(repr_float(value), text);
+        }
     }
 }

@@ -78,6 +78,8 @@ fn dispatch(state: &mut State, method: &'static Method, params: &Params) -> Hand
         Act::Execute => execute::execute(state, params),
         Act::SetMode => settings::set_mode(state, params),
         Act::Autostart => settings::autostart(state, params),
+        Act::SetPermissions => settings::set_permissions(state, params),
+        Act::ReloadPermissions => settings::reload_permissions(state, params),
         Act::ClearHistory => settings::clear_history(state, params),
         Act::Start => control::start(state),
         Act::Stop => control::stop(state),

@@ -14,7 +14,7 @@ use crate::lock;
 use crate::machine::{Revisions, State};
 use crate::manifest::Record;
 use crate::methods::{Kind, Method, Read, Refusal, Reply, success};
-use crate::plans::{Catalogue, Permissions};
+use crate::plans::{Allowed, Catalogue, Group, Permissions};
 use crate::python;
 use crate::queue::Queue;
 use crate::queue::target::{self, Position, uid_param};
@@ -30,6 +30,7 @@ pub struct View {
     history: Arc<VecDeque<Arc<Record>>>,
     runs: Vec<RunEntry>,
     catalogue: Arc<Catalogue>,
+    allowed: Arc<Allowed>,
     permissions: Permissions,
     lock: Option<QueueLock>,
     emergency_key_hash: Option<String>,
@@ -54,6 +55,7 @@ impl View {
             history: state.history.clone(),
             runs: state.runs.clone(),
             catalogue: state.catalogue.clone(),
+            allowed: state.allowed.clone(),
             permissions: state.settings.permissions.clone(),
             lock: state.lock.clone(),
             emergency_key_hash: state.setup.emergency_key_hash.clone(),
@@ -90,15 +92,15 @@ impl View {
                 ("items", self.history.iter().map(|record| record.wire()).collect()),
                 ("plan_history_uid", json!(self.revisions.history)),
             ])),
-            Read::PlansAllowed => self.allowed(params).map(|()| {
+            Read::PlansAllowed => self.group(params).map(|group| {
                 success([
-                    ("plans_allowed", json!(self.catalogue.plans)),
+                    ("plans_allowed", json!(group.plans)),
                     ("plans_allowed_uid", json!(self.revisions.plans_allowed)),
                 ])
             }),
-            Read::DevicesAllowed => self.allowed(params).map(|()| {
+            Read::DevicesAllowed => self.group(params).map(|group| {
                 success([
-                    ("devices_allowed", json!(self.catalogue.devices)),
+                    ("devices_allowed", json!(group.devices)),
                     ("devices_allowed_uid", json!(self.revisions.devices_allowed)),
                 ])
             }),
@@ -137,13 +139,27 @@ impl View {
         Ok(success([("item", item.unwrap_or_else(|| json!({})))]))
     }
 
-    fn allowed(&self, params: &Map<String, Value>) -> Result<(), Refusal> {
+    fn group(&self, params: &Map<String, Value>) -> Result<&Group, Refusal> {
         let group = params
             .get("user_group")
             .ok_or("Incorrect request format: user group is not specified")?;
-        match group.as_str() {
-            Some(group) if self.permissions.knows(group) => Ok(()),
-            _ => Err(format!("Unknown user group: '{}'", python::str(group)).into()),
+        let known = group.as_str().and_then(|group| self.allowed.group(group));
+        known.ok_or_else(|| format!("Unknown user group: '{}'", python::str(group)).into())
+    }
+
+    /// The JSON Schemas of the plans that a group may run, or of the one that is named.
+    ///
+    /// # Errors
+    /// The refusal of a group or a plan that is not there.
+    pub fn plan_schemas(&self, group: &str, plan: Option<&str>) -> Result<Reply, String> {
+        let unknown = || format!("Unknown user group: '{group}'");
+        let schemas = self.allowed.group(group).ok_or_else(unknown)?.schemas(plan);
+        match plan.filter(|_| schemas.is_empty()) {
+            Some(name) => Err(format!("Plan '{name}' is not in the list of allowed plans.")),
+            None => Ok(success([
+                ("plans_schema", Value::Object(schemas)),
+                ("plans_allowed_uid", json!(self.revisions.plans_allowed)),
+            ])),
         }
     }
 

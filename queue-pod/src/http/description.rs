@@ -1,14 +1,39 @@
 //! The OpenAPI description, from the route table.
 
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathsBuilder,
-    ResponseBuilder,
+    ResponseBuilder, Type,
 };
 
 use super::routes::ROUTES;
+
+fn plan_schemas() -> Operation {
+    let name = ParameterBuilder::new()
+        .name("name")
+        .parameter_in(ParameterIn::Query)
+        .description(Some("One plan; all that are allowed without it"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
+        .build();
+    let schemas = ObjectBuilder::new()
+        .description(Some("`plans_schema` has a JSON Schema (2020-12) by the name of each plan"))
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .build();
+    let reply = ResponseBuilder::new()
+        .description("The schemas of the arguments of plans")
+        .content("application/json", ContentBuilder::new().schema(Some(schemas)).build())
+        .build();
+    OperationBuilder::new()
+        .operation_id(Some("plans_schema"))
+        .summary(Some("JSON Schemas of the arguments of plans, for forms and editors"))
+        .parameter(name)
+        .response("200", reply)
+        .build()
+}
 
 pub(super) fn openapi() -> OpenApi {
     let mut paths = PathsBuilder::new();
@@ -36,6 +61,7 @@ pub(super) fn openapi() -> OpenApi {
             .build();
         paths = paths.path(format!("/api{}", route.path), PathItem::new(verb, operation));
     }
+    paths = paths.path(super::schema::PATH, PathItem::new(HttpMethod::Get, plan_schemas()));
     let info = InfoBuilder::new()
         .title("Queue server")
         .version(env!("CARGO_PKG_VERSION"))

@@ -15,7 +15,7 @@ use crate::python;
 /// Who asks, as long as nobody is asked who it is.
 const USER: &str = "UNAUTHENTICATED_SINGLE_USER";
 /// The group whose permissions apply.
-const GROUP: &str = "primary";
+pub(super) const GROUP: &str = "primary";
 
 pub(super) fn routes() -> Router<Front> {
     let mut router = Router::new();

@@ -199,7 +199,12 @@ fn apply(state: &mut State, change: Change, stored: &[Stored]) {
             state.console("Queue is stopped.\n");
             super::advance::stop(state, true);
         }
-        Change::Settings(settings) => state.settings = settings,
+        Change::Settings(settings) => {
+            let permissions = settings.permissions.0.clone();
+            let before = std::mem::take(&mut state.settings.permissions);
+            state.settings = super::Settings { permissions: before, ..settings };
+            state.set_permissions(&permissions);
+        }
         Change::Execution(execution) => {
             state.execution = execution;
             state.stop_pending = execution.stop_pending;

@@ -379,11 +379,11 @@ fn acceptable(state: &State, resource: &QueueItem, item: &Item) -> Result<(), St
         return Err(format!("An item with UID '{uid}' is already in the queue"));
     }
     let group = item.user_group();
-    if !state.settings.permissions.knows(group) {
+    let Some(allowed) = state.allowed.group(group) else {
         return Err(format!("Unknown user group: '{group}'"));
-    }
+    };
     match resource.spec.item_type {
-        ItemType::Plan => plans::validate(item, &state.catalogue),
+        ItemType::Plan => plans::validate(item, allowed),
         ItemType::Instruction if item.name() == "queue_stop" => Ok(()),
         ItemType::Instruction => {
             let shown = crate::python::repr(&Value::Object(item.0.clone()));

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::pending::Pending;
 use super::{Effect, Request};
 use crate::manifest::Record;
-use crate::plans::{Catalogue, Permissions};
+use crate::plans::{Allowed, Catalogue, Permissions};
 use crate::queue::{Entry, Object, Queue};
 
 /// What is fixed for the life of the process.
@@ -202,6 +202,8 @@ pub struct State {
     pub runs: Vec<RunEntry>,
     /// What the worker can run.
     pub catalogue: Arc<Catalogue>,
+    /// What of it each user group may use.
+    pub allowed: Arc<Allowed>,
     /// Uids by which clients see what changed.
     pub revisions: Revisions,
     /// Time at which the status was last made, Unix seconds.
@@ -232,7 +234,9 @@ pub struct State {
 impl State {
     /// The state before anything was read.
     pub fn new(setup: Setup) -> Self {
-        Self { setup, stale: true, ..Self::default() }
+        let mut state = Self { setup, stale: true, ..Self::default() };
+        state.allow();
+        state
     }
 
     /// `item_uid` of the running item.
@@ -260,13 +264,29 @@ impl State {
         self.stale
     }
 
+    /// Takes the plans and devices of a worker.
+    pub fn learn(&mut self, catalogue: Catalogue) {
+        self.catalogue = Arc::new(catalogue);
+        self.allow();
+    }
+
     /// The permissions as stored.
     pub(super) fn set_permissions(&mut self, permissions: &FreeForm) {
         if self.settings.permissions.0 != *permissions {
             self.settings.permissions = Permissions(permissions.clone());
-            self.revisions.plans_allowed = self.mint.uid();
-            self.revisions.devices_allowed = self.mint.uid();
+            self.reload_permissions();
         }
+    }
+
+    /// Applies the permissions anew; clients see that they were.
+    pub(crate) fn reload_permissions(&mut self) {
+        self.allow();
+        self.revisions.plans_allowed = self.mint.uid();
+        self.revisions.devices_allowed = self.mint.uid();
+    }
+
+    fn allow(&mut self) {
+        self.allowed = Arc::new(Allowed::new(&self.catalogue, &self.settings.permissions));
     }
 
     pub(crate) fn console(&mut self, text: impl Into<String>) {

@@ -1,7 +1,5 @@
 //! News of the worker, and what they mean for the environment and the running plan (contract queue-server §2.12, §6.6).
 
-use std::sync::Arc;
-
 use crds::queue_item::ItemResult;
 use plan_worker::protocol::{ExitStatus, PlanOutcome, Report};
 
@@ -155,7 +153,7 @@ fn know(state: &mut State, catalogue: Catalogue) {
         state.revisions.devices_allowed = state.mint.uid();
     }
     if *old != catalogue {
-        state.catalogue = Arc::new(catalogue);
+        state.learn(catalogue);
         state.effects.push(Effect::SaveCatalogue(state.catalogue.clone()));
         state.reconsider = true;
     }

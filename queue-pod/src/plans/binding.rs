@@ -1,146 +1,125 @@
 //! Binding of arguments to the parameters of a plan, as Python's `inspect.Signature.bind` does it, with its texts.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value};
 
+use super::description::{Kind, Parameter};
+use super::model::taken::Given;
 use crate::python;
 
-/// How a parameter takes its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    PositionalOnly,
-    PositionalOrKeyword,
-    VarPositional,
-    KeywordOnly,
-    VarKeyword,
-}
+/// What each parameter got, in the order of the parameters; those without a value are absent.
+pub type Bound<'a> = Vec<(&'a Parameter, Given<'a>)>;
 
-/// One parameter of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameter<'a> {
-    name: &'a str,
-    kind: Kind,
-    has_default: bool,
-}
-
-/// The parameters in a plan description (contract queue-server §6.4).
-pub fn parameters(description: &Value) -> Vec<Parameter<'_>> {
-    let list = description.get("parameters").and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(parameter).collect()
-}
-
-fn parameter(description: &Value) -> Option<Parameter<'_>> {
-    let kind = match description.pointer("/kind/name")?.as_str()? {
-        "POSITIONAL_ONLY" => Kind::PositionalOnly,
-        "VAR_POSITIONAL" => Kind::VarPositional,
-        "KEYWORD_ONLY" => Kind::KeywordOnly,
-        "VAR_KEYWORD" => Kind::VarKeyword,
-        _ => Kind::PositionalOrKeyword,
-    };
-    let name = description.get("name")?.as_str()?;
-    Some(Parameter { name, kind, has_default: description.get("default").is_some() })
-}
-
-/// Whether the arguments fit the parameters.
+/// Gives the arguments to the parameters.
 ///
 /// # Errors
 /// The text of Python's `TypeError`.
-pub fn bind(
-    parameters: &[Parameter<'_>],
-    args: &[Value],
-    kwargs: &Map<String, Value>,
-) -> Result<(), String> {
-    let bound = bind_positional(parameters, args.len(), kwargs)?;
-    let takes_any = parameters.iter().any(|p| p.kind == Kind::VarKeyword);
-    for parameter in parameters {
-        let by_keyword = matches!(parameter.kind, Kind::PositionalOrKeyword | Kind::KeywordOnly);
-        let given = by_keyword && kwargs.contains_key(parameter.name);
-        let needed = by_keyword || parameter.kind == Kind::PositionalOnly;
-        if needed && !given && !bound.contains(parameter.name) && !parameter.has_default {
-            let keyword = if parameter.kind == Kind::KeywordOnly { "keyword-only " } else { "" };
-            let name = python::repr_str(parameter.name);
-            return Err(match keyword {
-                "" => format!("missing a required argument: {name}"),
-                _ => format!("missing a required {keyword}argument: {name}"),
-            });
-        }
-    }
-    let known = |name: &str| {
-        let by_keyword =
-            |p: &&Parameter<'_>| matches!(p.kind, Kind::PositionalOrKeyword | Kind::KeywordOnly);
-        parameters.iter().filter(by_keyword).any(|p| p.name == name)
-    };
-    match kwargs.keys().find(|name| !takes_any && !known(name)) {
-        Some(name) => Err(format!("got an unexpected keyword argument {}", python::repr_str(name))),
-        None => Ok(()),
-    }
-}
-
-/// Names of the parameters that positional arguments fill.
-fn bind_positional<'a>(
-    parameters: &[Parameter<'a>],
-    count: usize,
-    kwargs: &Map<String, Value>,
-) -> Result<HashSet<&'a str>, String> {
-    let mut bound = HashSet::new();
-    let mut left = count;
-    for parameter in parameters {
-        if left == 0 {
-            break;
-        }
+pub fn bind<'a>(
+    parameters: &'a [Parameter],
+    args: &'a [Value],
+    kwargs: &'a Map<String, Value>,
+) -> Result<Bound<'a>, String> {
+    let mut bound: Bound<'a> = Vec::with_capacity(parameters.len());
+    let mut rest = parameters.iter().peekable();
+    for (index, value) in args.iter().enumerate() {
+        let too_many = || "too many positional arguments".to_owned();
+        let parameter = rest.next().ok_or_else(too_many)?;
         match parameter.kind {
-            Kind::VarPositional => left = 0,
-            Kind::PositionalOnly | Kind::PositionalOrKeyword => {
-                let by_keyword = parameter.kind == Kind::PositionalOrKeyword;
-                if by_keyword && kwargs.contains_key(parameter.name) {
-                    let name = python::repr_str(parameter.name);
-                    return Err(format!("multiple values for argument {name}"));
-                }
-                bound.insert(parameter.name);
-                left -= 1;
+            Kind::KeywordOnly | Kind::VarKeyword => return Err(too_many()),
+            Kind::VarPositional => {
+                bound.push((parameter, Given::Rest(&args[index..])));
+                break;
             }
-            Kind::KeywordOnly | Kind::VarKeyword => break,
+            Kind::PositionalOrKeyword if kwargs.contains_key(&parameter.name) => {
+                let name = python::repr_str(&parameter.name);
+                return Err(format!("multiple values for argument {name}"));
+            }
+            Kind::PositionalOrKeyword | Kind::PositionalOnly => {
+                bound.push((parameter, Given::One(value)));
+            }
         }
     }
-    if left > 0 { Err("too many positional arguments".to_owned()) } else { Ok(bound) }
+    let mut collects = None;
+    let mut named = 0;
+    for parameter in rest {
+        let value = kwargs.get(&parameter.name);
+        match (parameter.kind, value) {
+            (Kind::VarKeyword, _) => collects = Some(parameter),
+            (Kind::VarPositional, _) => {}
+            (Kind::PositionalOnly, Some(_)) => {
+                let name = python::repr_str(&parameter.name);
+                return Err(format!(
+                    "{name} parameter is positional only, but was passed as a keyword"
+                ));
+            }
+            (_, Some(value)) => {
+                named += 1;
+                bound.push((parameter, Given::One(value)));
+            }
+            (_, None) if parameter.default.is_none() => {
+                let name = python::repr_str(&parameter.name);
+                return Err(format!("missing a required argument: {name}"));
+            }
+            (_, None) => {}
+        }
+    }
+    if kwargs.len() == named {
+        return Ok(bound);
+    }
+    let taken = |name: &str| {
+        bound.iter().any(|(parameter, given)| {
+            parameter.name == name
+                && parameter.kind != Kind::PositionalOnly
+                && matches!(given, Given::One(_))
+        })
+    };
+    let others: Map<_, _> = kwargs
+        .iter()
+        .filter(|(name, _)| !taken(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    match (collects, others.keys().next()) {
+        (Some(parameter), _) => bound.push((parameter, Given::Named(others))),
+        (None, Some(name)) => {
+            let name = python::repr_str(name);
+            return Err(format!("got an unexpected keyword argument {name}"));
+        }
+        (None, None) => {}
+    }
+    Ok(bound)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plans::description::Plan;
     use serde_json::json;
 
-    fn outcome(kinds: &[(&str, &str, bool)], args: &Value, kwargs: &Value) -> Result<(), String> {
+    fn outcome(kinds: &[(&str, u8, bool)], args: &Value, kwargs: &Value) -> Result<usize, String> {
         let list: Vec<_> = kinds
             .iter()
             .map(|(name, kind, default)| {
-                let mut parameter = json!({"name": name, "kind": {"name": kind}});
+                let mut parameter = json!({"name": name, "kind": {"value": kind}});
                 if *default {
                     parameter["default"] = json!("None");
                 }
                 parameter
             })
             .collect();
-        let description = json!({ "parameters": list });
+        let plan = Plan::read(&json!({ "parameters": list }));
         let (Value::Array(args), Value::Object(kwargs)) = (args, kwargs) else {
             unreachable!("literals")
         };
-        bind(&parameters(&description), args, kwargs)
+        bind(plan.parameters().unwrap(), args, kwargs).map(|bound| bound.len())
     }
 
     #[test]
     fn variable_parameters_take_the_rest() {
-        let scan = [
-            ("detectors", "POSITIONAL_OR_KEYWORD", false),
-            ("args", "VAR_POSITIONAL", false),
-            ("num", "KEYWORD_ONLY", true),
-        ];
-        assert_eq!(outcome(&scan, &json!([[], "m", -1, 1, 5]), &json!({})), Ok(()));
-        assert_eq!(outcome(&scan, &json!([[], "m"]), &json!({"num": 5})), Ok(()));
+        let scan = [("detectors", 1, false), ("args", 2, false), ("num", 3, true)];
+        assert_eq!(outcome(&scan, &json!([[], "m", -1, 1, 5]), &json!({})), Ok(2));
+        assert_eq!(outcome(&scan, &json!([[], "m"]), &json!({"num": 5})), Ok(3));
         assert!(outcome(&scan, &json!([]), &json!({"num": 5})).is_err());
-        let any = [("kw", "VAR_KEYWORD", false)];
-        assert_eq!(outcome(&any, &json!([]), &json!({"zz": 5})), Ok(()));
+        let any = [("kw", 4, false)];
+        assert_eq!(outcome(&any, &json!([]), &json!({"zz": 5})), Ok(1));
         assert_eq!(
             outcome(&any, &json!([1]), &json!({})).unwrap_err(),
             "too many positional arguments"
@@ -149,10 +128,10 @@ mod tests {
 
     #[test]
     fn a_positional_only_parameter_is_not_found_by_keyword() {
-        let only = [("x", "POSITIONAL_ONLY", false)];
+        let only = [("x", 0, false)];
         assert_eq!(
             outcome(&only, &json!([]), &json!({"x": 1})).unwrap_err(),
-            "missing a required argument: 'x'"
+            "'x' parameter is positional only, but was passed as a keyword"
         );
     }
 }

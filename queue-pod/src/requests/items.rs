@@ -18,7 +18,7 @@ const TYPES: [&str; 2] = ["plan", "instruction"];
 /// Who asks.
 pub(super) struct Submitter {
     user: Value,
-    group: Value,
+    group: String,
 }
 
 /// The user and the group of the request.
@@ -26,10 +26,10 @@ pub(super) fn submitter(state: &State, params: &Params) -> Result<Submitter, Str
     let group =
         params.get("user_group").ok_or("Incorrect request format: user group is not specified")?;
     let user = params.get("user").ok_or("Incorrect request format: user name is not specified")?;
-    if !group.as_str().is_some_and(|group| state.settings.permissions.knows(group)) {
-        return Err(format!("Unknown user group: '{}'", python::str(group)));
+    match group.as_str().filter(|group| state.allowed.group(group).is_some()) {
+        Some(group) => Ok(Submitter { user: user.clone(), group: group.to_owned() }),
+        None => Err(format!("Unknown user group: '{}'", python::str(group))),
     }
-    Ok(Submitter { user: user.clone(), group: group.clone() })
 }
 
 /// The item in the request, checked for its type only.
@@ -66,7 +66,9 @@ pub(super) fn prepared(
             return Err(format!("Unrecognized instruction: {}", python::repr_map(&item.0)));
         }
     } else {
-        plans::validate(&item, &state.catalogue)?;
+        let group = state.allowed.group(&submitter.group);
+        let unknown = || format!("Unknown user group: '{}'", submitter.group);
+        plans::validate(&item, group.ok_or_else(unknown)?)?;
     }
     for (key, fits) in
         [("args", Value::is_array as fn(&Value) -> bool), ("kwargs", Value::is_object)]

@@ -1,13 +1,15 @@
-//! Mode, autostart and history.
+//! Mode, autostart, permissions and history.
 
 use std::collections::HashSet;
 
 use crds::queue::QueueMode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Handled, Params, Stop};
 use crate::machine::{Change, Outcome, Settings, State, Write};
 use crate::methods::{Refusal, success};
+use crate::plans::Permissions;
+use crate::plans::permissions::document;
 use crate::python;
 
 /// `queue_mode_set`.
@@ -83,6 +85,48 @@ pub(super) fn autostart(state: &State, params: &Params) -> Handled {
     Ok(Outcome::Write(vec![vec![write]], Change::Settings(settings), success([])))
 }
 
+/// `permissions_set`: the permissions are part of the `Queue`, and stay.
+pub(super) fn set_permissions(state: &State, params: &Params) -> Handled {
+    // Upstream raises a KeyError, whose text is the repr of its message.
+    let wanted = params
+        .get("user_group_permissions")
+        .ok_or("\"Parameter 'user_group_permissions' is missing\"")?;
+    if *wanted == state.settings.permissions.effective() {
+        return Ok(Outcome::Reply(success([])));
+    }
+    document::check(wanted)?;
+    let Value::Object(wanted) = wanted else { return Err("not a dictionary".into()) };
+    let patch = replacement(&state.settings.permissions.0, wanted);
+    let permissions = Permissions(wanted.clone());
+    let settings = Settings { permissions, ..state.settings.clone() };
+    let write = Write::QueueSpec(json!({ "permissions": patch }));
+    Ok(Outcome::Write(vec![vec![write]], Change::Settings(settings), success([])))
+}
+
+/// The merge patch that turns one document into another: what is there no more becomes `null`.
+fn replacement(old: &Map<String, Value>, new: &Map<String, Value>) -> Value {
+    let gone = old.keys().filter(|key| !new.contains_key(*key));
+    let mut patch: Map<_, _> = gone.map(|key| (key.clone(), Value::Null)).collect();
+    for (key, value) in new {
+        let value = match (old.get(key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => replacement(old, new),
+            _ => value.clone(),
+        };
+        patch.insert(key.clone(), value);
+    }
+    Value::Object(patch)
+}
+
+/// `permissions_reload`: the permissions of the `Queue` are always in force; clients see new lists all the same.
+pub(super) fn reload_permissions(state: &mut State, params: &Params) -> Handled {
+    state.reload_permissions();
+    if params.get("restore_plans_devices") == Some(&Value::Bool(true)) {
+        state.revisions.plans_existing = state.mint.uid();
+        state.revisions.devices_existing = state.mint.uid();
+    }
+    Ok(Outcome::Reply(success([])))
+}
+
 /// `history_clear`: all, all but the newest, or everything up to an item.
 pub(super) fn clear_history(state: &mut State, params: &Params) -> Handled {
     let given = |key| params.get(key).filter(|value: &&Value| !value.is_null());
@@ -123,4 +167,19 @@ pub(super) fn clear_history(state: &mut State, params: &Params) -> Handled {
     let deletes = forgotten.iter().map(|record| Write::Delete(record.object.clone())).collect();
     let numbers: HashSet<_> = forgotten.iter().map(|record| record.number).collect();
     Ok(Outcome::Write(vec![deletes], Change::Forget(numbers), success([])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_removes_what_is_there_no_more() {
+        let map = |value: Value| value.as_object().cloned().unwrap();
+        let old = map(json!({"user_groups": {"root": {"allowed_plans": [null]}, "a": {}}}));
+        let new = map(json!({"user_groups": {"root": {"allowed_devices": ["d"]}, "b": {}}}));
+        let mut patched = Value::Object(old.clone());
+        json_patch::merge(&mut patched, &replacement(&old, &new));
+        assert_eq!(patched, Value::Object(new));
+    }
 }

@@ -15,3 +15,4 @@ mod plans;
 mod queueing;
 mod resources;
 mod simulation;
+mod verdicts;

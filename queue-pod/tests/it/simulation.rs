@@ -296,6 +296,6 @@ impl Simulation {
 fn fresh() -> State {
     let mut state = State::new(Setup { queue: "main".to_owned(), ..Setup::default() });
     let plans = json!({"p": {"name": "p", "parameters": []}});
-    state.catalogue = std::sync::Arc::new(queue_pod::plans::Catalogue::new(plans, json!({})));
+    state.learn(queue_pod::plans::Catalogue::new(plans, json!({})));
     state
 }
