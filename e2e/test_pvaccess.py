@@ -63,6 +63,16 @@ def pva_beamline(own_beamline: Beamline, pva_port: int) -> Beamline:
     return beamline
 
 
+def test_the_doctor_asks_the_places_of_pvaccess(pva_beamline: Beamline, pva_port: int) -> None:
+    diagnosis = json.loads(pva_beamline.run("doctor", "pva:temperature", "-o", "json"))
+    (place,) = diagnosis["probes"]
+    server = f"127.0.0.1:{pva_port}"
+    assert diagnosis["reachable"] and place["outcome"] == "serves", diagnosis
+    assert (place["kind"], place["place"], place["server"]) == ("name_server", server, server)
+    told = pva_beamline.call("doctor", "pva://no:such:pv").stdout
+    assert f"name server {server}, by TCP: a PVAccess server is there" in told, told
+
+
 def test_declared_pvs_are_read_written_and_followed(pva_beamline: Beamline) -> None:
     beamline = pva_beamline
     with httpx.Client(base_url=beamline.url("control") + "/api/v1", timeout=LIMIT) as client:
@@ -88,13 +98,6 @@ def test_declared_pvs_are_read_written_and_followed(pva_beamline: Beamline) -> N
         told = client.post("/pv/set", json={"pv_name": "pva:image", "value": 1})
         assert told.status_code >= 400 and "an image cannot be written" in told.text
 
-    diagnosis = json.loads(beamline.run("doctor", "pva:temperature", "-o", "json"))
-    (place,) = diagnosis["probes"]
-    server = f"127.0.0.1:{pva_port}"
-    assert diagnosis["reachable"] and place["outcome"] == "serves", diagnosis
-    assert (place["kind"], place["place"], place["server"]) == ("name_server", server, server)
-    told = beamline.call("doctor", "pva://no:such:pv").stdout
-    assert f"name server {server}, by TCP: a PVAccess server is there" in told, told
     wait_for(
         "the condition Connected",
         lambda: (
