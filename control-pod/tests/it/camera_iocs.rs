@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use channels::ca::{CaClient, Settings as CaSettings};
+use control_pod::Settings;
 use peers::CaprotoIoc;
 use serde_json::json;
 use sim_ioc::{Family, Server};
@@ -14,7 +15,7 @@ use crate::support::{Control, put, settings};
 use crate::viewer::{Viewer, decoded};
 
 /// The simulated area detector, and direct control over it.
-async fn area_detector() -> (Control, CancellationToken) {
+pub(crate) async fn area_detector(settings: Settings) -> (Control, CancellationToken) {
     let ioc = sim_ioc::Settings {
         port: 0,
         families: vec![Family::AreaDetector],
@@ -25,7 +26,7 @@ async fn area_detector() -> (Control, CancellationToken) {
     let stop = CancellationToken::new();
     tokio::spawn(server.serve(stop.clone()));
     let nothing = Arc::new(FakePvs::default());
-    let control = Control::start_with(settings(), Arc::new(client), nothing).await;
+    let control = Control::start_with(settings, Arc::new(client), nothing).await;
     let camera =
         json!({"name": "cam", "deviceClass": "localdevs.ADSimDetector", "prefix": "13SIM1:"});
     control.device(camera).await;
@@ -37,7 +38,7 @@ async fn area_detector() -> (Control, CancellationToken) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_area_detector_follows_its_settings() {
-    let (control, stop) = area_detector().await;
+    let (control, stop) = area_detector(settings()).await;
     let mut viewer = Viewer::open(&control, "camera-socket", &json!({})).await;
     let told = viewer.text().await;
     assert_eq!(told, r#"{"x":256,"y":192,"colorMode":"Mono","dataType":"UInt8"}"#);

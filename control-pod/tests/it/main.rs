@@ -15,6 +15,7 @@ mod oas;
 mod pv_socket;
 mod rest;
 mod slow_client;
+mod soak;
 mod socket;
 mod support;
 mod viewer;
