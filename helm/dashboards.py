@@ -59,6 +59,7 @@ BEAMLINE = [
         "{{pod}}",
         "ops",
     ),
+    Panel("Clients that fall behind", f"sum by (pod) (control_clients_behind{HERE})", "{{pod}}"),
     Panel("Items in the queue", f"max(queue_items{HERE})", "waiting"),
     Panel("Items that run", f"max(queue_running_items{HERE})", "running"),
     Panel(

@@ -12,6 +12,7 @@ pub(crate) mod openapi;
 pub(crate) mod pv_set;
 pub(crate) mod pv_value;
 pub(crate) mod resolve;
+pub(crate) mod stats;
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     let routes = Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
-        .route("/api/v1/stats", get(health::stats))
+        .route("/api/v1/stats", get(stats::stats))
         .route("/api/v1/pv/set", post(pv_set::set_pv))
         .route("/api/v1/pv/set/batch", post(pv_set::set_pv_batch))
         .route("/api/v1/pv/{pv_name}/value", get(pv_value::get_pv_value_from_controller))

@@ -19,6 +19,11 @@ pub fn describe() {
         Unit::Count,
         "Updates that a newer one replaced before a slow client had taken them."
     );
+    describe_gauge!(
+        "control_clients_behind",
+        Unit::Count,
+        "Clients that have not taken what they are sent as fast as it came, for some seconds; `GET /api/v1/stats` and the log name them."
+    );
     describe_counter!(
         "control_monitor_samples_missed_total",
         Unit::Count,

@@ -1,6 +1,7 @@
 //! The shared monitors: one per PV for the whole process, whoever looks at it.
 
 pub(crate) mod heard;
+pub(crate) mod load;
 pub(crate) mod monitor;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,10 +10,12 @@ use std::time::Duration;
 
 use channels::PvClient;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use monitor::Monitor;
 
+use crate::monitors::load::PvLoad;
 use crate::socket::dialect::Dialect;
 use crate::socket::frames::Words;
 
@@ -115,6 +118,44 @@ impl Monitors {
         let alone: usize = self.by_pv.lock().values().map(|monitor| monitor.subscribers()).sum();
         let pairs: usize = self.pairs.lock().values().map(|monitor| monitor.subscribers()).sum();
         alone + pairs
+    }
+
+    /// PVs that the client of that session follows, by name.
+    pub(crate) fn followed_by(&self, session: u64) -> Vec<String> {
+        let of_session = |monitor: &Arc<Monitor>| {
+            monitor.is_followed_by(session).then(|| monitor.pv().to_owned())
+        };
+        let mut names: Vec<_> = self.all().iter().filter_map(of_session).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Measures how fast each PV changes, since the look before.
+    pub(crate) fn look(&self, now: Instant) {
+        self.all().iter().for_each(|monitor| monitor.load().look(now));
+    }
+
+    /// The `most` PVs that change most often.
+    pub(crate) fn busiest(&self, most: usize) -> Vec<PvLoad> {
+        load::busiest(self.loads(), most)
+    }
+
+    /// The `most` PVs of which clients have missed most updates.
+    pub(crate) fn most_overwritten(&self, most: usize) -> Vec<PvLoad> {
+        load::most_overwritten(self.loads(), most)
+    }
+
+    fn loads(&self) -> Vec<PvLoad> {
+        let told =
+            |monitor: &Arc<Monitor>| monitor.load().told(monitor.pv(), monitor.subscribers());
+        self.all().iter().map(told).collect()
+    }
+
+    fn all(&self) -> Vec<Arc<Monitor>> {
+        let mut all: Vec<_> = self.by_pv.lock().values().cloned().collect();
+        all.extend(self.pairs.lock().values().cloned());
+        all
     }
 
     /// Ends every monitor that nobody follows and that nobody has asked for since `ttl`.

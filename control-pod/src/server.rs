@@ -9,7 +9,7 @@ use kube::Client;
 use service::http::{BindError, Listener, ServeError};
 use service::lease;
 use thiserror::Error;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +20,7 @@ use crate::oas::Oas;
 use crate::registry::View;
 use crate::registry::watch::Watches;
 use crate::settings::Settings;
+use crate::socket::pace::LOOK;
 
 /// How long sessions and monitors may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -115,6 +116,7 @@ impl Server {
             tasks.spawn(connections.run(stop.clone()));
         }
         tasks.spawn(sweep(Arc::clone(&gateway), stop.clone()));
+        tasks.spawn(look(Arc::clone(&gateway), stop.clone()));
         tasks.spawn(close_sockets(Arc::clone(&gateway), stop.clone()));
         let dialect = oas.map(|listener| (listener, Arc::new(Oas::new(Arc::clone(&gateway)))));
         if let Some((_, oas)) = &dialect {
@@ -150,6 +152,21 @@ impl Server {
 async fn close_sockets(gateway: Arc<Gateway>, stop: CancellationToken) {
     stop.cancelled().await;
     gateway.sockets.shutdown.cancel();
+}
+
+/// Looks for clients that are slow and PVs that are busy.
+async fn look(gateway: Arc<Gateway>, stop: CancellationToken) {
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {
+                gateway.sockets.clients.look();
+                gateway.monitors.look(Instant::now());
+            }
+        }
+    }
 }
 
 /// Ends monitors that nobody needs any more.

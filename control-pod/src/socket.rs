@@ -3,13 +3,15 @@
 //! [`session`] runs one connection over any sink and stream, in the words of a protocol on top of it:
 //! [`pv`], [`device`] and [`control`] are direct control's own, those of ophyd-websocket are in [`crate::oas`].
 //! What they follow is kept by [`following`]; [`outbox`] and [`dialect`] are what the shared
-//! monitors write into. [`image`] shows cameras, which is another kind of conversation.
+//! monitors write into. Who they are and how well each takes what it is sent is in [`clients`]. [`image`] shows cameras, which is another kind of conversation.
 
 pub(crate) mod accept;
 pub(crate) mod actions;
 pub(crate) mod client;
+pub(crate) mod clients;
 pub(crate) mod command;
 pub(crate) mod control;
+pub(crate) mod delivery;
 pub(crate) mod device;
 pub(crate) mod dialect;
 pub(crate) mod following;
@@ -17,6 +19,7 @@ pub(crate) mod frames;
 pub(crate) mod image;
 pub(crate) mod lanes;
 pub(crate) mod outbox;
+pub(crate) mod pace;
 pub(crate) mod pv;
 pub(crate) mod session;
 
@@ -29,12 +32,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Caller;
+use crate::socket::clients::Clients;
+use crate::socket::delivery::Delivery;
+
 /// The open sockets of this process.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     room: Arc<Semaphore>,
     next: AtomicU64,
     open: Arc<Mutex<HashMap<(Api, SocketKind), usize>>>,
+    /// Who they are.
+    pub(crate) clients: Clients,
     /// Ends all sessions.
     pub(crate) shutdown: CancellationToken,
     /// Lets the shutdown wait for them.
@@ -80,7 +89,7 @@ pub(crate) enum SocketKind {
 }
 
 impl SocketKind {
-    /// The word in metrics.
+    /// The word in metrics and in figures.
     fn label(self) -> &'static str {
         match self {
             Self::Pv => "pv",
@@ -99,6 +108,9 @@ impl SocketKind {
 pub(crate) struct Seat {
     /// Number of the session.
     pub(crate) session: u64,
+    /// How well the client takes what it is sent.
+    pub(crate) delivery: Arc<Delivery>,
+    clients: Clients,
     what: (Api, SocketKind),
     open: Arc<Mutex<HashMap<(Api, SocketKind), usize>>>,
     _permit: OwnedSemaphorePermit,
@@ -110,6 +122,7 @@ impl Drop for Seat {
             *open = open.saturating_sub(1);
         }
         gauge(self.what).decrement(1.0);
+        self.clients.leave(self.session);
     }
 }
 
@@ -124,19 +137,22 @@ impl Sockets {
             room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
             next: AtomicU64::new(1),
             open: Arc::default(),
+            clients: Clients::new(),
             shutdown: CancellationToken::new(),
             sessions: TaskTracker::new(),
         }
     }
 
-    /// A place for one more socket, if there is room.
-    pub(crate) fn enter(&self, api: Api, kind: SocketKind) -> Option<Seat> {
+    /// A place for one more socket, that `caller` opens, if there is room.
+    pub(crate) fn enter(&self, api: Api, kind: SocketKind, caller: Arc<Caller>) -> Option<Seat> {
         let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
         let what = (api, kind);
         *self.open.lock().entry(what).or_default() += 1;
         gauge(what).increment(1.0);
         let session = self.next.fetch_add(1, Ordering::Relaxed);
-        Some(Seat { session, what, open: Arc::clone(&self.open), _permit: permit })
+        let delivery = self.clients.enter(session, kind, caller);
+        let (clients, open) = (self.clients.clone(), Arc::clone(&self.open));
+        Some(Seat { session, delivery, clients, what, open, _permit: permit })
     }
 
     /// Number of open sockets of that kind.

@@ -2,7 +2,6 @@
 //! shared.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -41,7 +40,7 @@ pub(crate) struct Camera {
 /// What one client has got.
 #[derive(Debug)]
 struct Viewed {
-    from: SocketAddr,
+    from: String,
     sent: AtomicU64,
     bytes: AtomicU64,
     passed_over: AtomicU64,
@@ -49,7 +48,7 @@ struct Viewed {
 }
 
 impl Viewed {
-    fn new(from: SocketAddr) -> Self {
+    fn new(from: String) -> Self {
         let none = AtomicU64::default;
         Self { from, sent: none(), bytes: none(), passed_over: none(), newest: none() }
     }
@@ -78,7 +77,7 @@ pub(crate) struct CameraFigures {
 #[derive(Debug, Serialize)]
 struct ViewerFigures {
     session: u64,
-    from: SocketAddr,
+    from: String,
     sent: u64,
     bytes: u64,
     passed_over: u64,
@@ -93,7 +92,7 @@ impl Cameras {
     }
 
     /// Another client of the camera of these PVs, which is followed from now on if nobody did.
-    pub(crate) fn enter(&self, selection: Selection, session: u64, from: SocketAddr) -> Viewer {
+    pub(crate) fn enter(&self, selection: Selection, session: u64, from: String) -> Viewer {
         let camera = self.of(selection);
         let viewed = Arc::new(Viewed::new(from));
         camera.viewers.lock().insert(session, Arc::clone(&viewed));
@@ -150,7 +149,7 @@ impl Camera {
         let viewers = self.viewers.lock();
         let clients = viewers.iter().map(|(session, viewed)| ViewerFigures {
             session: *session,
-            from: viewed.from,
+            from: viewed.from.clone(),
             sent: read(&viewed.sent),
             bytes: read(&viewed.bytes),
             passed_over: read(&viewed.passed_over),

@@ -17,6 +17,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Record;
+use crate::audit::caller::CalledBy;
 use crate::gateway::Gateway;
 use crate::socket::{Api, Seat, SocketKind};
 
@@ -41,6 +42,7 @@ impl Model for AuditQuery {
     responses((status = 200, body = Vec<Record>)))]
 pub(crate) async fn get_audit(
     State(gateway): State<Arc<Gateway>>,
+    CalledBy(caller): CalledBy,
     headers: HeaderMap,
     Query(query): Query<AuditQuery>,
 ) -> Result<Response, ApiError> {
@@ -52,7 +54,7 @@ pub(crate) async fn get_audit(
         let latest: Vec<&Record> = latest.iter().map(|record| &**record).collect();
         return Ok(Json(latest).into_response());
     }
-    let seat = gateway.sockets.enter(Api::Direct, SocketKind::Audit);
+    let seat = gateway.sockets.enter(Api::Direct, SocketKind::Audit, caller);
     let seat = seat.ok_or_else(|| ApiError::unavailable("too many clients; try again later"))?;
     let listener = Listener {
         records: gateway.audit.listen(),

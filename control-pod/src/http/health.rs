@@ -1,4 +1,4 @@
-//! `/health`, `/ready`, `/api/v1/stats` (contract §2.2).
+//! `/health` and `/ready` (contract §2.2).
 
 use std::sync::Arc;
 
@@ -16,9 +16,7 @@ use crate::registry::view::Trust;
 use crate::socket::{Api, SocketKind};
 
 /// Where the registry comes from.
-const REGISTRY_BACKEND: &str = "kubernetes";
-/// Updates kept per client and PV; upstream calls it the buffer size.
-const BUFFER_SIZE: usize = 1;
+pub(crate) const REGISTRY_BACKEND: &str = "kubernetes";
 
 /// Health of direct control.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,7 +42,7 @@ pub(crate) struct HealthResponse {
 }
 
 /// Whether registry and locks are known, and why not.
-fn coordination(gateway: &Gateway) -> (bool, Option<String>) {
+pub(crate) fn coordination(gateway: &Gateway) -> (bool, Option<String>) {
     if !gateway.settings.coordination_check_enabled {
         return (true, None);
     }
@@ -86,39 +84,4 @@ pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }
-}
-
-/// Figures for people.
-#[utoipa::path(get, path = "/api/v1/stats", operation_id = "get_stats", responses((status = 200)))]
-pub(crate) async fn stats(State(gateway): State<Arc<Gateway>>) -> Json<serde_json::Value> {
-    let (available, detail) = coordination(&gateway);
-    let settings = &gateway.settings;
-    let followed = gateway.monitors.followed();
-    Json(json!({
-        "service": "direct_control",
-        "timestamp": clock::now(),
-        "registry_backend": REGISTRY_BACKEND,
-        "read_only": settings.global_read_only,
-        "coordination_enabled": settings.coordination_check_enabled,
-        "coordination_service_available": available,
-        "coordination_service_detail": detail,
-        "command_timeout": settings.command_timeout.as_secs_f64(),
-        "pv_socket": {
-            "websocket_connections": gateway.sockets.open(Api::Direct, SocketKind::Pv),
-            "total_pvs": followed.pvs,
-            "connected_pvs": gateway.monitors.connected().len(),
-        },
-        "device_socket": {
-            "websocket_connections": gateway.sockets.open(Api::Direct, SocketKind::Device),
-            "subscribed_devices": followed.devices,
-            "total_device_pvs": followed.device_pvs,
-        },
-        "camera_socket": {
-            "websocket_connections": gateway.sockets.open(Api::Direct, SocketKind::Image),
-            "cameras": gateway.cameras.figures(),
-        },
-        "device_control": { "instantiated_devices": gateway.used.count() },
-        "buffer_size": BUFFER_SIZE,
-        "max_connections": settings.ws_max_connections,
-    }))
 }

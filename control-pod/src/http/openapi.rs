@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use crate::http::{audit, devices, diagnostics, health, pv_set, pv_value, resolve};
+use crate::http::{audit, devices, diagnostics, health, pv_set, pv_value, resolve, stats};
 
 /// The document.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
@@ -21,7 +21,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
     paths(
         health::health,
         health::ready,
-        health::stats,
+        stats::stats,
         pv_set::set_pv,
         pv_set::set_pv_batch,
         resolve::resolve_device_paths,

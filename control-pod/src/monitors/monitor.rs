@@ -22,6 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::monitors::heard::{Heard, Setpoint};
+use crate::monitors::load::Load;
 use crate::socket::dialect::Dialect;
 use crate::socket::outbox::{Outbox, Slot};
 
@@ -44,6 +45,7 @@ struct Shared {
     pv: String,
     frame_limit: usize,
     feeds: Mutex<Feeds>,
+    load: Load,
     /// Wakes those who wait for the first sample.
     heard: Notify,
 }
@@ -68,8 +70,9 @@ struct Feed {
 }
 
 impl Feed {
-    /// Tells all clients.
-    fn tell(&self, dialect: &Dialect, update: Option<&Message>, meta: Option<&Message>) {
+    /// Tells all clients. How many of them had not taken the update before.
+    fn tell(&self, dialect: &Dialect, update: Option<&Message>, meta: Option<&Message>) -> u64 {
+        let mut overwritten = 0;
         let (update_slot, meta_slot) = (Slot::Update(self.id), Slot::Meta(self.id));
         for outbox in self.clients.values() {
             match (update, meta) {
@@ -78,11 +81,15 @@ impl Feed {
                     update.into_iter().for_each(|it| outbox.put_last(update_slot, it.clone()));
                 }
                 (update, meta) => {
-                    update.into_iter().for_each(|it| outbox.put(update_slot, it.clone()));
-                    meta.into_iter().for_each(|it| outbox.put(meta_slot, it.clone()));
+                    let late = update.is_some_and(|it| outbox.put(update_slot, it.clone()));
+                    overwritten += u64::from(late);
+                    if let Some(meta) = meta {
+                        outbox.put(meta_slot, meta.clone());
+                    }
                 }
             }
         }
+        overwritten
     }
 }
 
@@ -104,6 +111,7 @@ impl Monitor {
             pv: channel.name().to_owned(),
             frame_limit,
             feeds: Mutex::default(),
+            load: Load::default(),
             heard: Notify::new(),
         });
         let stop = CancellationToken::new();
@@ -189,6 +197,17 @@ impl Monitor {
         self.shared.feeds.lock().by_dialect.keys().cloned().collect()
     }
 
+    /// Whether the client of that session follows the PV.
+    pub(crate) fn is_followed_by(&self, session: u64) -> bool {
+        let feeds = self.shared.feeds.lock();
+        feeds.by_dialect.values().any(|feed| feed.clients.contains_key(&session))
+    }
+
+    /// What the PV costs.
+    pub(crate) fn load(&self) -> &Load {
+        &self.shared.load
+    }
+
     /// Number of subscriptions.
     pub(crate) fn subscribers(&self) -> usize {
         self.shared.feeds.lock().by_dialect.values().map(|feed| feed.clients.len()).sum()
@@ -248,10 +267,12 @@ impl Shared {
                 .unwrap_or_else(|| dialect.update(&self.pv, heard, self.frame_limit));
             let meta_due = dialect.meta_due(before.as_ref(), heard);
             let meta = if meta_due { dialect.meta(&self.pv, heard) } else { None };
-            feed.tell(dialect, update.as_ref().filter(|_| is_new), meta.as_ref());
+            let late = feed.tell(dialect, update.as_ref().filter(|_| is_new), meta.as_ref());
+            self.load.overwrote(late);
             feed.update = Some(update);
         }
         drop(feeds);
+        self.load.updated();
         self.heard.notify_waiters();
     }
 

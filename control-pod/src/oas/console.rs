@@ -16,6 +16,7 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use zeromq::{Socket, SocketEvent, SocketRecv, SubSocket, ZmqError, ZmqMessage};
 
+use crate::audit::caller::CalledBy;
 use crate::gateway::Gateway;
 use crate::oas::Oas;
 use crate::socket::accept::seated;
@@ -116,11 +117,13 @@ impl Console {
 /// The route.
 pub(crate) async fn qs_console_socket(
     State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let messages = oas.console.listen();
     let what = (Api::Oas, SocketKind::Console);
-    seated(Arc::clone(&oas.gateway), upgrade, what, async move |socket, gateway, _seat| {
+    let gateway = Arc::clone(&oas.gateway);
+    seated(gateway, upgrade, what, caller, async move |socket, gateway, _seat| {
         show(socket, &gateway, messages).await;
     })
 }

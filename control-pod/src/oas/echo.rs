@@ -8,14 +8,19 @@ use axum::response::Response;
 use futures::StreamExt;
 use tokio::time::timeout;
 
-use crate::gateway::Gateway;
+use crate::audit::caller::CalledBy;
+use crate::oas::Oas;
 use crate::socket::accept::seated;
 use crate::socket::{Api, SocketKind};
 
 /// The route.
-pub(crate) async fn ws(State(gateway): State<Arc<Gateway>>, upgrade: WebSocketUpgrade) -> Response {
+pub(crate) async fn ws(
+    State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let what = (Api::Oas, SocketKind::Echo);
-    seated(gateway, upgrade, what, async |mut socket, gateway, _seat| {
+    seated(Arc::clone(&oas.gateway), upgrade, what, caller, async |mut socket, gateway, _seat| {
         let shutdown = gateway.sockets.shutdown.clone();
         loop {
             let received = tokio::select! {

@@ -7,18 +7,16 @@ pub(crate) mod openapi;
 pub(crate) mod pvs;
 pub(crate) mod value;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
+use axum::extract::{State, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo, finish};
 
 use crate::audit::Caller;
 use crate::audit::caller::CalledBy;
-use crate::gateway::Gateway;
 use crate::http::health;
 use crate::oas::command_socket::{CommandSocket, Subject};
 use crate::oas::device_socket::Devices;
@@ -41,10 +39,6 @@ pub(crate) fn router(oas: Arc<Oas>) -> Router {
         .route("/health", get(health::health))
         .route("/api/v1/health", get(health::health))
         .route("/ready", get(health::ready))
-        .route("/api/v1/ws", any(echo::ws))
-        .route("/api/v1/camera-socket", any(camera_socket))
-        .route("/api/v1/camera-socket-shared", any(camera_socket_shared))
-        .route("/api/v1/tiff-socket", any(tiff_socket))
         .with_state(Arc::clone(&oas.gateway));
     let routes = Router::new()
         .route("/", get(about::read_root))
@@ -59,7 +53,11 @@ pub(crate) fn router(oas: Arc<Oas>) -> Router {
         .route("/api/v1/pv-socket", any(pv_socket))
         .route("/ophydSocket", any(pv_socket))
         .route("/api/v1/device-socket", any(device_socket))
+        .route("/api/v1/camera-socket", any(camera_socket))
+        .route("/api/v1/camera-socket-shared", any(camera_socket_shared))
+        .route("/api/v1/tiff-socket", any(tiff_socket))
         .route("/api/v1/qs-console-socket", any(console::qs_console_socket))
+        .route("/api/v1/ws", any(echo::ws))
         .with_state(oas);
     finish(routes.merge(of_gateway), info)
 }
@@ -88,31 +86,49 @@ fn accept_commands(
     subject: impl Subject,
 ) -> Response {
     let gateway = Arc::clone(&oas.gateway);
-    accept(gateway, upgrade, (Api::Oas, kind), |outbox, seat| {
+    accept(gateway, upgrade, (Api::Oas, kind), Arc::clone(&caller), |outbox, seat| {
         CommandSocket::new(subject, oas, outbox, seat, caller)
     })
 }
 
 async fn camera_socket(
-    State(gateway): State<Arc<Gateway>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept_image(gateway, upgrade, from, ImageSocket::Camera, Wording::OphydWebsocket)
+    accept_image(
+        Arc::clone(&oas.gateway),
+        upgrade,
+        caller,
+        ImageSocket::Camera,
+        Wording::OphydWebsocket,
+    )
 }
 
 async fn camera_socket_shared(
-    State(gateway): State<Arc<Gateway>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept_image(gateway, upgrade, from, ImageSocket::CameraShared, Wording::OphydWebsocket)
+    accept_image(
+        Arc::clone(&oas.gateway),
+        upgrade,
+        caller,
+        ImageSocket::CameraShared,
+        Wording::OphydWebsocket,
+    )
 }
 
 async fn tiff_socket(
-    State(gateway): State<Arc<Gateway>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    State(oas): State<Arc<Oas>>,
+    CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept_image(gateway, upgrade, from, ImageSocket::Tiff, Wording::OphydWebsocket)
+    accept_image(
+        Arc::clone(&oas.gateway),
+        upgrade,
+        caller,
+        ImageSocket::Tiff,
+        Wording::OphydWebsocket,
+    )
 }

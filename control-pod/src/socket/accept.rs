@@ -1,10 +1,9 @@
 //! Accepting a WebSocket: capacity first, then a session that is owned by the service.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use futures::StreamExt;
 use tokio::time::timeout;
@@ -67,7 +66,7 @@ fn accept_client<P: Protocol + 'static>(
     speak: impl FnOnce(Client) -> P + Send + 'static,
 ) -> Response {
     let served = Arc::clone(&gateway);
-    accept(gateway, upgrade, (Api::Direct, kind), |outbox, seat| {
+    accept(gateway, upgrade, (Api::Direct, kind), Arc::clone(&caller), |outbox, seat| {
         speak(Client::new(served, outbox, seat, caller))
     })
 }
@@ -75,35 +74,35 @@ fn accept_client<P: Protocol + 'static>(
 /// `/api/v1/camera-socket`.
 pub(crate) async fn camera_socket(
     State(gateway): State<Arc<Gateway>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept_image(gateway, upgrade, from, ImageSocket::Camera, Wording::DirectControl)
+    accept_image(gateway, upgrade, caller, ImageSocket::Camera, Wording::DirectControl)
 }
 
 /// `/api/v1/camera-socket-shared`.
 pub(crate) async fn camera_socket_shared(
     State(gateway): State<Arc<Gateway>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept_image(gateway, upgrade, from, ImageSocket::CameraShared, Wording::DirectControl)
+    accept_image(gateway, upgrade, caller, ImageSocket::CameraShared, Wording::DirectControl)
 }
 
 /// `/api/v1/tiff-socket`.
 pub(crate) async fn tiff_socket(
     State(gateway): State<Arc<Gateway>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    CalledBy(caller): CalledBy,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    accept_image(gateway, upgrade, from, ImageSocket::Tiff, Wording::DirectControl)
+    accept_image(gateway, upgrade, caller, ImageSocket::Tiff, Wording::DirectControl)
 }
 
 /// An image socket in the words of `wording`.
 pub(crate) fn accept_image(
     gateway: Arc<Gateway>,
     upgrade: WebSocketUpgrade,
-    from: SocketAddr,
+    caller: Arc<Caller>,
     socket: ImageSocket,
     wording: Wording,
 ) -> Response {
@@ -112,7 +111,8 @@ pub(crate) fn accept_image(
         Wording::OphydWebsocket => Api::Oas,
     };
     let what = (api, SocketKind::Image);
-    seated(gateway, upgrade, what, move |connection, gateway, seat| async move {
+    let from = caller.from.clone();
+    seated(gateway, upgrade, what, caller, move |connection, gateway, seat| async move {
         let (sink, stream) = connection.split();
         let client = ImageClient { seat, from, socket, wording };
         image::run(sink, stream, &gateway, &client).await;
@@ -124,10 +124,11 @@ pub(crate) fn accept<P: Protocol + 'static>(
     gateway: Arc<Gateway>,
     upgrade: WebSocketUpgrade,
     what: (Api, SocketKind),
+    caller: Arc<Caller>,
     speak: impl FnOnce(Arc<Outbox>, Seat) -> P + Send + 'static,
 ) -> Response {
-    seated(gateway, upgrade, what, move |socket, gateway, seat| async move {
-        let outbox = Arc::new(Outbox::default());
+    seated(gateway, upgrade, what, caller, move |socket, gateway, seat| async move {
+        let outbox = Arc::new(Outbox::new(Arc::clone(&seat.delivery)));
         let protocol = speak(Arc::clone(&outbox), seat);
         serve(socket, &outbox, &protocol, &gateway).await;
     })
@@ -138,6 +139,7 @@ pub(crate) fn seated<F, S>(
     gateway: Arc<Gateway>,
     upgrade: WebSocketUpgrade,
     (api, kind): (Api, SocketKind),
+    caller: Arc<Caller>,
     serve: S,
 ) -> Response
 where
@@ -152,7 +154,7 @@ where
     upgrade.on_upgrade(move |socket| async move {
         // Held to the end: the service waits for its sessions when it stops.
         let _token = token;
-        match gateway.sockets.enter(api, kind) {
+        match gateway.sockets.enter(api, kind, caller) {
             Some(seat) => serve(socket, gateway, seat).await,
             None => turn_away(socket, &gateway).await,
         }

@@ -8,7 +8,6 @@
 
 pub(crate) mod wording;
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +31,7 @@ use crate::camera::wishes::{Wishes, scale, toggle};
 use crate::gateway::Gateway;
 use crate::settings::Settings;
 use crate::socket::Seat;
+use crate::socket::delivery::Delivery;
 use wording::Wording;
 
 /// Echoes of toggles that wait for a slow client before it is read no further.
@@ -86,7 +86,7 @@ pub(crate) struct ImageClient {
     /// Its place among the sockets.
     pub(crate) seat: Seat,
     /// Where it connects from.
-    pub(crate) from: SocketAddr,
+    pub(crate) from: String,
     /// Which socket it has opened.
     pub(crate) socket: ImageSocket,
     /// Whose words it understands.
@@ -106,6 +106,18 @@ enum End {
     Refused(Message),
 }
 
+impl End {
+    /// The word in the log.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Shutdown => "shutdown",
+            Self::Stalled => "stalled",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
 /// Runs one image socket until the client leaves, stalls, cannot be served, or the service stops.
 pub(crate) async fn run<S, R, E>(mut sink: S, stream: R, gateway: &Gateway, client: &ImageClient)
 where
@@ -117,6 +129,7 @@ where
         end = session.serve(&mut sink, stream) => end,
         () = gateway.sockets.shutdown.cancelled() => End::Shutdown,
     };
+    client.seat.delivery.ended(end.word());
     tracing::debug!(?end, "image socket closed");
     let goodbye = async {
         let close = |code, reason: &'static str| {
@@ -180,8 +193,11 @@ impl ImageSession<'_> {
             let error = self.wording.error(&refusal.to_string(), Some(&selection.array));
             return End::Refused(error);
         }
-        let viewer =
-            self.gateway.cameras.enter(selection, self.client.seat.session, self.client.from);
+        let viewer = self.gateway.cameras.enter(
+            selection,
+            self.client.seat.session,
+            self.client.from.clone(),
+        );
         let alive = AtomicBool::new(true);
         let (echo, echoes) = mpsc::channel(ECHOES);
         tokio::select! {
@@ -215,7 +231,8 @@ impl ImageSession<'_> {
             return self.refused(viewer, &error);
         }
         let patience = self.gateway.settings.ws_heartbeat_interval;
-        let mut out = Outlet { sink, patience, wording: self.wording, told: None };
+        let delivery = &*self.client.seat.delivery;
+        let mut out = Outlet { sink, patience, delivery, wording: self.wording, told: None };
         let mut shown = Shown::new(viewer, *wishes.borrow_and_update());
         let mut beats = beats(patience);
         loop {
@@ -295,6 +312,7 @@ struct Outlet<'a, S> {
     sink: &'a mut S,
     /// How long a client may take for one frame; zero is without end.
     patience: Duration,
+    delivery: &'a Delivery,
     wording: Wording,
     /// The dimensions that it knows.
     told: Option<Arc<Dimensions>>,
@@ -302,6 +320,7 @@ struct Outlet<'a, S> {
 
 impl<S: Sink<Message> + Unpin> Outlet<'_, S> {
     async fn send(&mut self, message: Message) -> Result<(), End> {
+        let _sending = self.delivery.sending();
         let sent = within(self.patience, self.sink.send(message)).await;
         sent.map_err(|_| End::Stalled)?.map_err(|_| End::Left)
     }

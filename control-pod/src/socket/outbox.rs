@@ -8,10 +8,13 @@
 //! and what one command answers; a session stops reading commands above that mark.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use axum::extract::ws::Message;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::socket::delivery::Delivery;
 
 /// Waiting messages above which the session reads no further command.
 pub(crate) const MESSAGES_BEFORE_PAUSE: usize = 256;
@@ -39,6 +42,32 @@ struct Waiting {
     order: VecDeque<Entry>,
     slots: HashMap<Slot, Message>,
     messages: usize,
+    bytes: usize,
+}
+
+/// Length of what is sent.
+fn length(message: &Message) -> usize {
+    match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
+        Message::Close(_) => 0,
+    }
+}
+
+impl Waiting {
+    /// Puts a frame into its slot; whether it took the place of another.
+    fn insert(&mut self, slot: Slot, frame: Message) -> bool {
+        self.bytes += length(&frame);
+        let before = self.slots.insert(slot, frame);
+        self.bytes -= before.as_ref().map_or(0, length);
+        before.is_some()
+    }
+
+    fn remove(&mut self, slot: Slot) -> Option<Message> {
+        let frame = self.slots.remove(&slot)?;
+        self.bytes -= length(&frame);
+        Some(frame)
+    }
 }
 
 /// What is still to be sent to one client. Shared between the session and the feeds that fill it.
@@ -47,37 +76,56 @@ pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
     filled: Notify,
     drained: Notify,
+    /// Who looks for slow clients reads it here.
+    pub(crate) delivery: Arc<Delivery>,
 }
 
 impl Outbox {
+    /// Nothing yet. What becomes of it is told to `delivery`.
+    pub(crate) fn new(delivery: Arc<Delivery>) -> Self {
+        Self { delivery, ..Self::default() }
+    }
+
+    /// Tells how much waits now.
+    fn tell(&self, waiting: &Waiting) {
+        self.delivery.queue(waiting.order.len(), waiting.bytes);
+    }
+
     /// Adds a message that must arrive.
     pub(crate) fn push(&self, message: Message) {
         let mut waiting = self.waiting.lock();
+        waiting.bytes += length(&message);
         waiting.order.push_back(Entry::Message(message));
         waiting.messages += 1;
+        self.tell(&waiting);
         drop(waiting);
         self.filled.notify_one();
     }
 
-    /// Puts the newest frame of `slot` in place of one that still waits, or at the end.
-    pub(crate) fn put(&self, slot: Slot, frame: Message) {
+    /// Puts the newest frame of `slot` in place of one that still waits, or at the end. Whether one waited.
+    pub(crate) fn put(&self, slot: Slot, frame: Message) -> bool {
         let mut waiting = self.waiting.lock();
-        if waiting.slots.insert(slot, frame).is_some() {
+        let replaced = waiting.insert(slot, frame);
+        if replaced {
             metrics::counter!("control_updates_replaced_total").increment(1);
+            self.delivery.overwrote();
         } else {
             waiting.order.push_back(Entry::Slot(slot));
         }
+        self.tell(&waiting);
         drop(waiting);
         self.filled.notify_one();
+        replaced
     }
 
     /// Puts the frame at the end, behind everything that waits: a snapshot that somebody asked for.
     pub(crate) fn put_last(&self, slot: Slot, frame: Message) {
         let mut waiting = self.waiting.lock();
-        if waiting.slots.insert(slot, frame).is_some() {
+        if waiting.insert(slot, frame) {
             waiting.order.retain(|entry| !matches!(entry, Entry::Slot(known) if *known == slot));
         }
         waiting.order.push_back(Entry::Slot(slot));
+        self.tell(&waiting);
         drop(waiting);
         self.filled.notify_one();
     }
@@ -85,9 +133,11 @@ impl Outbox {
     /// Forgets what waits in `slot`.
     pub(crate) fn forget(&self, slot: Slot) {
         let mut waiting = self.waiting.lock();
-        if waiting.slots.remove(&slot).is_some() {
+        if waiting.remove(slot).is_some() {
             waiting.order.retain(|entry| !matches!(entry, Entry::Slot(known) if *known == slot));
         }
+        self.tell(&waiting);
+        drop(waiting);
     }
 
     /// Whether a frame of `slot` still waits.
@@ -113,10 +163,12 @@ impl Outbox {
         let message = match waiting.order.pop_front()? {
             Entry::Message(message) => {
                 waiting.messages -= 1;
+                waiting.bytes -= length(&message);
                 Some(message)
             }
-            Entry::Slot(slot) => waiting.slots.remove(&slot),
+            Entry::Slot(slot) => waiting.remove(slot),
         };
+        self.tell(&waiting);
         drop(waiting);
         self.drained.notify_one();
         message
@@ -198,6 +250,27 @@ mod tests {
         outbox.forget(Slot::Update(1));
         assert!(outbox.holds(Slot::Heartbeat) && !outbox.holds(Slot::Update(1)));
         assert_eq!(drain(&outbox), ["beat"]);
+    }
+
+    #[test]
+    fn what_waits_and_what_was_overwritten_is_told() {
+        let outbox = Outbox::default();
+        let told = || {
+            let now = outbox.delivery.figures();
+            (now.overwritten, now.queued, now.queued_bytes)
+        };
+        assert!(!outbox.put(Slot::Update(1), text("four")));
+        outbox.push(text("sixsix"));
+        assert_eq!(told(), (0, 2, 10));
+        assert!(outbox.put(Slot::Update(1), text("a")));
+        assert_eq!(told(), (1, 2, 7));
+        outbox.put_last(Slot::Update(1), text("ab"));
+        assert_eq!(told(), (1, 2, 8), "who asked for it knows it");
+        outbox.put(Slot::Update(2), text("abc"));
+        outbox.forget(Slot::Update(1));
+        assert_eq!(told(), (1, 2, 9));
+        drain(&outbox);
+        assert_eq!(told(), (1, 0, 0));
     }
 
     #[tokio::test]

@@ -69,6 +69,15 @@ pub(crate) enum End {
 }
 
 impl End {
+    /// The word in the log.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Shutdown => "shutdown",
+            Self::Stalled => "stalled",
+        }
+    }
+
     fn close_frame(self) -> Option<CloseFrame> {
         let reason = match self {
             Self::Left => return None,
@@ -99,6 +108,7 @@ where
         () = beat(outbox, protocol, settings.heartbeat) => End::Stalled,
         () = settings.shutdown.cancelled() => End::Shutdown,
     };
+    outbox.delivery.ended(end.word());
     if let Some(frame) = end.close_frame() {
         let closing = sink.send(Message::Close(Some(frame)));
         if timeout(settings.close_timeout, closing).await.is_err() {
@@ -113,6 +123,7 @@ where
 async fn write<S: Sink<Message> + Unpin>(sink: &mut S, outbox: &Outbox) {
     loop {
         let first = outbox.next().await;
+        let _sending = outbox.delivery.sending();
         let more = iter::from_fn(|| outbox.take()).take(MESSAGES_AT_ONCE - 1);
         for message in iter::once(first).chain(more) {
             if sink.feed(message).await.is_err() {

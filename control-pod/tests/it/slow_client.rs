@@ -48,6 +48,16 @@ async fn a_client_that_reads_again_soon_sees_the_newest_value() {
         pv.post(wave(number));
         tokio::task::yield_now().await;
     }
+    control
+        .until("/api/v1/stats", |_, stats| {
+            let (client, pv) = (&stats["slowest_clients"][0], &stats["most_overwritten_pvs"][0]);
+            client["route"] == "/api/v1/pv-socket"
+                && client["pv_names"] == json!(["IOC:wave"])
+                && client["overwritten"].as_u64() > Some(0)
+                && pv["pv"] == "IOC:wave"
+                && pv["overwritten"] == client["overwritten"]
+        })
+        .await;
     let newest = json!(f64::from(FRAMES));
     let has_newest = |_: u16, body: &Value| body["value"][0] == newest;
     control.until("/api/v1/pvs/IOC:wave/value", has_newest).await;
