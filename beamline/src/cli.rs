@@ -25,7 +25,7 @@ use crate::validate::ValidateArgs;
 /// What a request failed with is logged by the service that answered it; zeromq complains of sockets that it
 /// has closed itself.
 const DEFAULT_LOG: &str = "info,epics_base_rs=warn,epics_ca_rs=warn,ca_rs=warn,kube=warn,\
-    kube_client::client::builder=off,kube_runtime=error,tower_http=off,zeromq=error";
+    kube_client::client::builder=off,kube_runtime=error,tower_http=off,omq_tokio=error,omq_proto=error";
 
 /// A command that asks a beamline says in its last line what went wrong; the libraries add nothing.
 const CLIENT_LOG: &str = "warn,kube=off";

@@ -64,7 +64,7 @@ impl Server {
     /// One line that names the port and the reason.
     pub async fn bind(settings: Settings) -> Result<Self, BindError> {
         let http = Listener::bind(&settings.http, "the queue server").await?;
-        let zmq = Ports::bind(&settings.zmq_control, &settings.zmq_info).await?;
+        let zmq = Ports::bind(&settings).await?;
         Ok(Self { settings, http, zmq })
     }
 

@@ -29,6 +29,13 @@ pub struct Settings {
         default_value = "tcp://127.0.0.1:60625"
     )]
     pub zmq_info: String,
+    /// Private key with which the 0MQ control socket speaks CURVE, as `qserver-zmq-keys` makes it: clients then need the public one. Not encrypted without it.
+    #[arg(
+        long = "zmq-private-key",
+        env = "QSERVER_ZMQ_PRIVATE_KEY_FOR_SERVER",
+        hide_env_values = true
+    )]
+    pub zmq_private_key: Option<String>,
     /// `metadata.name` of the queue.
     #[arg(long = "queue", env = "QSERVER_QUEUE", default_value = DEFAULT_QUEUE)]
     pub queue: String,
@@ -74,6 +81,7 @@ impl Default for Settings {
             http: "127.0.0.1:60610".to_owned(),
             zmq_control: "tcp://127.0.0.1:60615".to_owned(),
             zmq_info: "tcp://127.0.0.1:60625".to_owned(),
+            zmq_private_key: None,
             queue: DEFAULT_QUEUE.to_owned(),
             worker_address: None,
             pod_name: None,

@@ -10,11 +10,11 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use axum::extract::{State, WebSocketUpgrade};
 use axum::response::Response;
 use futures::StreamExt;
+use omq_tokio::{Error, Message as Published, MonitorEvent, Options, Socket, SocketType};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use zeromq::{Socket, SocketEvent, SocketRecv, SubSocket, ZmqError, ZmqMessage};
 
 use crate::audit::caller::CalledBy;
 use crate::gateway::Gateway;
@@ -78,20 +78,24 @@ impl Console {
         }
     }
 
-    /// Follows one connection while somebody listens.
-    async fn relay(&self) -> Result<(), ZmqError> {
-        let mut socket = SubSocket::new();
+    /// Follows the queue server while somebody listens, however often it goes and comes back.
+    async fn relay(&self) -> Result<(), Error> {
+        let socket = Socket::new(SocketType::Sub, Options::new());
         let mut events = socket.monitor();
-        socket.connect(&self.address).await?;
         socket.subscribe(TOPIC).await?;
+        socket.connect(&self.address).await?;
         tracing::info!(address = %self.address, "listening to the console of the queue server");
         let mut looks = interval(LOOK);
         loop {
             tokio::select! {
-                message = socket.recv() => self.pass_on(message?),
-                event = events.next() => if let Some(SocketEvent::Disconnected(_)) = event {
-                    tracing::info!(address = %self.address, "the queue server is gone");
-                    return Ok(());
+                message = socket.recv() => self.pass_on(&message?),
+                event = events.recv() => match event {
+                    Ok(MonitorEvent::Disconnected { .. }) => {
+                        tracing::info!(address = %self.address, "the queue server is gone");
+                    }
+                    // What is there refuses, for good: perhaps something else is there later.
+                    Ok(MonitorEvent::ConnectStopped { .. }) => return Err(Error::Unroutable),
+                    _ => {}
                 },
                 _ = looks.tick() => if !self.is_wanted() {
                     return Ok(());
@@ -100,13 +104,12 @@ impl Console {
         }
     }
 
-    fn pass_on(&self, message: ZmqMessage) {
-        let frames = message.into_vec();
-        let [topic, payload] = frames.as_slice() else { return };
+    fn pass_on(&self, message: &Published) {
+        let Ok([topic, payload]) = message.try_as_parts() else { return };
         if topic != TOPIC {
             return;
         }
-        match Utf8Bytes::try_from(payload.clone()) {
+        match Utf8Bytes::try_from(payload) {
             // Nobody listening is no failure.
             Ok(text) => drop(self.messages.send(text)),
             Err(_) => tracing::debug!("a console message that is no text was dropped"),

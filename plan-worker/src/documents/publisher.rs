@@ -4,17 +4,17 @@
 
 use std::time::Duration;
 
+use omq_tokio::{Message, Options, Socket, SocketType};
 use serde_json::Value;
 use thiserror::Error;
 use tokio::time::timeout;
-use zeromq::{PubSocket, Socket, SocketSend};
 
 /// Longest wait for the subscribers' queues; a document is dropped after it, as 0MQ does with slow subscribers.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A bound PUB socket.
 pub struct Publisher {
-    socket: PubSocket,
+    socket: Socket,
     address: String,
 }
 
@@ -33,14 +33,14 @@ pub enum PublishError {
         /// The address as given.
         address: String,
         /// What the socket says.
-        source: zeromq::ZmqError,
+        source: omq_tokio::Error,
     },
     /// The document has no pickle.
     #[error("the document cannot be pickled: {0}")]
     Pickle(#[from] serde_pickle::Error),
     /// The socket failed.
     #[error("the document cannot be sent: {0}")]
-    Send(#[from] zeromq::ZmqError),
+    Send(#[from] omq_tokio::Error),
     /// Subscribers are too slow.
     #[error("the subscribers did not take the document in time")]
     Slow,
@@ -52,7 +52,7 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Bind`].
     pub async fn bind(address: &str) -> Result<Self, PublishError> {
-        let mut socket = PubSocket::new();
+        let socket = Socket::new(SocketType::Pub, Options::new());
         let bound = socket
             .bind(address)
             .await
@@ -72,7 +72,7 @@ impl Publisher {
     pub async fn publish(&mut self, name: &str, document: &Value) -> Result<(), PublishError> {
         let mut frame = format!(" {name} ").into_bytes();
         frame.extend(serde_pickle::to_vec(document, serde_pickle::SerOptions::new())?);
-        match timeout(SEND_TIMEOUT, self.socket.send(frame.into())).await {
+        match timeout(SEND_TIMEOUT, self.socket.send(Message::single(frame))).await {
             Ok(sent) => Ok(sent?),
             Err(_) => Err(PublishError::Slow),
         }

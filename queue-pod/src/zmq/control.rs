@@ -6,58 +6,60 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use omq_tokio::{Identity, IdentitySocket, Message, Socket};
 use serde_json::Value;
 use service::validation::parse_json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use zeromq::{RouterSendHalf, RouterSocket, SocketRecv, SocketSend, ZmqMessage};
 
 use crate::desk::Desk;
 use crate::methods::{Reply, failure};
 
 /// Requests that are answered at the same time; more wait in the socket.
 const SIDE_BY_SIDE: usize = 256;
-/// Frames of a request: the peer, an empty delimiter, the request.
-const FRAMES: usize = 3;
+/// How the log calls it when it ends.
+const NAME: &str = "0MQ control socket";
 
-pub(super) async fn run(socket: RouterSocket, desk: Desk) -> &'static str {
-    let (sender, mut receiver) = socket.split();
+pub(super) async fn run(socket: Socket, desk: Desk) -> &'static str {
+    let socket = match socket.identity_routing() {
+        Ok(socket) => Arc::new(socket),
+        Err(error) => {
+            tracing::error!(%error, "the 0MQ control socket cannot be used");
+            return NAME;
+        }
+    };
     let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
     let mut answers = JoinSet::new();
     loop {
         while answers.try_join_next().is_some() {}
-        let Ok(place) = places.clone().acquire_owned().await else { return "0MQ control socket" };
-        let message = match receiver.recv().await {
-            Ok(message) => message,
+        let Ok(place) = places.clone().acquire_owned().await else { return NAME };
+        let (peer, message) = match socket.recv_from().await {
+            Ok(received) => received,
             Err(error) => {
                 tracing::error!(%error, "the 0MQ control socket failed");
-                return "0MQ control socket";
+                return NAME;
             }
         };
-        let (desk, sender) = (desk.clone(), sender.clone());
+        let (desk, socket) = (desk.clone(), Arc::clone(&socket));
         answers.spawn(async move {
-            answer(desk, sender, message).await;
+            answer(&desk, &socket, &peer, &message).await;
             drop(place);
         });
     }
 }
 
-async fn answer(desk: Desk, mut sender: RouterSendHalf, message: ZmqMessage) {
-    let frames = message.into_vec();
-    // Anything else is not from a REQ socket and expects no answer that it could understand.
-    let [peer, delimiter, request] = frames.as_slice() else { return };
-    debug_assert_eq!(frames.len(), FRAMES);
+async fn answer(desk: &Desk, socket: &IdentitySocket, peer: &Identity, message: &Message) {
+    // Anything but a delimiter and a request is not from a REQ socket and expects no answer that it could understand.
+    let Ok([delimiter, request]) = message.try_as_parts() else { return };
     if !delimiter.is_empty() {
         return;
     }
-    let reply = match decode(request) {
+    let reply = match decode(&request) {
         Ok(request) => desk.call_wire(&request).await,
         Err(reply) => reply,
     };
     let reply = Bytes::from(Value::Object(reply).to_string());
-    let Ok(mut message) = ZmqMessage::try_from(vec![peer.clone(), Bytes::new()]) else { return };
-    message.push_back(reply);
-    if let Err(error) = sender.send(message).await {
+    if let Err(error) = socket.send_to(peer, Message::multipart([Bytes::new(), reply])).await {
         tracing::debug!(%error, "a 0MQ client went away before its answer");
     }
 }

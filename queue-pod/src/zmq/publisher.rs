@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use omq_tokio::{Message, Socket};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
-use zeromq::{PubSocket, SocketSend, ZmqMessage};
 
 use crate::desk::{Desk, now};
 
 /// Longest silence of the status.
 const PERIOD: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(mut socket: PubSocket, desk: Desk) -> &'static str {
+pub(super) async fn run(socket: Socket, desk: Desk) -> &'static str {
     let mut console = desk.console.listen();
     let mut statuses = desk.statuses();
     let mut period = tokio::time::interval(PERIOD);
@@ -42,9 +42,8 @@ pub(super) async fn run(mut socket: PubSocket, desk: Desk) -> &'static str {
                 Err(_) => continue,
             },
         };
-        let frames = vec![Bytes::from_static(topic.as_bytes()), Bytes::from(payload.to_string())];
-        let Ok(message) = ZmqMessage::try_from(frames) else { continue };
-        if let Err(error) = socket.send(message).await {
+        let frames = [Bytes::from_static(topic.as_bytes()), Bytes::from(payload.to_string())];
+        if let Err(error) = socket.send(Message::multipart(frames)).await {
             tracing::error!(%error, "the 0MQ publisher failed");
             return "0MQ publisher";
         }

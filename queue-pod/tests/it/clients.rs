@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use queue_pod::{Server, Settings};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::fixture::{Machine, Pod, opened};
+use crate::fixture::{Machine, Pod, alone, opened};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -94,4 +95,33 @@ async fn the_qserver_command_works() {
     let (pod, _operator) = opened(&machine).await;
     run("qserver.py", &[&pod.control]).await;
     pod.stop().await;
+}
+
+#[tokio::test]
+async fn with_a_private_key_only_those_who_know_the_public_one_are_heard() {
+    // The well-known pair of all clients will do.
+    let key = "=@e7WwVuz{*eGcnv{AL@x2hmX!z^)wP3vKsQ{S7s";
+    let machine = Machine::new().await;
+    let settings = Settings { zmq_private_key: Some(key.to_owned()), ..alone() };
+    let pod = machine.serve_with(usize::MAX, settings).await;
+    run("encrypted.py", &[&pod.control, key]).await;
+    assert_eq!(pod.status().await["manager_state"], "idle");
+    pod.stop().await;
+}
+
+#[tokio::test]
+async fn a_private_key_that_is_none_is_one_clear_error() {
+    let local = "tcp://127.0.0.1:0".to_owned();
+    let settings = Settings {
+        http: "127.0.0.1:0".to_owned(),
+        zmq_control: local.clone(),
+        zmq_info: local,
+        zmq_private_key: Some("secret".to_owned()),
+        ..Settings::default()
+    };
+    let error = Server::bind(settings).await.err().unwrap().to_string();
+    assert_eq!(
+        error,
+        "Invalid private key of the 0MQ control socket: the key must be a 40 byte z85 encoded string"
+    );
 }

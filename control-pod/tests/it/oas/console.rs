@@ -5,30 +5,32 @@ use std::time::Duration;
 use bytes::Bytes;
 use control_pod::{OasSettings, Settings};
 use futures::StreamExt;
+use omq_tokio::{Endpoint, Message as Published, Options, Socket as ZmqSocket, SocketType};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
-use zeromq::{PubSocket, Socket as _, SocketSend, ZmqMessage};
 
 use crate::socket::Socket;
 use crate::support::{Control, PATIENCE, oas_settings, settings};
 
 const LINE: &str = r#"{"time": 1700000000.123, "msg": "Starting the plan\n"}"#;
 
-async fn publisher(port: u16) -> (PubSocket, u16) {
-    let mut socket = PubSocket::new();
-    let endpoint = socket.bind(&format!("tcp://127.0.0.1:{port}")).await.unwrap();
-    let port = endpoint.to_string().rsplit(':').next().unwrap().parse().unwrap();
+async fn publisher(port: u16) -> (ZmqSocket, u16) {
+    let socket = ZmqSocket::new(SocketType::Pub, Options::new());
+    let Endpoint::Tcp { port, .. } = socket.bind(format!("tcp://127.0.0.1:{port}")).await.unwrap()
+    else {
+        panic!("bound elsewhere")
+    };
     (socket, port)
 }
 
-async fn publish(socket: &mut PubSocket, topic: &'static str, payload: &'static str) {
-    let frames = vec![Bytes::from_static(topic.as_bytes()), Bytes::from_static(payload.as_bytes())];
-    socket.send(ZmqMessage::try_from(frames).unwrap()).await.unwrap();
+async fn publish(socket: &ZmqSocket, topic: &'static str, payload: &'static str) {
+    let frames = [Bytes::from_static(topic.as_bytes()), Bytes::from_static(payload.as_bytes())];
+    socket.send(Published::multipart(frames)).await.unwrap();
 }
 
 /// Publishes again and again, since nobody knows when a subscription has arrived, until the line is
 /// heard. What else there is on the wire must not be heard.
-async fn until_heard(publisher: &mut PubSocket, client: &mut Socket) -> String {
+async fn until_heard(publisher: &ZmqSocket, client: &mut Socket) -> String {
     let hear = async {
         loop {
             publish(publisher, "QS_Info", r#"{"msg": {"status": {}}}"#).await;
@@ -45,7 +47,7 @@ async fn until_heard(publisher: &mut PubSocket, client: &mut Socket) -> String {
 
 #[tokio::test]
 async fn the_console_is_passed_on_unchanged_also_after_the_queue_server_was_away() {
-    let (mut queue, port) = publisher(0).await;
+    let (queue, port) = publisher(0).await;
     let oas = OasSettings {
         zmq_host: Some("127.0.0.1".to_owned()),
         zmq_port: Some(port),
@@ -54,13 +56,13 @@ async fn the_console_is_passed_on_unchanged_also_after_the_queue_server_was_away
     let control = Control::start(Settings { oas, ..settings() }).await;
     let mut client = Socket::open_oas(&control, "/api/v1/qs-console-socket").await;
     client.send_text("whatever").await;
-    assert_eq!(until_heard(&mut queue, &mut client).await, LINE);
+    assert_eq!(until_heard(&queue, &mut client).await, LINE);
     let mut second = Socket::open_oas(&control, "/api/v1/qs-console-socket").await;
-    assert_eq!(until_heard(&mut queue, &mut second).await, LINE);
-    queue.close().await;
-    let (mut queue, _) = publisher(port).await;
+    assert_eq!(until_heard(&queue, &mut second).await, LINE);
+    queue.close().await.unwrap();
+    let (queue, _) = publisher(port).await;
     // What was published before is still on its way to the first client.
-    assert_eq!(until_heard(&mut queue, &mut second).await, LINE);
+    assert_eq!(until_heard(&queue, &mut second).await, LINE);
     drop(client);
 }
 
