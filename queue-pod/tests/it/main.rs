@@ -11,6 +11,7 @@ mod locks;
 mod machine;
 mod native;
 mod noise;
+mod permissions;
 mod plans;
 mod queueing;
 mod resources;
