@@ -42,7 +42,7 @@ async fn a_killed_ioc_is_seen_and_its_return_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_monitors_deliver_every_update_in_order() {
+async fn a_thousand_monitors_deliver_their_updates_in_order() {
     let client = client().await;
     let pvs: Vec<_> = (0..1000).map(|number| client.channel(&format!("T:many{number}"))).collect();
     let counting = pvs.iter().map(|pv| async {
@@ -50,9 +50,9 @@ async fn a_thousand_monitors_deliver_every_update_in_order() {
         let mut last = None;
         for _ in 0..5 {
             let number = updates.recv().await.unwrap().value.as_f64().unwrap();
-            // QSRV tells the first value once for its value and once for its properties.
-            let next = last.is_none_or(|last| number == last || number == last + 1.0);
-            assert!(next, "{last:?} then {number}");
+            // QSRV tells the first value once for its value and once for its properties, and leaves out values for a
+            // subscriber that is behind, as PVAccess allows.
+            assert!(last.is_none_or(|last| number >= last), "{last:?} then {number}");
             last = Some(number);
         }
     });
