@@ -74,7 +74,7 @@ def choose(beamline: Beamline, **spec: object) -> None:
 def open_environment(beamline: Beamline) -> None:
     answer = beamline.post("queue", "/api/environment/open").json()
     assert answer["success"], answer
-    wait_for("open", lambda: beamline.status()["worker_environment_exists"], 120)
+    wait_for("open", lambda: beamline.status()["worker_environment_exists"], 160)
 
 
 def close_environment(beamline: Beamline) -> None:

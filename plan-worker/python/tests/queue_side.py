@@ -15,7 +15,8 @@ from typing import Any
 
 from websockets.sync.server import Server, ServerConnection, serve
 
-PATIENCE = 60.0
+# Importing bluesky takes a minute on a machine that is busy with other things.
+PATIENCE = 180.0
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 Report = dict[str, Any]
