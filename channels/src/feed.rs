@@ -157,12 +157,10 @@ impl Feed {
 
     /// Units, limits or labels are known, or are others than before.
     pub(crate) fn describe(&self, metadata: Metadata) {
-        if self.metadata.borrow().as_deref() == Some(&metadata) {
-            return;
+        if self.learn(metadata) {
+            let metadata = self.metadata();
+            self.repeat(|sample| sample.metadata = metadata);
         }
-        let metadata = Arc::new(metadata);
-        self.metadata.send_replace(Some(metadata.clone()));
-        self.repeat(|sample| sample.metadata = Some(metadata));
     }
 
     /// The IOC sent a value together with all that describes it, so that neither is ever told with an older other.
@@ -173,14 +171,19 @@ impl Feed {
         time: SystemTime,
         alarm: Alarm,
     ) {
+        self.learn(metadata);
+        self.value(value, time, alarm);
+    }
+
+    /// Keeps what describes the values; whether it is another than before.
+    fn learn(&self, metadata: Metadata) -> bool {
         self.metadata.send_if_modified(|known| {
             let is_new = known.as_deref() != Some(&metadata);
             if is_new {
                 *known = Some(Arc::new(metadata));
             }
             is_new
-        });
-        self.value(value, time, alarm);
+        })
     }
 
     /// The IOC sent a value.
