@@ -200,10 +200,11 @@ fn apply(state: &mut State, change: Change, stored: &[Stored]) {
             super::advance::stop(state, true);
         }
         Change::Settings(settings) => {
-            let permissions = settings.permissions.0.clone();
-            let before = std::mem::take(&mut state.settings.permissions);
-            state.settings = super::Settings { permissions: before, ..settings };
-            state.set_permissions(&permissions);
+            let are_others = settings.permissions != state.settings.permissions;
+            state.settings = settings;
+            if are_others {
+                state.reload_permissions();
+            }
         }
         Change::Execution(execution) => {
             state.execution = execution;
