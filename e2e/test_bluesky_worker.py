@@ -14,7 +14,7 @@ from local_beamline import ROOT, Beamline, end, environment, wait_for
 
 SESSION = """
 import sys, time
-from bluesky_queueserver_api import BPlan
+from bluesky_queueserver_api import BFunc, BPlan
 from bluesky_queueserver_api.zmq import REManagerAPI
 
 RM = REManagerAPI(zmq_control_addr=sys.argv[1], zmq_info_addr=sys.argv[2])
@@ -54,6 +54,17 @@ assert RM.history_get()["items"][-1]["result"]["exit_status"] == "aborted"
 assert RM.queue_get()["items"][0]["result"]["exit_status"] == "aborted"
 RM.queue_clear()
 
+called = RM.function_execute(BFunc("function_sleep", 0.1))
+RM.wait_for_completed_task(called["task_uid"], timeout=60)
+result = RM.task_result(called["task_uid"])["result"]
+assert result["return_value"] == {"success": True, "time": 0.1}, result
+uploaded = RM.script_upload("def plan_of_script():\\n    yield from count([det])")
+RM.wait_for_completed_task(uploaded["task_uid"], timeout=60)
+RM.item_add(BPlan("plan_of_script"))
+RM.queue_start()
+RM.wait_for_idle(timeout=60)
+assert RM.history_get()["items"][-1]["result"]["exit_status"] == "completed"
+
 RM.item_add(BPlan("count", ["no_such_det"]))
 RM.queue_start()
 RM.wait_for_idle(timeout=60)
@@ -74,7 +85,7 @@ def choose(beamline: Beamline, **spec: object) -> None:
 def open_environment(beamline: Beamline) -> None:
     answer = beamline.post("queue", "/api/environment/open").json()
     assert answer["success"], answer
-    wait_for("open", lambda: beamline.status()["worker_environment_exists"], 160)
+    wait_for("open", lambda: beamline.status()["worker_environment_exists"], 180)
 
 
 def close_environment(beamline: Beamline) -> None:

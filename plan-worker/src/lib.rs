@@ -106,7 +106,9 @@ pub async fn run(
     tracing::info!(devices = described.len(), "the environment is open");
     let (plans, devices_existing) = (Value::Object(plans::descriptions()), json!(described));
     let (running, ended) = (None, None);
-    reports.send(&Report::Ready { plans, devices: devices_existing, running, ended }).await;
+    let ready =
+        Report::Ready { plans, devices: devices_existing, running, ended, ended_tasks: Vec::new() };
+    reports.send(&ready).await;
     let state = State::Idle.as_str().to_owned();
     reports.send(&Report::ReState { state, deferred_pause_requested: false }).await;
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of this protocol; a worker of another version is refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Path of the worker's WebSocket on the queue pod.
 pub const PATH: &str = "/worker/v1";
 /// Header with the name that a worker process gave itself at its start: 32 random hexadecimal digits.
@@ -54,6 +54,11 @@ pub enum Order {
         /// The plan to run.
         plan: PlanCall,
     },
+    /// Run a task. Answered by [`Report::TaskFinished`].
+    RunTask {
+        /// The task to run.
+        task: TaskCall,
+    },
     /// Pause the running plan.
     Pause {
         /// Where to pause.
@@ -87,6 +92,55 @@ pub struct PlanCall {
     /// Metadata for the start documents, already merged.
     #[serde(default)]
     pub meta: serde_json::Map<String, Value>,
+}
+
+/// A task: Python code that is no plan (contract queue-server §2.11).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskCall {
+    /// Names the task.
+    pub task_uid: String,
+    /// Beside whatever else runs, instead of between plans.
+    pub background: bool,
+    /// What it does.
+    pub work: TaskWork,
+}
+
+/// What a task does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TaskWork {
+    /// Execute a script in the namespace of the environment.
+    LoadScript {
+        /// The script; may be empty.
+        script: String,
+        /// Look for plans and devices again, and report them as [`Report::Lists`].
+        update_lists: bool,
+        /// Let the script replace `RE` and `db`.
+        update_re: bool,
+    },
+    /// Call a function of the namespace.
+    ExecuteFunction {
+        /// Its name.
+        name: String,
+        /// Positional arguments.
+        args: Vec<Value>,
+        /// Keyword arguments.
+        kwargs: serde_json::Map<String, Value>,
+        /// Group of the user.
+        user_group: String,
+        /// What groups may call: `user_group_permissions`.
+        permissions: Value,
+    },
+}
+
+impl TaskWork {
+    /// What tasks of this kind are called in messages.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::LoadScript { .. } => "Load script",
+            Self::ExecuteFunction { .. } => "Execute function",
+        }
+    }
 }
 
 /// Where a plan pauses.
@@ -124,6 +178,21 @@ pub enum Report {
         /// How the plan before ended, which may have been said before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ended: Option<PlanOutcome>,
+        /// How the last tasks ended, which may have been said before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ended_tasks: Vec<TaskOutcome>,
+    },
+    /// The plans and devices are others now; as in [`Report::Ready`].
+    Lists {
+        /// `plans_existing`.
+        plans: Value,
+        /// `devices_existing`.
+        devices: Value,
+    },
+    /// A task ended.
+    TaskFinished {
+        /// How.
+        outcome: TaskOutcome,
     },
     /// The environment could not be opened.
     OpenFailed {
@@ -196,6 +265,21 @@ pub struct PlanOutcome {
     pub message: String,
     /// Where it failed, else empty.
     pub traceback: String,
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskOutcome {
+    /// Names the task.
+    pub task_uid: String,
+    /// Whether it did what it should.
+    pub success: bool,
+    /// Why not, else empty.
+    pub message: String,
+    /// Where it failed, else empty.
+    pub traceback: String,
+    /// What the function returned.
+    pub return_value: Value,
 }
 
 /// How a plan ended, in one word.

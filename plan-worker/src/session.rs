@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
@@ -13,7 +14,9 @@ use crate::engine::{Engine, Finished, Request};
 use crate::environment::Devices;
 use crate::link::Reports;
 use crate::plans;
-use crate::protocol::{Command, ExitStatus, Order, PlanCall, PlanOutcome, Report};
+use crate::protocol::{
+    Command, ExitStatus, Order, PlanCall, PlanOutcome, Report, TaskCall, TaskOutcome,
+};
 use crate::rejoin::Connection;
 
 /// Requests that may wait for the engine: every order that makes sense at once, several times.
@@ -127,6 +130,11 @@ impl Session {
             Order::Welcome { .. } => return None,
             Order::RunPlan { plan } => {
                 self.start(plan).await;
+                return None;
+            }
+            Order::RunTask { task } => {
+                let outcome = no_python(&task);
+                reports.send(&Report::TaskFinished { outcome }).await;
                 return None;
             }
             Order::Close => match self.work {
@@ -247,6 +255,20 @@ impl Session {
             }
             tracing::error!(seconds = patience.as_secs(), "the plan has not ended in time");
         }
+    }
+}
+
+/// Tasks are Python code, and there is no Python here.
+fn no_python(task: &TaskCall) -> TaskOutcome {
+    let title = task.work.title();
+    let message =
+        format!("Error occurred while executing '{title}': the native engine runs no Python code");
+    TaskOutcome {
+        task_uid: task.task_uid.clone(),
+        success: false,
+        traceback: message.clone(),
+        message,
+        return_value: Value::Null,
     }
 }
 

@@ -36,6 +36,8 @@ impl Standing {
             }
             Report::Hello { .. }
             | Report::OpenFailed { .. }
+            | Report::Lists { .. }
+            | Report::TaskFinished { .. }
             | Report::Document { .. }
             | Report::Console { .. }
             | Report::Refused { .. }
@@ -52,7 +54,7 @@ impl Standing {
         }];
         let Some((plans, devices)) = self.open.clone() else { return opening };
         let (running, ended) = (self.running.clone(), self.ended.clone());
-        opening.push(Report::Ready { plans, devices, running, ended });
+        opening.push(Report::Ready { plans, devices, running, ended, ended_tasks: Vec::new() });
         if let Some((state, deferred_pause_requested)) = self.state.clone() {
             opening.push(Report::ReState { state, deferred_pause_requested });
         }

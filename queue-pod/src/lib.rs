@@ -24,6 +24,7 @@ mod requests;
 mod server;
 mod settings;
 pub mod status;
+pub mod tasks;
 pub mod view;
 mod zmq;
 

@@ -42,6 +42,10 @@ pub enum Read {
     Runs,
     /// `lock_info`.
     Lock,
+    /// `task_status`.
+    TaskStatus,
+    /// `task_result`.
+    TaskResult,
 }
 
 /// Methods that change something.
@@ -85,6 +89,12 @@ pub enum Act {
     Close,
     /// `environment_destroy`.
     Destroy,
+    /// `environment_update`.
+    UpdateEnvironment,
+    /// `script_upload`.
+    LoadScript,
+    /// `function_execute`.
+    ExecuteFunction,
     /// `re_pause`.
     Pause,
     /// `re_resume`.
@@ -270,11 +280,11 @@ static METHODS: [Method; 50] = [
     method("environment_open", A(Act::Open), E, ERROR, &["lock_key"], &[]),
     method("environment_close", A(Act::Close), E, ERROR, &["lock_key"], &[]),
     method("environment_destroy", A(Act::Destroy), E, ERROR, &["lock_key"], &[]),
-    method("environment_update", Absent, E, ERROR, &["run_in_background", "lock_key"], &[]),
-    method("script_upload", Absent, E, ERROR, &["script", "update_lists", "update_re", "run_in_background", "lock_key"], &[]),
-    method("function_execute", Absent, E, ERROR, &["item", "user_group", "user", "run_in_background", "lock_key"], &[]),
-    method("task_status", Absent, Free, ERROR, &["task_uid"], &[]),
-    method("task_result", Absent, Free, ERROR, &["task_uid"], &[]),
+    method("environment_update", A(Act::UpdateEnvironment), E, ERROR, &["run_in_background", "lock_key"], &[("task_uid", Null)]),
+    method("script_upload", A(Act::LoadScript), E, ERROR, &["script", "update_lists", "update_re", "run_in_background", "lock_key"], &[("task_uid", Null)]),
+    method("function_execute", A(Act::ExecuteFunction), E, ERROR, &["item", "user_group", "user", "run_in_background", "lock_key"], &[("item", Null), ("task_uid", Null)]),
+    method("task_status", R(Read::TaskStatus), Free, ERROR, &["task_uid"], &[("task_uid", Null), ("status", Null)]),
+    method("task_result", R(Read::TaskResult), Free, ERROR, &["task_uid"], &[("task_uid", Null), ("status", Null), ("result", Blank::Map)]),
     method("queue_mode_set", A(Act::SetMode), Q, "Failed to set queue mode: ", &["mode", "lock_key"], &[]),
     method("queue_item_add", A(Act::Add), Q, ADD, &["user_group", "user", "item", "pos", "before_uid", "after_uid", "lock_key"], &[("qsize", Null), ("item", Null)]),
     method("queue_item_add_batch", A(Act::AddBatch), Q, ADD, &["user_group", "user", "items", "pos", "before_uid", "after_uid", "lock_key"], &[("qsize", Null), ("items", List), ("results", List)]),

@@ -6,6 +6,7 @@ mod items;
 mod locking;
 mod places;
 mod settings;
+mod tasks;
 mod worker;
 
 use serde_json::{Map, Value};
@@ -89,6 +90,9 @@ fn dispatch(state: &mut State, method: &'static Method, params: &Params) -> Hand
         Act::Open => worker::open(state),
         Act::Close => worker::close(state),
         Act::Destroy => worker::destroy(state),
+        Act::UpdateEnvironment => tasks::update(state, params),
+        Act::LoadScript => tasks::load_script(state, params),
+        Act::ExecuteFunction => tasks::execute_function(state, params),
         Act::Lock => locking::lock(state, params),
         Act::Unlock => locking::unlock(state, params),
     }

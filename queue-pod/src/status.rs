@@ -30,7 +30,7 @@ pub(crate) fn facts(state: &State) -> Value {
         "queue_autostart_enabled": state.settings.autostart,
         "worker_environment_exists": open,
         "worker_environment_state": state.worker_state(),
-        "worker_background_tasks": 0,
+        "worker_background_tasks": state.tasks.in_background(),
         "re_state": state.re_state,
         "ip_kernel_state": open.then_some("disabled"),
         "ip_kernel_captured": open.then_some(true),

@@ -19,6 +19,12 @@ use crate::python;
 use crate::queue::Queue;
 use crate::queue::target::{self, Position, uid_param};
 use crate::status;
+use crate::tasks::Tasks;
+
+fn task_uid(params: &Map<String, Value>) -> Result<&Value, Refusal> {
+    let missing = "Required 'task_uid' parameter is missing in the API call.";
+    params.get("task_uid").ok_or_else(|| missing.into())
+}
 
 /// A picture of the state.
 #[derive(Clone, Debug)]
@@ -35,6 +41,7 @@ pub struct View {
     lock: Option<QueueLock>,
     emergency_key_hash: Option<String>,
     revisions: Revisions,
+    tasks: Arc<Tasks>,
 }
 
 impl View {
@@ -60,6 +67,7 @@ impl View {
             lock: state.lock.clone(),
             emergency_key_hash: state.setup.emergency_key_hash.clone(),
             revisions: state.revisions.clone(),
+            tasks: state.tasks.clone(),
         }
     }
 
@@ -117,6 +125,8 @@ impl View {
             }
             Read::Runs => self.runs(params),
             Read::Lock => self.lock_info(params),
+            Read::TaskStatus => self.task_status(params),
+            Read::TaskResult => self.task_result(params),
         });
         answer.unwrap_or_else(|refusal| method.refuse(refusal))
     }
@@ -182,6 +192,34 @@ impl View {
             ("run_list", self.runs.iter().filter(wanted).map(|run| json!(run)).collect()),
             ("run_list_uid", json!(self.revisions.runs)),
         ]))
+    }
+
+    fn task_status(&self, params: &Map<String, Value>) -> Result<Reply, Refusal> {
+        let given = task_uid(params)?;
+        let wrong = || {
+            let text = "'task_uid' must be a string or a list of strings";
+            let kind = python::type_of(given);
+            Refusal::from(format!("{text}: type(task_uid)={kind}")).with("task_uid", given.clone())
+        };
+        let status = match given {
+            Value::String(uid) => json!(self.tasks.status(uid)),
+            Value::Array(uids) => {
+                let one = |uid: &Value| {
+                    let uid = uid.as_str().ok_or_else(wrong)?;
+                    Ok((uid.to_owned(), json!(self.tasks.status(uid))))
+                };
+                Value::Object(uids.iter().map(one).collect::<Result<_, Refusal>>()?)
+            }
+            _ => return Err(wrong()),
+        };
+        Ok(success([("task_uid", given.clone()), ("status", status)]))
+    }
+
+    fn task_result(&self, params: &Map<String, Value>) -> Result<Reply, Refusal> {
+        let given = task_uid(params)?;
+        let uid = given.as_str().unwrap_or_default();
+        let (status, result) = (json!(self.tasks.status(uid)), self.tasks.result(uid));
+        Ok(success([("task_uid", given.clone()), ("status", status), ("result", result)]))
     }
 
     fn lock_info(&self, params: &Map<String, Value>) -> Result<Reply, Refusal> {

@@ -14,7 +14,7 @@ def test_a_worker_says_who_it_is_and_what_it_can_run(queue, worker):
         "type": "hello",
         "engine": "bluesky",
         "pid": worker.process.pid,
-        "version": 2,
+        "version": 3,
     }
     ready = next(report for report in queue.heard if report["type"] == "ready")
     assert ready["plans"]["count"]["properties"] == {"is_generator": True}
@@ -168,3 +168,52 @@ def test_nothing_is_run_before_the_environment_is_open_and_a_slow_profile_can_be
     worker.terminate()
     assert worker.end() in (0, -signal.SIGTERM)
     assert queue.heard[-1] == {"type": "closing"}
+
+
+def test_scripts_and_functions_work_in_the_namespace_of_the_profile(resting):
+    queue, _ = resting
+
+    def task(uid: str, background: bool = False, **work: object) -> dict:
+        queue.order("run_task", task={"task_uid": uid, "background": background, "work": work})
+        ended = queue.until(
+            f"the end of {uid}",
+            lambda one: one["type"] == "task_finished" and one["outcome"]["task_uid"] == uid,
+        )
+        return ended["outcome"]
+
+    def load(uid: str, script: str) -> dict:
+        return task(uid, kind="load_script", script=script, update_lists=True, update_re=False)
+
+    def call(uid: str, name: str, *args: object, background: bool = False) -> dict:
+        everything = {"allowed_functions": [None], "forbidden_functions": [":^_"]}
+        permissions = {"user_groups": {"root": everything, "primary": everything}}
+        return task(
+            uid,
+            background,
+            kind="execute_function",
+            name=name,
+            args=args,
+            kwargs={},
+            user_group="primary",
+            permissions=permissions,
+        )
+
+    script = "def twice(x):\n    return 2 * x\ndef plan_of_script():\n    yield from null()\n"
+    assert load("load", script)["success"]
+    lists = next(report for report in queue.heard if report["type"] == "lists")
+    assert "plan_of_script" in lists["plans"]
+    assert call("call", "twice", 21)["return_value"] == 42
+    assert call("beside", "twice", [1], background=True)["return_value"] == [1, 1]
+    queue.run("plan_of_script", item_uid="of script")
+    assert queue.outcome("of script")["exit_status"] == "completed"
+    failed = load("bad", "1 / 0")
+    text = "Error occurred while executing 'Load script': Failed to execute stript: "
+    assert failed["message"] == text + "division by zero"
+    assert failed["traceback"].endswith("division by zero")
+    text = "Error occurred while executing 'Execute function': "
+    missing = call("missing", "no_such")["message"]
+    assert missing == text + "Function 'no_such' is not found in the worker namespace"
+    hidden = call("hidden", "_sim_plan_inner")["message"]
+    assert "is not allowed for users from 'primary' user group" in hidden
+    kind = call("set", "set", [1])["message"]
+    assert kind.startswith(text)

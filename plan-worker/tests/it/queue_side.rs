@@ -188,7 +188,7 @@ impl Session {
                 _ => None,
             })
             .await;
-        assert!(matches!(before[..], [Report::Hello { version: 2, .. }]), "{before:?}");
+        assert!(matches!(before[..], [Report::Hello { version: 3, .. }]), "{before:?}");
         ready
     }
 

@@ -15,6 +15,7 @@ use super::{Effect, Request};
 use crate::manifest::Record;
 use crate::plans::{Allowed, Catalogue, Permissions};
 use crate::queue::{Entry, Object, Queue};
+use crate::tasks::Tasks;
 
 /// What is fixed for the life of the process.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,7 @@ pub enum Manager {
     CreatingEnvironment,
     StartingQueue,
     ExecutingQueue,
+    ExecutingTask,
     ClosingEnvironment,
     DestroyingEnvironment,
 }
@@ -54,6 +56,7 @@ impl Manager {
             Self::CreatingEnvironment => "creating_environment",
             Self::StartingQueue => "starting_queue",
             Self::ExecutingQueue => "executing_queue",
+            Self::ExecutingTask => "executing_task",
             Self::ClosingEnvironment => "closing_environment",
             Self::DestroyingEnvironment => "destroying_environment",
         }
@@ -204,6 +207,8 @@ pub struct State {
     pub catalogue: Arc<Catalogue>,
     /// What of it each user group may use.
     pub allowed: Arc<Allowed>,
+    /// Tasks of the worker.
+    pub tasks: Arc<Tasks>,
     /// Uids by which clients see what changed.
     pub revisions: Revisions,
     /// Time at which the status was last made, Unix seconds.
@@ -252,6 +257,7 @@ impl State {
             Environment::Closing { .. } => "closing",
             Environment::Awaited { .. } if self.running.is_some() => "executing_plan",
             Environment::Awaited { .. } => "idle",
+            Environment::Open { .. } if self.manager == Manager::ExecutingTask => "executing_task",
             Environment::Open { .. } => match self.re_state.as_deref() {
                 Some("idle" | "paused") | None => "idle",
                 Some(_) => "executing_plan",

@@ -1,7 +1,7 @@
 //! News of the worker, and what they mean for the environment and the running plan (contract queue-server §2.12, §6.6).
 
 use crds::queue_item::ItemResult;
-use plan_worker::protocol::{ExitStatus, PlanOutcome, Report};
+use plan_worker::protocol::{ExitStatus, PlanOutcome, Report, TaskOutcome};
 
 use super::pending::order;
 use super::state::{Environment, Manager};
@@ -48,8 +48,8 @@ pub(super) fn heard(state: &mut State, worker: &str, news: WorkerNews) {
 fn report_came(state: &mut State, worker: &str, report: Report) {
     match report {
         Report::Hello { .. } | Report::Document { .. } | Report::Closing => {}
-        Report::Ready { plans, devices, running, ended } => {
-            let doing = Doing { running, ended };
+        Report::Ready { plans, devices, running, ended, ended_tasks } => {
+            let doing = Doing { running, ended, ended_tasks };
             ready(state, worker, Catalogue::new(plans, devices), doing);
         }
         Report::OpenFailed { message } => {
@@ -82,6 +82,8 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
             }
         }
         Report::PlanFinished { outcome } => finished(state, outcome),
+        Report::Lists { plans, devices } => know(state, Catalogue::new(plans, devices)),
+        Report::TaskFinished { outcome } => task_finished(state, outcome),
         Report::Console { text } => state.console(text),
         Report::Refused { message } => {
             state.console(format!("Request was refused by the worker: {message}\n"));
@@ -95,6 +97,8 @@ struct Doing {
     running: Option<String>,
     /// How the plan before ended.
     ended: Option<PlanOutcome>,
+    /// How the last tasks ended.
+    ended_tasks: Vec<TaskOutcome>,
 }
 
 fn ready(state: &mut State, worker: &str, catalogue: Catalogue, doing: Doing) {
@@ -120,6 +124,9 @@ fn ready(state: &mut State, worker: &str, catalogue: Catalogue, doing: Doing) {
 /// Goes on with what a worker does that came back.
 fn take_over(state: &mut State, worker: &str, doing: Doing) {
     state.pause_pending = false;
+    for outcome in doing.ended_tasks {
+        task_finished(state, outcome);
+    }
     let expected = state.running.as_ref().filter(|running| running.ending.is_none());
     let expected = expected.map(|running| running.entry.item.clone());
     match (expected, doing.running, doing.ended) {
@@ -186,6 +193,15 @@ fn finished(state: &mut State, outcome: PlanOutcome) {
     }
 }
 
+/// A task ended. One that nobody knows of was another leader's.
+fn task_finished(state: &mut State, outcome: TaskOutcome) {
+    let Some(task) = Arc::make_mut(&mut state.tasks).finish(outcome, state.now) else { return };
+    state.revisions.task_results = state.mint.uid();
+    if !task.background && state.manager == Manager::ExecutingTask {
+        advance::stop(state, false);
+    }
+}
+
 /// As much of a list as a resource may hold.
 fn first<T>(mut list: Vec<T>) -> Vec<T> {
     list.truncate(MOST_RUNS);
@@ -247,6 +263,7 @@ fn leave(state: &mut State, worker: &str) {
 /// There is no environment any more. A plan that was running ended so by that.
 fn closed(state: &mut State, exit_status: &str, message: &str) {
     state.environment = Environment::Closed;
+    Arc::make_mut(&mut state.tasks).forget_running();
     state.re_state = None;
     state.pause_pending = false;
     let now = state.now;

@@ -21,6 +21,13 @@ pub(super) struct Submitter {
     group: String,
 }
 
+impl Submitter {
+    /// The item as one of this user and group.
+    pub(super) fn sign(&self, item: Item) -> Item {
+        item.with("user", self.user.clone()).with("user_group", self.group.clone())
+    }
+}
+
 /// The user and the group of the request.
 pub(super) fn submitter(state: &State, params: &Params) -> Result<Submitter, String> {
     let group =
@@ -81,8 +88,7 @@ pub(super) fn prepared(
     if item.0.get("properties").is_some_and(|value| !value.is_object()) {
         return Err("Incorrect request format: 'properties' must be a dictionary".to_owned());
     }
-    let item =
-        item.with("user", submitter.user.clone()).with("user_group", submitter.group.clone());
+    let item = submitter.sign(item);
     match uid {
         Some(uid) => Ok(item.with("item_uid", uid)),
         None if item.0.contains_key("item_uid") => Ok(item),

@@ -51,6 +51,9 @@ pub(super) fn close(state: &mut State) -> Handled {
         Manager::ExecutingQueue | Manager::StartingQueue => {
             return Err(plain("Queue execution is in progress."));
         }
+        Manager::ExecutingTask => {
+            return Err(plain("Foreground task execution is in progress."));
+        }
         other => {
             let word = other.word();
             return Err(plain(format!("Manager state is not idle. Current state: {word}")));

@@ -10,7 +10,8 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use parking_lot::Mutex;
 use plan_worker::protocol::{
-    Command, ExitStatus, Order, PlanCall, PlanOutcome, Report, RunEntry, VERSION,
+    Command, ExitStatus, Order, PlanCall, PlanOutcome, Report, RunEntry, TaskCall, TaskOutcome,
+    TaskWork, VERSION,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -97,7 +98,8 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
     let plans = ["quick", "other", "fail", "wait", "die"].map(plan);
     let plans = Value::Object(plans.into_iter().collect());
     let devices = json!({"det": {"classname": "Det"}});
-    say(&mut socket, Report::Ready { plans, devices, running: None, ended: None }).await;
+    let (running, ended, ended_tasks) = (None, None, Vec::new());
+    say(&mut socket, Report::Ready { plans, devices, running, ended, ended_tasks }).await;
     let mut current = None;
     while let Some(Ok(frame)) = socket.next().await {
         let Message::Text(text) = frame else { continue };
@@ -118,6 +120,7 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
                     return;
                 }
             }
+            Order::RunTask { task } => run_task(&mut socket, task).await,
             Order::Pause { .. } => re_state(&mut socket, "paused").await,
             Order::Resume => re_state(&mut socket, "running").await,
             Order::Stop => finish(&mut socket, &mut current, ExitStatus::Stopped).await,
@@ -130,6 +133,27 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
             }
         }
     }
+}
+
+/// Ends a task at once, with its arguments as what it returns; the function `hang` never.
+async fn run_task(socket: &mut Socket, task: TaskCall) {
+    let return_value = match &task.work {
+        TaskWork::ExecuteFunction { name, .. } if name == "hang" => return,
+        TaskWork::ExecuteFunction { args, .. } => json!(args),
+        TaskWork::LoadScript { .. } => {
+            let plans = json!({"loaded": {"name": "loaded", "parameters": []}});
+            say(socket, Report::Lists { plans, devices: json!({}) }).await;
+            Value::Null
+        }
+    };
+    let outcome = TaskOutcome {
+        task_uid: task.task_uid,
+        success: true,
+        message: String::new(),
+        traceback: String::new(),
+        return_value,
+    };
+    say(socket, Report::TaskFinished { outcome }).await;
 }
 
 /// Begins a plan; `wait` ends only by an order, `die` takes the worker with it.

@@ -16,4 +16,5 @@ mod plans;
 mod queueing;
 mod resources;
 mod simulation;
+mod tasks;
 mod verdicts;

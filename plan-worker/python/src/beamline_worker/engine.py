@@ -16,12 +16,15 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
+from . import tasks
 from .documents import Sink
 from .outbox import Reports
 from .profile import Profile, RunEngine
 from .protocol import (
     Document,
     ExitStatus,
+    Lists,
+    LoadScript,
     PauseOption,
     PlanCall,
     PlanFinished,
@@ -29,6 +32,8 @@ from .protocol import (
     Ready,
     ReState,
     Runs,
+    TaskCall,
+    TaskFinished,
 )
 from .runs import RunList
 
@@ -84,18 +89,23 @@ class Engine:
         """Takes plans of `profile` from now on; their documents go to `sinks` too."""
         self._profile = profile
         self._sinks = sinks
-        self._run_engine = profile.run_engine
-        if self._run_engine is not None:
-            earlier = self._run_engine.state_hook
-
-            def state_changed(new: object, old: object) -> None:
-                if earlier is not None:
-                    earlier(new, old)
-                self._say_state(str(new))
-
-            self._run_engine.state_hook = state_changed
+        self._adopt(profile.run_engine)
         self._reports.send(Ready(profile.plans, profile.devices))
         self._say_state("idle")
+
+    def _adopt(self, run_engine: RunEngine | None) -> None:
+        """Runs plans on that RunEngine from now on."""
+        self._run_engine = run_engine
+        if run_engine is None:
+            return
+        earlier = run_engine.state_hook
+
+        def state_changed(new: object, old: object) -> None:
+            if earlier is not None:
+                earlier(new, old)
+            self._say_state(str(new))
+
+        run_engine.state_hook = state_changed
 
     # What the thread of the queue server calls.
 
@@ -121,6 +131,23 @@ class Engine:
             self._interrupted = None
         self._reports.begins(call.item_uid)
         self._jobs.put(lambda: self._run(profile, call))
+
+    def run_task(self, call: TaskCall) -> None:
+        """Runs a task, between plans or at once beside them; how it ends is reported.
+
+        Raises:
+            Refusal: the environment is not open yet.
+        """
+        profile = self._profile
+        if profile is None:
+            raise Refusal("the environment is not open yet")
+        if call.background:
+            name = f"task {call.task_uid}"
+            threading.Thread(
+                target=self._run_task, args=(profile, call), name=name, daemon=True
+            ).start()
+        else:
+            self._jobs.put(lambda: self._run_task(profile, call))
 
     def pause(self, option: PauseOption) -> None:
         """Pauses the running plan.
@@ -192,6 +219,15 @@ class Engine:
             run_engine(make(), {"all": [self._runs, *self._sinks, self._say]}, **metadata)
 
         self._drive(start, ExitStatus.COMPLETED)
+
+    def _run_task(self, profile: Profile, call: TaskCall) -> None:
+        outcome = tasks.run(call, profile)
+        if isinstance(call.work, LoadScript):
+            if profile.run_engine is not self._run_engine:
+                self._adopt(profile.run_engine)
+            if call.work.update_lists:
+                self._reports.send(Lists(profile.plans, profile.devices))
+        self._reports.send(TaskFinished(outcome))
 
     def _ready_engine(self) -> RunEngine:
         if self._run_engine is None:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -14,6 +13,7 @@ from bluesky.run_engine import get_bluesky_event_loop
 from bluesky_queueserver import set_ipython_mode, set_re_worker_active
 from bluesky_queueserver.manager.profile_ops import (
     existing_plans_and_devices_from_nspace,
+    extract_script_root_path,
     get_default_startup_dir,
     load_allowed_plans_and_devices,
     load_worker_startup_code,
@@ -62,17 +62,38 @@ class ProfileError(Exception):
     """The profile could not be opened."""
 
 
-@dataclass
 class Profile:
     """An opened profile: its namespace, its plans and devices and their descriptions."""
 
-    namespace: dict[str, Any]
-    plans: dict[str, Any]
-    devices: dict[str, Any]
-    plan_objects: dict[str, Any]
-    device_objects: dict[str, Any]
-    # The same descriptions by user group, with the patterns of devices expanded.
-    allowed: tuple[dict[str, Any], dict[str, Any]]
+    def __init__(self, namespace: dict[str, Any], settings: ProfileSettings) -> None:
+        self.namespace = namespace
+        self.plans: dict[str, Any] = {}
+        self.devices: dict[str, Any] = {}
+        self._settings = settings
+        self._plan_objects: dict[str, Any] = {}
+        self._device_objects: dict[str, Any] = {}
+        # The same descriptions by user group, with the patterns of devices expanded.
+        self._allowed: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        self.describe()
+
+    def describe(self) -> None:
+        """Looks for plans and devices in the namespace."""
+        plans, devices, plan_objects, device_objects = existing_plans_and_devices_from_nspace(
+            nspace=self.namespace,
+            max_depth=self._settings.device_max_depth,
+            ignore_invalid_plans=self._settings.ignore_invalid_plans,
+        )
+        self._allowed = load_allowed_plans_and_devices(
+            existing_plans=plans, existing_devices=devices, user_group_permissions={}
+        )
+        self.plans, self.devices = plans, devices
+        self._plan_objects, self._device_objects = plan_objects, device_objects
+
+    @property
+    def folder(self) -> str | None:
+        """Where modules of the profile are, if it is no module itself."""
+        folder: str | None = extract_script_root_path(**_source(self._settings))
+        return folder
 
     @property
     def run_engine(self) -> RunEngine | None:
@@ -92,11 +113,11 @@ class Profile:
             "meta": call.meta,
             "user_group": EVERYTHING,
         }
-        plans, devices = self.allowed
+        plans, devices = self._allowed
         found = prepare_plan(
             plan,
-            plans_in_nspace=self.plan_objects,
-            devices_in_nspace=self.device_objects,
+            plans_in_nspace=self._plan_objects,
+            devices_in_nspace=self._device_objects,
             allowed_plans=plans,
             allowed_devices=devices,
             nspace=self.namespace,
@@ -118,7 +139,7 @@ def open_profile(settings: ProfileSettings) -> Profile:
     namespace: dict[str, Any] = {}
     try:
         namespace = load_worker_startup_code(nspace=namespace, **_source(settings))
-        profile = _describe(namespace, settings)
+        profile = Profile(namespace, settings)
     # A profile may fail in any way, and may even leave by `sys.exit`.
     except BaseException as error:
         where = getattr(error, "tb", None) or traceback.format_exc()
@@ -138,15 +159,3 @@ def _source(settings: ProfileSettings) -> dict[str, str]:
         folder = profiles / f"profile_{settings.startup_profile}" / "startup"
         return {"startup_dir": str(folder)}
     return {"startup_dir": settings.startup_dir or get_default_startup_dir()}
-
-
-def _describe(namespace: dict[str, Any], settings: ProfileSettings) -> Profile:
-    plans, devices, plan_objects, device_objects = existing_plans_and_devices_from_nspace(
-        nspace=namespace,
-        max_depth=settings.device_max_depth,
-        ignore_invalid_plans=settings.ignore_invalid_plans,
-    )
-    allowed = load_allowed_plans_and_devices(
-        existing_plans=plans, existing_devices=devices, user_group_permissions={}
-    )
-    return Profile(namespace, plans, devices, plan_objects, device_objects, allowed)

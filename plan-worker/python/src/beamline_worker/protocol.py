@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from .plain import plain
 
-VERSION = 2
+VERSION = 3
 PATH = "/worker/v1"
 INSTANCE = "beamline-worker-instance"
 
@@ -68,6 +68,44 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
+class LoadScript:
+    """Execute a script in the namespace; look for plans and devices; let it replace `RE`."""
+
+    TITLE: ClassVar[str] = "Load script"
+    script: str
+    update_lists: bool
+    update_re: bool
+
+
+@dataclass(frozen=True)
+class ExecuteFunction:
+    """Call a function of the namespace, if `permissions` let the group."""
+
+    TITLE: ClassVar[str] = "Execute function"
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    user_group: str
+    permissions: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TaskCall:
+    """A task: Python code that is no plan; in the background it runs beside whatever else runs."""
+
+    task_uid: str
+    background: bool
+    work: LoadScript | ExecuteFunction
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """Run a task; answered by `TaskFinished`."""
+
+    task: TaskCall
+
+
+@dataclass(frozen=True)
 class Pause:
     """Pause the running plan."""
 
@@ -99,7 +137,7 @@ class Close:
     """Leave."""
 
 
-Order = Welcome | RunPlan | Pause | Resume | Stop | Abort | Halt | Close
+Order = Welcome | RunPlan | RunTask | Pause | Resume | Stop | Abort | Halt | Close
 
 # Orders that are all said by their type.
 _BARE: dict[str, Order] = {
@@ -152,10 +190,25 @@ def _order(frame: dict[str, Any]) -> Order:
                     meta=dict(plan.get("meta", {})),
                 )
             )
+        case "run_task":
+            return RunTask(_task(frame["task"]))
         case "pause":
             return Pause(PauseOption(frame["option"]))
         case _:
             raise ProtocolError(f"an unknown order: {kind!r}")
+
+
+def _task(task: dict[str, Any]) -> TaskCall:
+    work = dict(task["work"])
+    kind = work.pop("kind")
+    match kind:
+        case "load_script":
+            parsed: LoadScript | ExecuteFunction = LoadScript(**work)
+        case "execute_function":
+            parsed = ExecuteFunction(**work)
+        case _:
+            raise ProtocolError(f"an unknown task: {kind!r}")
+    return TaskCall(str(task["task_uid"]), bool(task["background"]), parsed)
 
 
 @dataclass(frozen=True)
@@ -181,6 +234,17 @@ class PlanOutcome:
 
 
 @dataclass(frozen=True)
+class TaskOutcome:
+    """How a task ended."""
+
+    task_uid: str
+    success: bool
+    message: str = ""
+    traceback: str = ""
+    return_value: object = None
+
+
+@dataclass(frozen=True)
 class Hello:
     """First frame: who is there."""
 
@@ -194,7 +258,8 @@ class Hello:
 class Ready:
     """The environment is open: what it can run, in bluesky-queueserver's descriptions.
 
-    `running` is the item whose plan is being run, `ended` how the plan before ended.
+    `running` is the item whose plan is being run, `ended` how the plan before ended, `ended_tasks`
+    how the last tasks did.
     """
 
     TYPE: ClassVar[str] = "ready"
@@ -202,6 +267,24 @@ class Ready:
     devices: dict[str, Any]
     running: str | None = None
     ended: PlanOutcome | None = None
+    ended_tasks: list[TaskOutcome] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The plans and devices are others now; as in `Ready`."""
+
+    TYPE: ClassVar[str] = "lists"
+    plans: dict[str, Any]
+    devices: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TaskFinished:
+    """A task ended."""
+
+    TYPE: ClassVar[str] = "task_finished"
+    outcome: TaskOutcome
 
 
 @dataclass(frozen=True)
@@ -272,6 +355,8 @@ class Closing:
 Report = (
     Hello
     | Ready
+    | Lists
+    | TaskFinished
     | OpenFailed
     | ReState
     | Runs

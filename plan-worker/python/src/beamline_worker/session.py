@@ -19,6 +19,7 @@ from .protocol import (
     Refused,
     Resume,
     RunPlan,
+    RunTask,
     Stop,
     Welcome,
 )
@@ -92,6 +93,8 @@ class Session:
                         raise Refusal(f"item {plan.item_uid} was begun already")
                     self._engine.begin(plan)
                     self._begun.append(plan.item_uid)
+                case RunTask(task):
+                    self._engine.run_task(task)
                 case Close():
                     if not self._engine.is_resting:
                         raise Refusal("the worker cannot leave while a plan is running")

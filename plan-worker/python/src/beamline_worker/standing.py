@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from dataclasses import dataclass, field, replace
 
 from .protocol import (
     Hello,
+    Lists,
     PlanFinished,
     PlanOutcome,
     Ready,
@@ -14,9 +16,13 @@ from .protocol import (
     ReState,
     RunEntry,
     Runs,
+    TaskFinished,
+    TaskOutcome,
 )
 
 ENGINE = "bluesky"
+# Ends of tasks that are told again: more can hardly fall into the time without a connection.
+TASKS = 16
 
 
 @dataclass
@@ -28,12 +34,17 @@ class Standing:
     ended: PlanOutcome | None = None
     state: ReState | None = None
     runs: list[RunEntry] = field(default_factory=list)
+    ended_tasks: deque[TaskOutcome] = field(default_factory=lambda: deque(maxlen=TASKS))
 
     def note(self, report: Report) -> None:
         """Takes note of what is being said."""
         match report:
             case Ready():
                 self.ready = report
+            case Lists(plans, devices):
+                self.ready = Ready(plans, devices)
+            case TaskFinished(outcome):
+                self.ended_tasks.append(outcome)
             case ReState():
                 self.state = report
             case Runs():
@@ -49,7 +60,10 @@ class Standing:
         opening: list[Report] = [Hello(engine=ENGINE, pid=os.getpid())]
         if self.ready is None:
             return opening
-        opening.append(replace(self.ready, running=self.running, ended=self.ended))
+        tasks = list(self.ended_tasks)
+        opening.append(
+            replace(self.ready, running=self.running, ended=self.ended, ended_tasks=tasks)
+        )
         if self.state is not None:
             opening.append(self.state)
         opening.append(Runs(self.runs))

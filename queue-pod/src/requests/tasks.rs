@@ -1,0 +1,139 @@
+//! Scripts and functions for the worker, and a new look at its plans and devices (contract queue-server §2.11).
+
+use std::sync::Arc;
+
+use plan_worker::protocol::{Order, TaskCall, TaskWork};
+use serde_json::{Map, Value, json};
+
+use super::items::submitter;
+use super::{Handled, Params, Stop};
+use crate::item::Item;
+use crate::machine::{Effect, Manager, Outcome, State};
+use crate::methods::{Refusal, success};
+use crate::python;
+use crate::tasks::Task;
+
+/// `environment_update`: looks for plans and devices again.
+pub(super) fn update(state: &mut State, params: &Params) -> Handled {
+    let work = TaskWork::LoadScript { script: String::new(), update_lists: true, update_re: true };
+    let uid = start(state, params, work).map_err(plain)?;
+    Ok(Outcome::Reply(success([("task_uid", json!(uid))])))
+}
+
+/// `script_upload`.
+pub(super) fn load_script(state: &mut State, params: &Params) -> Handled {
+    let script = match params.get("script") {
+        Some(Value::String(script)) => script.clone(),
+        Some(_) => return Err("Type of the 'script' parameter in API call is incorrect.".into()),
+        None => return Err("Required 'script' parameter is is missing in API call.".into()),
+    };
+    let work = TaskWork::LoadScript {
+        script,
+        update_lists: flag(params, "update_lists", true),
+        update_re: flag(params, "update_re", false),
+    };
+    let uid = start(state, params, work).map_err(plain)?;
+    Ok(Outcome::Reply(success([("task_uid", json!(uid))])))
+}
+
+/// `function_execute`. Whether the group may call the function is decided where the function is, with the permissions in force.
+pub(super) fn execute_function(state: &mut State, params: &Params) -> Handled {
+    let given =
+        params.get("item").ok_or("Incorrect request format: request contains no item info")?;
+    let refused = |why: String| Stop::Refused(Refusal::from(why).with("item", given.clone()));
+    let item = function(given).map_err(refused)?;
+    let submitter = submitter(state, params).map_err(refused)?;
+    let item = submitter.sign(item);
+    let part = |key| item.0.get(key).cloned();
+    let args = match part("args") {
+        None => Vec::new(),
+        Some(Value::Array(args)) => args,
+        Some(other) => return Err(refused(wrong_part("args", &other))),
+    };
+    let kwargs = match part("kwargs") {
+        None => Map::new(),
+        Some(Value::Object(kwargs)) => kwargs,
+        Some(other) => return Err(refused(wrong_part("kwargs", &other))),
+    };
+    let work = TaskWork::ExecuteFunction {
+        name: item.name().to_owned(),
+        args: args.clone(),
+        kwargs: kwargs.clone(),
+        user_group: item.user_group().to_owned(),
+        permissions: state.settings.permissions.effective(),
+    };
+    let uid = start(state, params, work).map_err(refused)?;
+    let shown = json!({
+        "name": item.name(),
+        "args": args,
+        "kwargs": kwargs,
+        "user": item.0.get("user"),
+        "user_group": item.0.get("user_group"),
+        "item_uid": uid,
+    });
+    Ok(Outcome::Reply(success([("item", shown), ("task_uid", json!(uid))])))
+}
+
+/// The function call in the request.
+fn function(given: &Value) -> Result<Item, String> {
+    let Value::Object(map) = given else {
+        let kind = python::type_of(given);
+        return Err(format!(
+            "Incorrect request format: incorrect type ('{kind}') of item parameter: \
+             item parameter must have type 'dict'"
+        ));
+    };
+    match map.get("item_type") {
+        Some(Value::String(kind)) if kind == "function" => {}
+        None | Some(Value::Null) => {
+            return Err("Incorrect request format: 'item_type' key is not found".to_owned());
+        }
+        Some(other) => {
+            return Err(format!(
+                "Incorrect request format: unsupported 'item_type' value: '{}', \
+                 supported item types ('function',)",
+                python::str(other)
+            ));
+        }
+    }
+    match map.get("name") {
+        Some(Value::String(_)) => Ok(Item(map.clone())),
+        _ => Err("Incorrect request format: the function has no name".to_owned()),
+    }
+}
+
+fn wrong_part(key: &str, value: &Value) -> String {
+    let kind = python::type_of(value);
+    format!("Incorrect request format: '{key}' has incorrect type {kind}")
+}
+
+fn flag(params: &Params, key: &str, default: bool) -> bool {
+    params.get(key).and_then(Value::as_bool).unwrap_or(default)
+}
+
+fn plain(text: String) -> Stop {
+    Stop::Refused(Refusal::plain(text))
+}
+
+/// Gives a task to the worker; its uid.
+fn start(state: &mut State, params: &Params, work: TaskWork) -> Result<String, String> {
+    let background = flag(params, "run_in_background", false);
+    if !state.environment.is_open() {
+        return Err("RE Worker environment is not open".to_owned());
+    }
+    if !background && state.manager != Manager::Idle {
+        return Err(format!(
+            "Failed to start the task: RE Manager must be in idle state. Current state: '{}'",
+            state.manager.word()
+        ));
+    }
+    let task_uid = state.mint.uid();
+    let task = Task { time_start: state.now, background };
+    Arc::make_mut(&mut state.tasks).begin(&task_uid, task);
+    if !background {
+        state.manager = Manager::ExecutingTask;
+    }
+    let task = TaskCall { task_uid: task_uid.clone(), background, work };
+    state.effects.push(Effect::Order(Order::RunTask { task }));
+    Ok(task_uid)
+}
