@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.server import Server, ServerConnection, serve
 
 # Importing bluesky takes a minute on a machine that is busy with other things.
@@ -61,7 +63,9 @@ class QueueSide:
         self.state("idle")
 
     def welcome(self, orphan_grace_s: float = 0) -> None:
-        self.order("welcome", queue="main", orphan_grace_s=orphan_grace_s)
+        # A worker whose environment could not be opened may have left by now.
+        with contextlib.suppress(ConnectionClosedOK):
+            self.order("welcome", queue="main", orphan_grace_s=orphan_grace_s)
 
     def run(self, name: str, *args: object, item_uid: str = "one", **kwargs: object) -> None:
         plan = {"item_uid": item_uid, "name": name, "args": args, "kwargs": kwargs}
