@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -45,11 +46,13 @@ class Side:
 
     name: str
     url: str
-    pid: int
+    process: subprocess.Popen[bytes]
     first: dict[str, object]
     rounds: dict[int, list[dict[str, float]]] = field(default_factory=dict)
 
     def is_up(self) -> bool:
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.name} ended before it showed the camera")
         try:
             client = PictureClient(self.url, self.first)
         except OSError:
@@ -69,9 +72,9 @@ class Side:
             look(viewers, WARM_UP)
             before = [viewer.pictures for viewer in viewers]
             bytes_before = sum(viewer.received for viewer in viewers)
-            cpu, start = cpu_seconds(self.pid), time.monotonic()
+            cpu, start = cpu_seconds(self.process.pid), time.monotonic()
             look(viewers, seconds)
-            cpu, took = cpu_seconds(self.pid) - cpu, time.monotonic() - start
+            cpu, took = cpu_seconds(self.process.pid) - cpu, time.monotonic() - start
         finally:
             for viewer in viewers:
                 viewer.socket.close()
@@ -109,8 +112,8 @@ def ours(folder: Path, found: dict[str, str]) -> Iterator[list[Side]]:
         url = beamline.url("control").replace("http", "ws") + "/api/v1/camera-socket"
         first: dict[str, object] = {"imageArray_PV": ARRAY}
         yield [
-            Side("ours", url, beamline.process.pid, first),
-            Side("ours, quality 85", url, beamline.process.pid, first | {"quality": 85}),
+            Side("ours", url, beamline.process, first),
+            Side("ours, quality 85", url, beamline.process, first | {"quality": 85}),
         ]
     finally:
         end(beamline)
@@ -129,7 +132,7 @@ def theirs(folder: Path, found: dict[str, str], executable: Path | None) -> Iter
     variables = found | {"OAS_HOST": "127.0.0.1", "OAS_PORT": str(port)}
     with running(command, folder / "peer.log", variables) as process:
         url = f"ws://127.0.0.1:{port}/api/v1/camera-socket"
-        yield Side(name, url, process.pid, {"imageArray_PV": ARRAY})
+        yield Side(name, url, process, {"imageArray_PV": ARRAY})
 
 
 def main() -> int:

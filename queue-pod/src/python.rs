@@ -65,6 +65,15 @@ pub fn repr_strs<'a>(list: impl IntoIterator<Item = &'a str>) -> String {
     repr_list(list.into_iter().map(repr_str))
 }
 
+/// `repr()` of a tuple of texts.
+pub fn repr_tuple(texts: &[&str]) -> String {
+    let texts: Vec<_> = texts.iter().map(|text| repr_str(text)).collect();
+    match &texts[..] {
+        [only] => format!("({only},)"),
+        _ => format!("({})", texts.join(", ")),
+    }
+}
+
 /// `repr` of a dictionary.
 pub fn repr_map(map: &Map<String, Value>) -> String {
     let inner: Vec<_> = map.iter().map(|(k, v)| format!("{}: {}", repr_str(k), repr(v))).collect();

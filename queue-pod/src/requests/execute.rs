@@ -18,7 +18,7 @@ pub(super) fn execute(state: &mut State, params: &Params) -> Handled {
     let given =
         params.get("item").ok_or("Incorrect request format: request contains no item info")?;
     let refused = |why: String, item| Stop::Refused(Refusal::from(why).with("item", item));
-    let item = items::submitted(given).map_err(|why| refused(why, given.clone()))?;
+    let item = items::submitted(given, &items::TYPES).map_err(|why| refused(why, given.clone()))?;
     let submitter = items::submitter(state, params).map_err(|why| refused(why, given.clone()))?;
     let uid = state.mint.uid();
     let item = items::prepared(state, item, &submitter, Some(uid))

@@ -13,7 +13,7 @@ use crate::python;
 use crate::queue::{Entry, Place, target};
 
 /// The item types that can be queued.
-const TYPES: [&str; 2] = ["plan", "instruction"];
+pub(super) const TYPES: [&str; 2] = ["plan", "instruction"];
 
 /// Who asks.
 pub(super) struct Submitter {
@@ -39,8 +39,8 @@ pub(super) fn submitter(state: &State, params: &Params) -> Result<Submitter, Str
     }
 }
 
-/// The item in the request, checked for its type only.
-pub(super) fn submitted(item: &Value) -> Result<Item, String> {
+/// The item in the request, checked to be of one of the `types` only.
+pub(super) fn submitted(item: &Value, types: &[&str]) -> Result<Item, String> {
     let Value::Object(map) = item else {
         let kind = python::type_of(item);
         return Err(format!(
@@ -52,11 +52,12 @@ pub(super) fn submitted(item: &Value) -> Result<Item, String> {
         None | Some(Value::Null) => {
             Err("Incorrect request format: 'item_type' key is not found".to_owned())
         }
-        Some(Value::String(kind)) if TYPES.contains(&kind.as_str()) => Ok(Item(map.clone())),
+        Some(Value::String(kind)) if types.contains(&kind.as_str()) => Ok(Item(map.clone())),
         Some(other) => Err(format!(
             "Incorrect request format: unsupported 'item_type' value: '{}', \
-             supported item types ('plan', 'instruction')",
-            python::str(other)
+             supported item types {}",
+            python::str(other),
+            python::repr_tuple(types)
         )),
     }
 }
@@ -107,7 +108,7 @@ pub(super) fn add(state: &mut State, params: &Params) -> Handled {
         let text = format!("argument of type '{kind}' is not iterable");
         return Ok(Outcome::Reply(failure(text)));
     }
-    let item = submitted(given).map_err(|why| echo(why, given))?;
+    let item = submitted(given, &TYPES).map_err(|why| echo(why, given))?;
     let submitter = submitter(state, params).map_err(|why| echo(why, given))?;
     let uid = state.mint.uid();
     let item = prepared(state, item, &submitter, Some(uid)).map_err(|why| echo(why, given))?;
@@ -152,7 +153,8 @@ pub(super) fn add_batch(state: &mut State, params: &Params) -> Handled {
     let mut results = Vec::with_capacity(given.len());
     for item in given {
         let uid = state.mint.uid();
-        match submitted(item).and_then(|item| prepared(state, item, &submitter, Some(uid))) {
+        match submitted(item, &TYPES).and_then(|item| prepared(state, item, &submitter, Some(uid)))
+        {
             Ok(item) => {
                 items.push(item.filtered());
                 results.push(json!({"success": true, "msg": ""}));
@@ -214,7 +216,7 @@ pub(super) fn add_batch(state: &mut State, params: &Params) -> Handled {
 pub(super) fn update(state: &mut State, params: &Params) -> Handled {
     let given =
         params.get("item").ok_or("Incorrect request format: request contains no item info")?;
-    let item = submitted(given).map_err(|why| echo(why, given))?;
+    let item = submitted(given, &TYPES).map_err(|why| echo(why, given))?;
     let submitter = submitter(state, params).map_err(|why| echo(why, given))?;
     let replace = matches!(params.get("replace"), Some(Value::Bool(true)));
     let old_uid = item.uid().to_owned();

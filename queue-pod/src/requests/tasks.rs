@@ -5,7 +5,7 @@ use std::sync::Arc;
 use plan_worker::protocol::{Order, TaskCall, TaskWork};
 use serde_json::{Map, Value, json};
 
-use super::items::submitter;
+use super::items::{submitted, submitter};
 use super::{Handled, Params, Stop};
 use crate::item::Item;
 use crate::machine::{Effect, Manager, Outcome, State};
@@ -36,25 +36,15 @@ pub(super) fn load_script(state: &mut State, params: &Params) -> Handled {
     Ok(Outcome::Reply(success([("task_uid", json!(uid))])))
 }
 
-/// `function_execute`. Whether the group may call the function is decided where the function is, with the permissions in force.
+/// `function_execute`.
 pub(super) fn execute_function(state: &mut State, params: &Params) -> Handled {
     let given =
         params.get("item").ok_or("Incorrect request format: request contains no item info")?;
     let refused = |why: String| Stop::Refused(Refusal::from(why).with("item", given.clone()));
-    let item = function(given).map_err(refused)?;
+    let item = submitted(given, &["function"]).map_err(refused)?;
     let submitter = submitter(state, params).map_err(refused)?;
     let item = submitter.sign(item);
-    let part = |key| item.0.get(key).cloned();
-    let args = match part("args") {
-        None => Vec::new(),
-        Some(Value::Array(args)) => args,
-        Some(other) => return Err(refused(wrong_part("args", &other))),
-    };
-    let kwargs = match part("kwargs") {
-        None => Map::new(),
-        Some(Value::Object(kwargs)) => kwargs,
-        Some(other) => return Err(refused(wrong_part("kwargs", &other))),
-    };
+    let (args, kwargs) = checked(state, &item, item.user_group()).map_err(refused)?;
     let work = TaskWork::ExecuteFunction {
         name: item.name().to_owned(),
         args: args.clone(),
@@ -74,37 +64,36 @@ pub(super) fn execute_function(state: &mut State, params: &Params) -> Handled {
     Ok(Outcome::Reply(success([("item", shown), ("task_uid", json!(uid))])))
 }
 
-/// The function call in the request.
-fn function(given: &Value) -> Result<Item, String> {
-    let Value::Object(map) = given else {
-        let kind = python::type_of(given);
-        return Err(format!(
-            "Incorrect request format: incorrect type ('{kind}') of item parameter: \
-             item parameter must have type 'dict'"
-        ));
-    };
-    match map.get("item_type") {
-        Some(Value::String(kind)) if kind == "function" => {}
-        None | Some(Value::Null) => {
-            return Err("Incorrect request format: 'item_type' key is not found".to_owned());
-        }
+/// Whether the call may be made by the group, and its arguments.
+fn checked(
+    state: &State,
+    item: &Item,
+    group: &str,
+) -> Result<(Vec<Value>, Map<String, Value>), String> {
+    if !item.0.contains_key("name") {
+        return Err(format!("Function name is not specified: {}", python::repr_map(&item.0)));
+    }
+    let args = match item.0.get("args") {
+        None => Vec::new(),
+        Some(Value::Array(args)) => args.clone(),
         Some(other) => {
-            return Err(format!(
-                "Incorrect request format: unsupported 'item_type' value: '{}', \
-                 supported item types ('function',)",
-                python::str(other)
-            ));
+            let kind = python::type_of(other);
+            return Err(format!("Parameter 'args' is not a tuple or a list: {kind}"));
         }
+    };
+    let kwargs = match item.0.get("kwargs") {
+        None => Map::new(),
+        Some(Value::Object(kwargs)) => kwargs.clone(),
+        Some(other) => {
+            let kind = python::type_of(other);
+            return Err(format!("Parameter 'kwargs' is not a dictionary: {kind}"));
+        }
+    };
+    let name = item.name();
+    if !state.settings.permissions.allow_function(name, group)? {
+        return Err(format!("Function '{name}' is not allowed for users from '{group}' group."));
     }
-    match map.get("name") {
-        Some(Value::String(_)) => Ok(Item(map.clone())),
-        _ => Err("Incorrect request format: the function has no name".to_owned()),
-    }
-}
-
-fn wrong_part(key: &str, value: &Value) -> String {
-    let kind = python::type_of(value);
-    format!("Incorrect request format: '{key}' has incorrect type {kind}")
+    Ok((args, kwargs))
 }
 
 fn flag(params: &Params, key: &str, default: bool) -> bool {
