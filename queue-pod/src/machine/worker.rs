@@ -1,5 +1,7 @@
 //! News of the worker, and what they mean for the environment and the running plan (contract queue-server §2.12, §6.6).
 
+use std::sync::Arc;
+
 use crds::queue_item::ItemResult;
 use plan_worker::protocol::{ExitStatus, PlanOutcome, Report, TaskOutcome};
 

@@ -93,9 +93,19 @@ async fn refusals_have_the_texts_of_the_contract() {
         ("/re/resume", json!({}), "RE Manager is not paused: current state is 'idle'"),
         ("/environment/open", json!({}), "RE Worker environment already exists."),
         (
-            "/environment/update",
+            "/function/execute",
             json!({}),
-            "Handler for the command 'environment_update' is not implemented",
+            "Error: Incorrect request format: request contains no item info",
+        ),
+        (
+            "/function/execute",
+            json!({"item": {"item_type": "plan", "name": "f"}}),
+            "Error: Incorrect request format: unsupported 'item_type' value: 'plan', supported item types ('function',)",
+        ),
+        (
+            "/function/execute",
+            json!({"item": {"item_type": "function", "name": "f", "args": 1}}),
+            "Error: Parameter 'args' is not a tuple or a list: <class 'int'>",
         ),
     ] {
         let reply = pod.post(path, body).await;

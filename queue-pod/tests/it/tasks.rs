@@ -79,6 +79,28 @@ async fn a_script_may_bring_other_plans() {
 }
 
 #[tokio::test]
+async fn a_function_that_a_group_may_not_call_is_refused() {
+    let machine = Machine::new().await;
+    let (pod, _operator) = opened(&machine).await;
+    let rules = |functions: Value| {
+        json!({
+            "allowed_plans": [null], "allowed_devices": [null], "allowed_functions": functions,
+        })
+    };
+    let groups = json!({"root": rules(json!([null])), "primary": rules(json!(["safe"]))});
+    let permissions = json!({"user_group_permissions": {"user_groups": groups}});
+    pod.must("/permissions/set", permissions).await;
+    let refused = call(&pod, "f", false).await;
+    assert_eq!(
+        refused["msg"],
+        "Error: Function 'f' is not allowed for users from 'primary' group."
+    );
+    assert_eq!(refused["task_uid"], Value::Null);
+    assert_eq!(call(&pod, "safe", false).await["success"], true);
+    pod.stop().await;
+}
+
+#[tokio::test]
 async fn a_task_needs_an_environment() {
     let machine = Machine::new().await;
     let pod = machine.serve().await;
