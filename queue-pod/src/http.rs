@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 use service::ApiError;
+use service::access::{Gate, Scope};
 use service::health::Readiness;
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo};
 use service::settings::Cors;
@@ -50,15 +51,20 @@ async fn leaders_only(State(front): State<Front>, request: Request, next: Next) 
     }
 }
 
-/// The whole HTTP service.
-pub(crate) fn router(front: Front, readiness: Readiness, allow_origins: &str) -> Router {
+/// The whole HTTP service. Workers have tokens of their own, and probes and `/metrics` need none.
+pub(crate) fn router(
+    front: Front,
+    gate: &Gate,
+    readiness: Readiness,
+    allow_origins: &str,
+) -> Router {
     let health = json!({ "status": "healthy", "service": "queue" });
     let origins: Vec<_> = allow_origins.split_whitespace().map(str::to_owned).collect();
     let routes = Router::new()
-        .merge(methods::routes())
-        .merge(console::routes())
-        .merge(sockets::routes())
-        .route(schema::PATH, get(schema::schemas))
+        .merge(methods::routes(gate))
+        .merge(console::routes(gate))
+        .merge(sockets::routes(gate))
+        .route(schema::PATH, gate.guard(get(schema::schemas), Scope::ReadResources))
         .route(plan_worker::protocol::PATH, get(worker::report_in))
         .route_layer(middleware::from_fn_with_state(front.clone(), leaders_only))
         .with_state(front)

@@ -29,4 +29,4 @@ pub mod view;
 mod zmq;
 
 pub use server::{BindError, ServeError, Server};
-pub use settings::Settings;
+pub use settings::{Access, Settings};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use kube::Client;
+use service::access::{Entrance, Gate, PolicyError};
 use service::health::Readiness;
 use service::http::Listener;
 use service::lease;
@@ -24,6 +25,9 @@ pub enum BindError {
     /// The port is taken or not there.
     #[error(transparent)]
     Port(#[from] service::http::BindError),
+    /// Who gets in cannot be as it was said.
+    #[error("the queue server cannot start: {0}")]
+    Access(#[from] PolicyError),
     /// The address is not one.
     #[error("{0}")]
     Address(String),
@@ -54,6 +58,7 @@ pub enum ServeError {
 pub struct Server {
     settings: Settings,
     http: Listener,
+    gate: Gate,
     zmq: Ports,
 }
 
@@ -65,12 +70,18 @@ impl Server {
     pub async fn bind(settings: Settings) -> Result<Self, BindError> {
         let http = Listener::bind(&settings.http, "the queue server").await?;
         let zmq = Ports::bind(&settings).await?;
-        Ok(Self { settings, http, zmq })
+        let gate = Gate::new("queue", &(&settings.access).into(), http.addr().ip().is_loopback())?;
+        Ok(Self { settings, http, gate, zmq })
     }
 
     /// Where HTTP listens.
     pub fn http_addr(&self) -> SocketAddr {
         self.http.addr()
+    }
+
+    /// How one gets in over HTTP.
+    pub fn entrance(&self) -> &Entrance {
+        self.gate.entrance()
     }
 
     /// Where 0MQ takes requests.
@@ -93,7 +104,7 @@ impl Server {
         namespace: String,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self { settings, http, zmq } = self;
+        let Self { settings, http, gate, zmq } = self;
         let setup = Setup {
             queue: settings.queue.clone(),
             banner: format!("RE Manager v{}", env!("CARGO_PKG_VERSION")),
@@ -119,7 +130,7 @@ impl Server {
             actor: sender.clone(),
             shutdown: inner.clone(),
         };
-        let router = router(front, readiness.clone(), &settings.allow_origins);
+        let router = router(front, &gate, readiness.clone(), &settings.allow_origins);
         let driver = Driver {
             client,
             namespace,
@@ -138,8 +149,9 @@ impl Server {
             http = %http.addr(),
             zmq_control = %zmq.control.addr(),
             zmq_info = %zmq.info.addr(),
-            "the queue server listens; nothing asks for a login there"
+            "the queue server listens"
         );
+        announce(gate.entrance(), http.addr());
         let _ends_all = inner.clone().drop_guard();
         let http = async {
             let served = service::http::serve(http, router, inner.clone()).await;
@@ -158,6 +170,24 @@ impl Server {
         };
         let (http, zmq, driver) = tokio::join!(http, zmq, driver);
         driver.and(http).and(zmq)
+    }
+}
+
+/// Says how one gets in, as loudly as that deserves.
+fn announce(entrance: &Entrance, http: SocketAddr) {
+    match entrance {
+        Entrance::Open if http.ip().is_loopback() => tracing::warn!(
+            %http, "nobody is asked for a key: whoever works on this machine may run plans"
+        ),
+        Entrance::Open => tracing::warn!(
+            %http, "nobody is asked for a key: whoever reaches this address may run plans"
+        ),
+        Entrance::Key(_) => tracing::info!(%http, "requests over HTTP need the API key"),
+        Entrance::MadeUpKey(key) => tracing::warn!(
+            %http,
+            key = key.reveal(),
+            "no API key is set: requests over HTTP need this one, which holds until the next start"
+        ),
     }
 }
 

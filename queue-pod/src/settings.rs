@@ -1,6 +1,8 @@
 //! Settings of the queue server, under the names of bluesky-queueserver and bluesky-httpserver where they have one.
 
-use clap::Args;
+use clap::{ArgAction, Args};
+use service::access::{Policy, Secret};
+use service::settings::lax_bool;
 
 /// `metadata.name` of the queue that is served unless told otherwise.
 const DEFAULT_QUEUE: &str = crds::queue::DEFAULT_NAME;
@@ -73,6 +75,52 @@ pub struct Settings {
         default_value = ""
     )]
     pub allow_origins: String,
+    /// Who gets in over HTTP.
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// Who gets in over HTTP. 0MQ has keys of its own.
+#[derive(Args, Clone, Debug, Default)]
+#[group(id = "queue_access")]
+pub struct Access {
+    /// API key that lets one user do everything: letters and digits. With it, nobody gets in without a key.
+    #[arg(
+        id = "queue_single_user_api_key",
+        long = "queue-api-key",
+        env = "QSERVER_HTTP_SERVER_SINGLE_USER_API_KEY",
+        hide_env_values = true
+    )]
+    pub single_user_api_key: Option<Secret>,
+    /// Whether those without a key may read the status.
+    #[arg(
+        id = "queue_allow_anonymous",
+        long = "queue-allow-anonymous",
+        env = "QSERVER_HTTP_SERVER_ALLOW_ANONYMOUS_ACCESS",
+        default_value = "false",
+        value_parser = lax_bool,
+        action = ArgAction::Set
+    )]
+    pub allow_anonymous: bool,
+    /// Whether nobody is asked for a key while none is set. When absent: only if it listens on loopback; else a key is made up and logged.
+    #[arg(
+        id = "queue_open_access",
+        long = "queue-open-access",
+        env = "QSERVER_HTTP_SERVER_OPEN_ACCESS",
+        value_parser = lax_bool,
+        action = ArgAction::Set
+    )]
+    pub open: Option<bool>,
+}
+
+impl From<&Access> for Policy {
+    fn from(access: &Access) -> Self {
+        Self {
+            single_user_key: access.single_user_api_key.clone(),
+            allow_anonymous: access.allow_anonymous,
+            open: access.open,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -90,6 +138,7 @@ impl Default for Settings {
             holder: None,
             emergency_lock_key: None,
             allow_origins: String::new(),
+            access: Access::default(),
         }
     }
 }

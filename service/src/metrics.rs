@@ -74,6 +74,7 @@ pub fn describe() {
         Unit::Seconds,
         "How long the answers to HTTP requests took, by `service`, `method` and `route`."
     );
+    crate::access::describe();
     describe_gauge!("lease_held", "1 while this process holds the `lease`, else 0.");
     describe_gauge!(
         "lease_epoch",
@@ -109,7 +110,8 @@ pub(crate) async fn observe(
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = method_label(request.method());
-    let span = tracing::debug_span!("request", service, method, uri = %request.uri());
+    // Without the query, where a key may stand.
+    let span = tracing::debug_span!("request", service, method, path = request.uri().path());
     let start = Instant::now();
     let response = next.run(request).instrument(span.clone()).await;
     let took = start.elapsed();

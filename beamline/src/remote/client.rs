@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -27,6 +27,8 @@ pub(super) type Socket = WebSocketStream<Box<dyn road::Bytes>>;
 pub(crate) struct Client {
     part: Part,
     road: Road,
+    /// What it shows of itself.
+    authorization: Option<HeaderValue>,
     /// The connection of the last request, for the next one.
     open: Option<Open>,
 }
@@ -49,8 +51,8 @@ struct Open {
 
 impl Client {
     /// A client that has asked nothing yet.
-    pub(super) fn new(part: Part, road: Road) -> Self {
-        Self { part, road, open: None }
+    pub(super) fn new(part: Part, road: Road, authorization: Option<HeaderValue>) -> Self {
+        Self { part, road, authorization, open: None }
     }
 
     /// One request.
@@ -149,6 +151,9 @@ impl Client {
             .method(&question.method)
             .uri(format!("{}{}", self.road.prefix(), question.path))
             .header(header::HOST, self.road.host());
+        if let Some(shown) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, shown);
+        }
         let bytes = match &question.body {
             Some(body) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
@@ -175,7 +180,10 @@ impl Client {
     /// When the server does not answer, or does not open it.
     pub(super) async fn socket(&self, path: &str) -> anyhow::Result<Socket> {
         let address = format!("ws://{}{}{path}", self.road.host(), self.road.prefix());
-        let request = address.as_str().into_client_request()?;
+        let mut request = address.as_str().into_client_request()?;
+        if let Some(shown) = &self.authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, shown.clone());
+        }
         let (bytes, mut trouble) = self.road.open().await?.split();
         let opened = timeout(ANSWER, tokio_tungstenite::client_async(request, bytes)).await;
         match opened {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use http::HeaderValue;
 use operator::Component;
+use service::access::Secret;
 
 use super::client::Client;
 use super::cluster::Cluster;
@@ -76,6 +78,9 @@ pub(crate) struct Place {
     /// BEAMLINE_QUEUE_URL, BEAMLINE_CONTROL_URL, BEAMLINE_REGISTRY_URL, BEAMLINE_API_SERVER
     #[arg(long, conflicts_with_all = ["place_namespace", "beamline", "context", "kubeconfig"])]
     url: Option<String>,
+    /// API key or access token, for parts that ask for one: `KEY`, or `Bearer TOKEN`
+    #[arg(long, env = "BEAMLINE_API_KEY", hide_env_values = true)]
+    api_key: Option<Secret>,
     /// Namespace on the cluster; that of the kubeconfig's context without it
     #[arg(id = "place_namespace", long = "namespace", short = 'n', value_name = "NAMESPACE")]
     namespace: Option<String>,
@@ -107,7 +112,22 @@ impl Place {
             Whereabouts::Address(address) => Road::to_address(&address)?,
             Whereabouts::Cluster => Road::to_pod(self.cluster().await?, part),
         };
-        Ok(Client::new(part, road))
+        Ok(Client::new(part, road, self.authorization()?))
+    }
+
+    /// What a client shows of itself. The Kubernetes API has logins of its own.
+    fn authorization(&self) -> anyhow::Result<Option<HeaderValue>> {
+        let Some(key) = self.api_key.as_ref().map(Secret::reveal).filter(|key| !key.is_empty())
+        else {
+            return Ok(None);
+        };
+        let text = match key.split_once(' ') {
+            Some(_) => key.to_owned(),
+            None => format!("ApiKey {key}"),
+        };
+        let mut value = HeaderValue::try_from(text).context("the API key cannot be sent")?;
+        value.set_sensitive(true);
+        Ok(Some(value))
     }
 
     /// The objects of the beamline.
@@ -145,7 +165,7 @@ impl Place {
     }
 
     async fn cluster(&self) -> anyhow::Result<Cluster> {
-        let Self { url: _, namespace, beamline, context, kubeconfig } = self;
+        let Self { url: _, api_key: _, namespace, beamline, context, kubeconfig } = self;
         let client = super::cluster::client(kubeconfig.as_deref(), context.clone()).await?;
         let namespace = namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
         Ok(Cluster { client, namespace, beamline: beamline.clone() })
@@ -159,7 +179,7 @@ impl Place {
     /// What is said on the command line counts before the environment, and that before the name of
     /// the executable.
     fn decide(&self, part: Part, environment: Option<String>, plugin: bool) -> Whereabouts {
-        let Self { url, namespace, beamline, context, kubeconfig } = self;
+        let Self { url, api_key: _, namespace, beamline, context, kubeconfig } = self;
         let names_cluster =
             namespace.is_some() || beamline.is_some() || context.is_some() || kubeconfig.is_some();
         match (url, environment) {

@@ -148,7 +148,10 @@ impl Running {
             early = self.first_end() => return Err(early),
             ready = ready::all(urls) => ready?,
         }
-        let login = "nothing asks for a login on these addresses";
+        let login = match urls.queue_asks {
+            true => "nothing but HTTP of the queue server asks for a key on these addresses",
+            false => "nothing asks for a login on these addresses",
+        };
         if urls.loopback_only {
             tracing::info!("{login}; they can be reached from this machine only");
         } else {

@@ -26,6 +26,8 @@ pub(super) struct Urls {
     pub(super) zmq_control: String,
     pub(super) zmq_info: String,
     pub(super) ioc: Option<String>,
+    /// Whether the queue server asks for a key over HTTP.
+    pub(super) queue_asks: bool,
     /// Whether every address is a loopback address.
     pub(super) loopback_only: bool,
 }
@@ -46,6 +48,9 @@ impl Ports {
         let queue = queue_pod::Server::bind(queue(args)).await?;
         let mut control = args.control.clone();
         control.oas = control.oas.with_queue_at(queue.http_addr(), queue.zmq_info_addr());
+        if let Some(key) = queue.entrance().key() {
+            key.reveal().clone_into(&mut control.oas.queue_key);
+        }
         Ok(Self {
             api: Listener::bind(&api_addr, "the Kubernetes API").await?,
             registry: registry_pod::Server::bind(args.registry.clone()).await?,
@@ -72,6 +77,7 @@ impl Ports {
             queue: format!("http://{}", http[3]),
             zmq_control: format!("tcp://{}", zmq[0]),
             zmq_info: format!("tcp://{}", zmq[1]),
+            queue_asks: self.queue.entrance().key().is_some(),
             ioc: self.ioc_port().map(|port| format!("port {port}")),
             loopback_only: http
                 .iter()

@@ -303,6 +303,8 @@ fn queue(queue_name: &str) -> BTreeMap<String, String> {
         ("QSERVER_ZMQ_CONTROL_ADDRESS_FOR_SERVER", "tcp://*:60615".to_owned()),
         ("QSERVER_ZMQ_INFO_ADDRESS_FOR_SERVER", "tcp://*:60625".to_owned()),
         ("QSERVER_QUEUE", queue_name.to_owned()),
+        // Without a key the API is as open as the other two: no key could be made up that others know.
+        ("QSERVER_HTTP_SERVER_OPEN_ACCESS", "true".to_owned()),
     ])
 }
 

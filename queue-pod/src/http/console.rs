@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
 use service::ApiError;
+use service::access::{Gate, Scope};
 use tokio_stream::wrappers::BroadcastStream;
 
 use super::Front;
@@ -19,12 +20,13 @@ use super::body::Params;
 /// Lines that are answered unless the client says how many, and at most.
 const LINES: (u64, u64) = (200, 2_000);
 
-pub(super) fn routes() -> Router<Front> {
+pub(super) fn routes(gate: &Gate) -> Router<Front> {
+    let guarded = |handler| gate.guard(handler, Scope::ReadConsole);
     Router::new()
-        .route("/api/console_output", get(text))
-        .route("/api/console_output/uid", get(uid))
-        .route("/api/console_output_update", get(update))
-        .route("/api/stream_console_output", get(stream))
+        .route("/api/console_output", guarded(get(text)))
+        .route("/api/console_output/uid", guarded(get(uid)))
+        .route("/api/console_output_update", guarded(get(update)))
+        .route("/api/stream_console_output", guarded(get(stream)))
 }
 
 async fn text(State(front): State<Front>, params: Params) -> Result<Json<Value>, ApiError> {

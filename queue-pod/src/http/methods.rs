@@ -5,6 +5,7 @@ use axum::routing::{MethodFilter, on};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use service::ApiError;
+use service::access::{Caller, Gate};
 
 use super::Front;
 use super::body::Params;
@@ -12,24 +13,25 @@ use super::routes::{ROUTES, Route, Style, TELLS_USER};
 use crate::methods::Reply;
 use crate::python;
 
-/// Who asks, as long as nobody is asked who it is.
-const USER: &str = "UNAUTHENTICATED_SINGLE_USER";
-/// The group whose permissions apply.
-pub(super) const GROUP: &str = "primary";
-
-pub(super) fn routes() -> Router<Front> {
+pub(super) fn routes(gate: &Gate) -> Router<Front> {
     let mut router = Router::new();
     for route in ROUTES {
         let filter = if route.is_get { MethodFilter::GET } else { MethodFilter::POST };
-        let handler = async move |State(front): State<Front>, params: Params| {
-            call(&front, route, params).await.map(Json)
+        let handler = async move |State(front): State<Front>, caller: Caller, params: Params| {
+            call(&front, route, &caller, params).await.map(Json)
         };
-        router = router.route(&format!("/api{}", route.path), on(filter, handler));
+        let guarded = gate.guard(on(filter, handler), route.scope);
+        router = router.route(&format!("/api{}", route.path), guarded);
     }
     router
 }
 
-async fn call(front: &Front, route: &Route, params: Params) -> Result<Reply, ApiError> {
+async fn call(
+    front: &Front,
+    route: &Route,
+    caller: &Caller,
+    params: Params,
+) -> Result<Reply, ApiError> {
     let params = match route.wants_body {
         true => params.required()?,
         false => params.0.unwrap_or_default(),
@@ -37,7 +39,7 @@ async fn call(front: &Front, route: &Route, params: Params) -> Result<Reply, Api
     if let Style::Keywords(function, allowed) = route.style {
         check_keywords(function, allowed, &params)?;
     }
-    let params = translate(route, params)?;
+    let params = translate(route, caller, params)?;
     Ok(front.desk.call(route.method, params).await)
 }
 
@@ -62,24 +64,25 @@ fn check_keywords(
 
 fn translate(
     route: &Route,
+    caller: &Caller,
     mut params: Map<String, Value>,
 ) -> Result<Map<String, Value>, ApiError> {
     // A wish of the Python client for itself: to look past its cache, which is not here.
     params.remove("reload");
     if TELLS_USER.contains(&route.method) {
-        params.insert("user".to_owned(), json!(USER));
-        params.insert("user_group".to_owned(), json!(GROUP));
+        params.insert("user".to_owned(), json!(caller.user()));
+        params.insert("user_group".to_owned(), json!(caller.group()));
     }
     match route.method {
         "lock" => {
-            params.insert("user".to_owned(), json!(USER));
+            params.insert("user".to_owned(), json!(caller.user()));
         }
         "plans_allowed" | "devices_allowed" | "plans_existing" | "devices_existing" => {
             if params.remove("reduced").is_some_and(|reduced| reduced != json!(false)) {
                 return Err(ApiError::bad_request("Reduced descriptions are not available"));
             }
             if route.method.ends_with("allowed") {
-                params.insert("user_group".to_owned(), json!(GROUP));
+                params.insert("user_group".to_owned(), json!(caller.group()));
             }
         }
         "queue_mode_set" if !params.contains_key("mode") => {

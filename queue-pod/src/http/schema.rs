@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::{Query, State};
 use serde::Deserialize;
 use service::ApiError;
+use service::access::Caller;
 
 use super::Front;
-use super::methods::GROUP;
 use crate::methods::{Reply, failure};
 
 /// Where they are.
@@ -21,8 +21,9 @@ pub(super) struct Wanted {
 
 pub(super) async fn schemas(
     State(front): State<Front>,
+    caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Reply>, ApiError> {
-    let reply = front.desk.view().plan_schemas(GROUP, wanted.name.as_deref());
+    let reply = front.desk.view().plan_schemas(caller.group(), wanted.name.as_deref());
     Ok(Json(reply.unwrap_or_else(failure)))
 }

@@ -9,6 +9,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::get;
 use serde_json::json;
+use service::access::{Entry, Gate, Scope};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
@@ -17,27 +18,35 @@ use tokio_util::sync::CancellationToken;
 use super::Front;
 use crate::zmq::info;
 
+/// Longest message of a client, which has nothing to say but who it is.
+const LONGEST_MESSAGE: usize = 64 << 10;
 /// Longest silence of the status.
 const PERIOD: Duration = Duration::from_secs(1);
 
-pub(super) fn routes() -> Router<Front> {
+pub(super) fn routes(gate: &Gate) -> Router<Front> {
     Router::new()
-        .route("/api/console_output/ws", get(console))
-        .route("/api/status/ws", get(status))
-        .route("/api/info/ws", get(status))
+        .route("/api/console_output/ws", gate.guard_socket(get(console), Scope::ReadConsole))
+        .route("/api/status/ws", gate.guard_socket(get(status), Scope::ReadMonitor))
+        .route("/api/info/ws", gate.guard_socket(get(status), Scope::ReadMonitor))
 }
 
-async fn console(State(front): State<Front>, upgrade: WebSocketUpgrade) -> Response {
-    let (messages, end) = (front.desk.console.listen(), front.end());
-    upgrade.on_upgrade(async move |socket| {
+async fn console(State(front): State<Front>, entry: Entry, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.max_message_size(LONGEST_MESSAGE).on_upgrade(async move |mut socket| {
+        if entry.pass(&mut socket).await.is_none() {
+            return;
+        }
+        let (messages, end) = (front.desk.console.listen(), front.end());
         let text = |message: Arc<_>| json!(*message).to_string();
         forward(socket, messages, text, None::<fn() -> String>, end).await;
     })
 }
 
-async fn status(State(front): State<Front>, upgrade: WebSocketUpgrade) -> Response {
-    let (statuses, end) = (front.desk.statuses(), front.end());
-    upgrade.on_upgrade(async move |socket| {
+async fn status(State(front): State<Front>, entry: Entry, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.max_message_size(LONGEST_MESSAGE).on_upgrade(async move |mut socket| {
+        if entry.pass(&mut socket).await.is_none() {
+            return;
+        }
+        let (statuses, end) = (front.desk.statuses(), front.end());
         let desk = front.desk;
         let text = |status: Arc<_>| info(&status).to_string();
         let again = move || info(&desk.view().status).to_string();

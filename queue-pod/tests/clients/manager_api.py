@@ -8,7 +8,7 @@ import time
 
 from bluesky_queueserver_api import BPlan
 
-transport, control, info, url = sys.argv[1:]
+transport, control, info, url, *key = sys.argv[1:]
 if transport == "zmq":
     from bluesky_queueserver_api.zmq import REManagerAPI
 
@@ -17,6 +17,8 @@ else:
     from bluesky_queueserver_api.http import REManagerAPI
 
     RM = REManagerAPI(http_server_uri=url)
+    if key:
+        RM.set_authorization_key(api_key=key[0])
 
 STATUS_KEYS = [
     "msg", "time", "items_in_queue", "items_in_history", "running_item_uid", "manager_state",

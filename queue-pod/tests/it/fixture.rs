@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use crds::QueueItem;
@@ -15,6 +15,7 @@ use embedded::Embedded;
 use kube::{Api, Client};
 use queue_pod::{Server, Settings};
 use serde_json::{Value, json};
+use service::access::Secret;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -169,6 +170,7 @@ impl Pod {
             holder: settings.holder.or_else(|| Some("the only one".to_owned())),
             ..settings
         };
+        let key = settings.access.single_user_api_key.clone();
         let server = Server::bind(settings).await.unwrap();
         let url = format!("http://{}", server.http_addr());
         let control = format!("tcp://{}", server.zmq_control_addr());
@@ -180,7 +182,7 @@ impl Pod {
             control,
             info,
             writes,
-            http: reqwest::Client::new(),
+            http: http_client(key),
             shutdown,
             server: tokio::spawn(served),
         }
@@ -277,6 +279,16 @@ impl Pod {
     }
 }
 
+/// A client that shows the key of the server, if it has one.
+fn http_client(key: Option<Secret>) -> reqwest::Client {
+    let mut shown = HeaderMap::new();
+    if let Some(key) = key {
+        let text = format!("ApiKey {}", key.reveal());
+        shown.insert(header::AUTHORIZATION, text.parse().unwrap());
+    }
+    reqwest::Client::builder().default_headers(shown).build().unwrap()
+}
+
 impl Drop for Pod {
     fn drop(&mut self) {
         self.server.abort();
@@ -290,7 +302,15 @@ pub(crate) fn item(plan: &str) -> Value {
 
 /// A server with an open environment, whose worker runs the plans of [`fake_worker`].
 pub(crate) async fn opened(machine: &Machine) -> (Pod, fake_worker::Operator) {
-    let pod = machine.serve().await;
+    opened_with(machine, alone()).await
+}
+
+/// The same with other settings.
+pub(crate) async fn opened_with(
+    machine: &Machine,
+    settings: Settings,
+) -> (Pod, fake_worker::Operator) {
+    let pod = machine.serve_with(usize::MAX, settings).await;
     let operator = fake_worker::Operator::start(machine.client());
     pod.must("/environment/open", json!({})).await;
     pod.until("the environment is open", async |pod| {

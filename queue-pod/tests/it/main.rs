@@ -1,6 +1,7 @@
 //! The queue server over its sockets: on the real embedded API, with a worker that speaks the real protocol.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
+mod access;
 mod clients;
 mod crashes;
 mod environment;

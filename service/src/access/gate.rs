@@ -1,0 +1,220 @@
+//! The gate of a service: who somebody is, and whether that is enough.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+
+use super::attempts::Attempts;
+use super::audit;
+use super::caller::{By, Caller, PUBLIC_NAME, SINGLE_USER_NAME};
+use super::credential::Credential;
+use super::policy::{Entrance, Policy, PolicyError};
+use super::refusal::Refusal;
+use super::role::{PUBLIC, Roles, SINGLE_USER};
+use super::scope::{Scope, Scopes};
+use super::secret::SecretDigest;
+
+/// Sockets that may be open at once whose clients have not said yet who they are.
+const UNKNOWN_SOCKETS: usize = 32;
+
+/// The gate of a service. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    service: &'static str,
+    entrance: Entrance,
+    key: Option<SecretDigest>,
+    single_user: Caller,
+    public: Option<Caller>,
+    attempts: Attempts,
+    unknown_sockets: Arc<Semaphore>,
+}
+
+/// What is known of a request before anybody looks who sends it.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// Where from; unknown in tests without a socket.
+    pub(super) from: Option<IpAddr>,
+    pub(super) method: String,
+    /// The path as it was asked for. Never the query: a key may stand in it.
+    pub(super) path: String,
+    pub(super) scope: Scope,
+}
+
+impl Gate {
+    /// The gate of `service`, as `policy` says. `loopback` tells whether it can be reached from this machine only.
+    ///
+    /// # Errors
+    /// When the key cannot be one, or there is no randomness to make one up.
+    pub fn new(
+        service: &'static str,
+        policy: &Policy,
+        loopback: bool,
+    ) -> Result<Self, PolicyError> {
+        let roles = Roles::default();
+        let entrance = policy.entrance(loopback)?;
+        let by = if entrance == Entrance::Open { By::Open } else { By::SingleUserKey };
+        let single_user = Caller::new(SINGLE_USER_NAME, by, roles.scopes([SINGLE_USER]));
+        let public = Caller::new(PUBLIC_NAME, By::Anonymous, roles.scopes([PUBLIC]));
+        let gate = Self(Arc::new(Inner {
+            service,
+            key: entrance.key().map(|key| key.digest()),
+            entrance,
+            single_user,
+            public: policy.allow_anonymous.then_some(public),
+            attempts: Attempts::default(),
+            unknown_sockets: Arc::new(Semaphore::new(UNKNOWN_SOCKETS)),
+        }));
+        Ok(gate)
+    }
+
+    /// How one gets in: for the log of the service.
+    pub fn entrance(&self) -> &Entrance {
+        &self.0.entrance
+    }
+
+    /// Whether somebody who shows nothing may say later who it is, instead of being refused.
+    pub(super) fn knows_nothing_of(&self, scope: Scope, shown: Option<&Credential>) -> bool {
+        let anonymous =
+            self.0.public.as_ref().is_some_and(|one| one.scopes().contains(scope.into()));
+        shown.is_none() && self.0.entrance != Entrance::Open && !anonymous
+    }
+
+    /// Room for sockets whose clients have not said yet who they are.
+    pub(super) fn unknown_sockets(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.unknown_sockets)
+    }
+
+    /// Decides on a request, and notes the decision.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(super) async fn decide(
+        &self,
+        asked: &Asked,
+        shown: Result<Option<Credential>, Refusal>,
+    ) -> Result<Caller, Refusal> {
+        let decided = self.judge(asked.scope, shown);
+        let (decided, noted) = match decided {
+            Err(refusal) => self.count(asked, refusal),
+            Ok(caller) => (Ok(caller), true),
+        };
+        audit::note(self.0.service, asked, decided.as_ref(), noted);
+        decided
+    }
+
+    fn judge(
+        &self,
+        scope: Scope,
+        shown: Result<Option<Credential>, Refusal>,
+    ) -> Result<Caller, Refusal> {
+        let caller = match &self.0.entrance {
+            Entrance::Open => Some(self.0.single_user.clone()),
+            Entrance::Key(_) | Entrance::MadeUpKey(_) => match shown? {
+                Some(credential) => Some(self.identify(&credential)?),
+                None => self.0.public.clone(),
+            },
+        };
+        let (required, had) =
+            (Scopes::from(scope), caller.as_ref().map(Caller::scopes).unwrap_or_default());
+        caller.filter(|_| had.contains(required)).ok_or(Refusal::Scopes { required, had })
+    }
+
+    fn identify(&self, credential: &Credential) -> Result<Caller, Refusal> {
+        match credential {
+            Credential::ApiKey(key) if self.0.key.as_ref().is_some_and(|ours| ours.is_of(key)) => {
+                Ok(self.0.single_user.clone())
+            }
+            Credential::ApiKey(_) => Err(Refusal::ApiKey),
+            Credential::Bearer(_) => Err(Refusal::Token),
+        }
+    }
+
+    /// Counts a refusal against its address: what it is answered, and whether it is worth a line of its own.
+    fn count(&self, asked: &Asked, refusal: Refusal) -> (Result<Caller, Refusal>, bool) {
+        let within = asked.from.is_none_or(|from| self.0.attempts.failed(from, Instant::now()));
+        match refusal {
+            guess if guess.is_failed_attempt() && !within => (Err(Refusal::TooMany), false),
+            other => (Err(other), within),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "APIKEYFORTESTS";
+
+    fn gate(policy: &Policy) -> Gate {
+        Gate::new("test", policy, true).unwrap()
+    }
+
+    fn with_key() -> Policy {
+        Policy { single_user_key: Some(KEY.into()), ..Policy::default() }
+    }
+
+    fn asked(scope: Scope) -> Asked {
+        let from = Some(IpAddr::from([192, 0, 2, 1]));
+        Asked { from, method: "GET".to_owned(), path: "/".to_owned(), scope }
+    }
+
+    async fn user(gate: &Gate, scope: Scope, shown: Option<Credential>) -> Result<String, String> {
+        let decided = gate.decide(&asked(scope), Ok(shown)).await;
+        decided.map(|caller| caller.user().to_owned()).map_err(|refusal| refusal.to_string())
+    }
+
+    fn key(text: &str) -> Option<Credential> {
+        Some(Credential::ApiKey(text.into()))
+    }
+
+    #[tokio::test]
+    async fn an_open_gate_looks_at_nothing() {
+        let gate = gate(&Policy::default());
+        assert_eq!(*gate.entrance(), Entrance::Open);
+        for shown in [None, key("whatever")] {
+            assert_eq!(user(&gate, Scope::WriteExecute, shown).await.unwrap(), SINGLE_USER_NAME);
+        }
+        assert!(user(&gate, Scope::AdminApiKeys, None).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_key_lets_the_single_user_in_and_nothing_else_does() {
+        let gate = gate(&with_key());
+        assert_eq!(user(&gate, Scope::WriteExecute, key(KEY)).await.unwrap(), SINGLE_USER_NAME);
+        let none = user(&gate, Scope::ReadStatus, None).await.unwrap_err();
+        assert_eq!(
+            none,
+            "Not enough permissions. Requires scopes ['read:status']. Request had scopes []"
+        );
+        assert_eq!(user(&gate, Scope::ReadStatus, key("x")).await.unwrap_err(), "Invalid API key");
+        let token = Some(Credential::Bearer("x".into()));
+        let token = user(&gate, Scope::ReadStatus, token).await.unwrap_err();
+        assert_eq!(token, "Could not validate credentials");
+    }
+
+    #[tokio::test]
+    async fn anonymous_callers_read_the_status_and_wrong_keys_are_still_wrong() {
+        let gate = gate(&Policy { allow_anonymous: true, ..with_key() });
+        assert_eq!(user(&gate, Scope::ReadStatus, None).await.unwrap(), PUBLIC_NAME);
+        let queue = user(&gate, Scope::ReadQueue, None).await.unwrap_err();
+        assert!(queue.ends_with("Request had scopes ['read:status']"), "{queue}");
+        assert_eq!(user(&gate, Scope::ReadStatus, key("x")).await.unwrap_err(), "Invalid API key");
+    }
+
+    #[tokio::test]
+    async fn who_guesses_is_told_to_wait_and_the_right_key_still_counts() {
+        let gate = gate(&with_key());
+        let mut answers = Vec::new();
+        while answers.last().is_none_or(|last| last == "Invalid API key") {
+            assert!(answers.len() < 1_000, "nobody stops the guessing");
+            answers.push(user(&gate, Scope::ReadStatus, key("guess")).await.unwrap_err());
+        }
+        assert_eq!(answers.last().unwrap(), "Too many failed attempts. Try again later.");
+        assert!(user(&gate, Scope::ReadStatus, key(KEY)).await.is_ok());
+    }
+}

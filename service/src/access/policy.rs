@@ -1,0 +1,96 @@
+//! What a service is told about its gate, and what that comes to.
+
+use super::secret::{NoRandomness, Secret};
+
+/// Random bytes of a key that is made up, as upstream.
+const MADE_UP_BYTES: usize = 32;
+
+/// What a service is told about its gate.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// The key that lets the single user in. An empty one is none.
+    pub single_user_key: Option<Secret>,
+    /// Whether those who show nothing may read the status.
+    pub allow_anonymous: bool,
+    /// Whether nobody is asked while no key is set; when not said, only where the service can be reached from its own machine only.
+    pub open: Option<bool>,
+}
+
+/// A gate that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// Upstream's rule, so that a key never needs to be quoted.
+    #[error("the single-user API key must consist of letters and digits")]
+    Key,
+    /// No key can be made up.
+    #[error("an API key cannot be made up: {0}")]
+    Random(#[from] NoRandomness),
+}
+
+/// How one gets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// Nobody is asked.
+    Open,
+    /// With the key that was set.
+    Key(Secret),
+    /// With a key that was made up when the service started.
+    MadeUpKey(Secret),
+}
+
+impl Entrance {
+    /// The key, where there is one.
+    pub fn key(&self) -> Option<&Secret> {
+        match self {
+            Self::Open => None,
+            Self::Key(key) | Self::MadeUpKey(key) => Some(key),
+        }
+    }
+}
+
+impl Policy {
+    /// How one gets in: with the key as soon as there is one.
+    pub(super) fn entrance(&self, loopback: bool) -> Result<Entrance, PolicyError> {
+        match self.single_user_key.as_ref().filter(|key| !key.reveal().is_empty()) {
+            Some(key) if key.reveal().chars().all(char::is_alphanumeric) => {
+                Ok(Entrance::Key(key.clone()))
+            }
+            Some(_) => Err(PolicyError::Key),
+            None if self.open.unwrap_or(loopback) => Ok(Entrance::Open),
+            None => Ok(Entrance::MadeUpKey(Secret::random(MADE_UP_BYTES)?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entrance(key: &str, open: Option<bool>, loopback: bool) -> Result<Entrance, PolicyError> {
+        let policy = Policy { single_user_key: Some(key.into()), open, ..Policy::default() };
+        policy.entrance(loopback)
+    }
+
+    #[test]
+    fn a_key_closes_the_gate_whatever_else_is_said() {
+        for (open, loopback) in [(None, true), (Some(true), true), (Some(true), false)] {
+            assert_eq!(entrance("k", open, loopback).unwrap(), Entrance::Key("k".into()));
+        }
+    }
+
+    #[test]
+    fn without_a_key_only_loopback_is_open_unless_said_otherwise() {
+        assert_eq!(entrance("", None, true).unwrap(), Entrance::Open);
+        assert_eq!(entrance("", Some(true), false).unwrap(), Entrance::Open);
+        for (open, loopback) in [(None, false), (Some(false), true), (Some(false), false)] {
+            let made_up = entrance("", open, loopback).unwrap();
+            assert!(matches!(&made_up, Entrance::MadeUpKey(key) if key.reveal().len() == 64));
+        }
+    }
+
+    #[test]
+    fn a_key_that_would_need_quoting_is_refused_and_not_shown() {
+        let error = entrance("a key&more", None, true).unwrap_err().to_string();
+        assert!(!error.contains("more"), "{error}");
+    }
+}
