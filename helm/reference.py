@@ -12,6 +12,7 @@ from values_schema import Schema, structural_schema
 WRITTEN_BY_MACHINE = "<!-- Written by `make generate`. -->\n\n"
 PARTS_OF_METRICS = {
     "http": "Every service",
+    "access": "Who gets in",
     "lease": "Whatever has several processes of which one works",
     "channels": "Direct control, towards IOCs",
     "control": "Direct control, towards clients",
