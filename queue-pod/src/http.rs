@@ -68,6 +68,7 @@ pub(crate) fn router(
         .route(plan_worker::protocol::PATH, get(worker::report_in))
         .route_layer(middleware::from_fn_with_state(front.clone(), leaders_only))
         .with_state(front)
+        .merge(service::access::routes(gate))
         .route("/health", get(async move || axum::Json(health.clone())))
         .route("/ready", get(async move || readiness.answer()));
     service::http::finish(

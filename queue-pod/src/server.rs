@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use kube::Client;
-use service::access::{Entrance, Gate, PolicyError};
+use service::access::{ConfigError, Entrance, Gate, Policy, PolicyError, Store};
 use service::health::Readiness;
 use service::http::Listener;
 use service::lease;
@@ -28,6 +28,9 @@ pub enum BindError {
     /// Who gets in cannot be as it was said.
     #[error("the queue server cannot start: {0}")]
     Access(#[from] PolicyError),
+    /// The configuration of access cannot be used.
+    #[error("the queue server cannot start: {0}")]
+    Config(#[from] ConfigError),
     /// The address is not one.
     #[error("{0}")]
     Address(String),
@@ -58,7 +61,8 @@ pub enum ServeError {
 pub struct Server {
     settings: Settings,
     http: Listener,
-    gate: Gate,
+    policy: Policy,
+    entrance: Entrance,
     zmq: Ports,
 }
 
@@ -70,8 +74,9 @@ impl Server {
     pub async fn bind(settings: Settings) -> Result<Self, BindError> {
         let http = Listener::bind(&settings.http, "the queue server").await?;
         let zmq = Ports::bind(&settings).await?;
-        let gate = Gate::new("queue", &(&settings.access).into(), http.addr().ip().is_loopback())?;
-        Ok(Self { settings, http, gate, zmq })
+        let policy = settings.access.policy()?;
+        let entrance = policy.entrance(http.addr().ip().is_loopback())?;
+        Ok(Self { settings, http, policy, entrance, zmq })
     }
 
     /// Where HTTP listens.
@@ -81,7 +86,7 @@ impl Server {
 
     /// How one gets in over HTTP.
     pub fn entrance(&self) -> &Entrance {
-        self.gate.entrance()
+        &self.entrance
     }
 
     /// Where 0MQ takes requests.
@@ -104,7 +109,7 @@ impl Server {
         namespace: String,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self { settings, http, gate, zmq } = self;
+        let Self { settings, http, policy, entrance, zmq } = self;
         let setup = Setup {
             queue: settings.queue.clone(),
             banner: format!("RE Manager v{}", env!("CARGO_PKG_VERSION")),
@@ -130,6 +135,9 @@ impl Server {
             actor: sender.clone(),
             shutdown: inner.clone(),
         };
+        let accounts = format!("queue-accounts-{}", settings.queue);
+        let accounts = Store::new(client.clone(), &namespace, accounts);
+        let gate = Gate::new("queue", &policy, entrance, accounts);
         let router = router(front, &gate, readiness.clone(), &settings.allow_origins);
         let driver = Driver {
             client,
@@ -183,6 +191,9 @@ fn announce(entrance: &Entrance, http: SocketAddr) {
             %http, "nobody is asked for a key: whoever reaches this address may run plans"
         ),
         Entrance::Key(_) => tracing::info!(%http, "requests over HTTP need the API key"),
+        Entrance::Accounts => {
+            tracing::info!(%http, "requests over HTTP need a login or an API key of an account");
+        }
         Entrance::MadeUpKey(key) => tracing::warn!(
             %http,
             key = key.reveal(),

@@ -1,7 +1,9 @@
 //! Settings of the queue server, under the names of bluesky-queueserver and bluesky-httpserver where they have one.
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args};
-use service::access::{Policy, Secret};
+use service::access::{self, ConfigError, Lifetimes, Policy, Secret};
 use service::settings::lax_bool;
 
 /// `metadata.name` of the queue that is served unless told otherwise.
@@ -111,15 +113,71 @@ pub struct Access {
         action = ArgAction::Set
     )]
     pub open: Option<bool>,
+    /// Configuration file of bluesky-httpserver, or a folder of them: who may log in, and what each may do.
+    #[arg(id = "queue_config", long = "queue-config", env = "QSERVER_HTTP_SERVER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Keys that sign access tokens, separated by `;`: the first signs, all are good. When absent, one is made up and kept.
+    #[arg(
+        id = "queue_secret_keys",
+        long = "queue-secret-keys",
+        env = "QSERVER_HTTP_SERVER_SERVER_SECRET_KEYS",
+        hide_env_values = true
+    )]
+    pub secret_keys: Option<Secret>,
+    /// How long an access token is good for, in seconds; 900 when absent.
+    #[arg(
+        id = "queue_access_token_max_age",
+        long = "queue-access-token-max-age",
+        env = "QSERVER_HTTP_SERVER_ACCESS_TOKEN_MAX_AGE"
+    )]
+    pub access_token_max_age_s: Option<u32>,
+    /// How long a refresh token is good for, in seconds; 604800 when absent.
+    #[arg(
+        id = "queue_refresh_token_max_age",
+        long = "queue-refresh-token-max-age",
+        env = "QSERVER_HTTP_SERVER_REFRESH_TOKEN_MAX_AGE"
+    )]
+    pub refresh_token_max_age_s: Option<u32>,
+    /// How long a login lasts, however often it is refreshed, in seconds; 31536000 when absent.
+    #[arg(
+        id = "queue_session_max_age",
+        long = "queue-session-max-age",
+        env = "QSERVER_HTTP_SERVER_SESSION_MAX_AGE"
+    )]
+    pub session_max_age_s: Option<u32>,
 }
 
-impl From<&Access> for Policy {
-    fn from(access: &Access) -> Self {
-        Self {
-            single_user_key: access.single_user_api_key.clone(),
-            allow_anonymous: access.allow_anonymous,
-            open: access.open,
-        }
+impl Access {
+    /// What the settings come to. What is set counts before what the configuration says.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub(crate) fn policy(&self) -> Result<Policy, ConfigError> {
+        let read = self.config.as_deref().map(access::read_configuration).transpose()?;
+        let configured = read.unwrap_or_default();
+        let secret_keys: Vec<_> = self
+            .secret_keys
+            .iter()
+            .flat_map(|keys| keys.reveal().split(';'))
+            .filter(|key| !key.is_empty())
+            .map(Secret::from)
+            .collect();
+        let Lifetimes { access_s, refresh_s, session_s } = configured.lifetimes;
+        Ok(Policy {
+            single_user_key: self.single_user_api_key.clone().or(configured.single_user_key),
+            allow_anonymous: self.allow_anonymous || configured.allow_anonymous,
+            open: self.open,
+            directory: configured.directory,
+            secret_keys: match secret_keys.is_empty() {
+                true => configured.secret_keys,
+                false => secret_keys,
+            },
+            lifetimes: Lifetimes {
+                access_s: self.access_token_max_age_s.unwrap_or(access_s),
+                refresh_s: self.refresh_token_max_age_s.unwrap_or(refresh_s),
+                session_s: self.session_max_age_s.unwrap_or(session_s),
+            },
+        })
     }
 }
 

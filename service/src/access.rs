@@ -4,29 +4,46 @@
 //! ([`Gate::guard`], [`Gate::guard_socket`]). The gate reads the [`Credential`] of a request, finds out who that is, and lets the
 //! [`Caller`] pass or answers with a [`Refusal`]. Every refusal and every write leaves a line in the audit ([`AUDIT_TARGET`]);
 //! who guesses keys is held up.
+//!
+//! With providers in the [`Policy`] users log in with a password ([`routes`]). Their sessions and API keys are in a Secret of the
+//! namespace ([`Store`]), as digests; what they may do is looked up in the [`Directory`] each time.
 
+mod accounts;
 mod attempts;
 mod audit;
+mod book;
 mod caller;
+mod config;
 mod credential;
+mod directory;
 mod gate;
 mod guard;
+mod login;
+mod password;
 mod policy;
 mod refusal;
 mod role;
+mod routes;
 mod scope;
 mod secret;
 mod socket;
+mod store;
+mod token;
 
 pub(crate) use audit::describe;
 
 pub use audit::TARGET as AUDIT_TARGET;
 pub use caller::{By, Caller, DEFAULT_GROUP, PUBLIC_NAME, SINGLE_USER_NAME};
+pub use config::{ConfigError, read as read_configuration};
 pub use credential::{Credential, SUBPROTOCOL};
+pub use directory::{Directory, User};
 pub use gate::Gate;
-pub use policy::{Entrance, Policy, PolicyError};
+pub use password::Passwords;
+pub use policy::{Entrance, Lifetimes, Policy, PolicyError};
 pub use refusal::Refusal;
-pub use role::{PUBLIC, Roles, SINGLE_USER};
+pub use role::{Change, PUBLIC, Roles, SINGLE_USER};
+pub use routes::routes;
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::{NoRandomness, Secret, SecretDigest};
 pub use socket::{Entry, Unknown};
+pub use store::Store;

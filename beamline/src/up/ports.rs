@@ -77,7 +77,7 @@ impl Ports {
             queue: format!("http://{}", http[3]),
             zmq_control: format!("tcp://{}", zmq[0]),
             zmq_info: format!("tcp://{}", zmq[1]),
-            queue_asks: self.queue.entrance().key().is_some(),
+            queue_asks: *self.queue.entrance() != service::access::Entrance::Open,
             ioc: self.ioc_port().map(|port| format!("port {port}")),
             loopback_only: http
                 .iter()

@@ -2,9 +2,9 @@
 
 use metrics::{counter, describe_counter};
 
-use super::caller::Caller;
 use super::gate::Asked;
 use super::refusal::Refusal;
+use super::scope::Scope;
 
 /// Where the lines go: a target of their own, so that they can be kept apart.
 pub const TARGET: &str = "beamline::access";
@@ -21,15 +21,15 @@ pub(crate) fn describe() {
     );
 }
 
-/// Notes a decision. `worth_a_line` is false for refusals beyond what one address is allowed: they are only counted.
+/// Notes a decision: who gets in and by what, or why not. `worth_a_line` is false for refusals beyond what one address is allowed: they are only counted.
 pub(super) fn note(
     service: &'static str,
     asked: &Asked,
-    decided: Result<&Caller, &Refusal>,
+    decided: Result<(&str, &'static str), &Refusal>,
     worth_a_line: bool,
 ) {
     let (decision, reason) = match decided {
-        Ok(caller) => ("granted", caller.by().label()),
+        Ok((_, by)) => ("granted", by),
         Err(refusal) => ("refused", refusal.reason()),
     };
     counter!(
@@ -37,20 +37,21 @@ pub(super) fn note(
         "service" => service, "decision" => decision, "reason" => reason,
     )
     .increment(1);
-    let is_quiet = decided.is_ok() && !asked.scope.is_write();
+    let changes = asked.scope.map_or(asked.method != "GET", Scope::is_write);
+    let is_quiet = decided.is_ok() && !changes;
     if is_quiet || !worth_a_line {
         return;
     }
     let from = asked.from.map(|from| from.to_string()).unwrap_or_default();
     let path: String = asked.path.chars().take(PATH).collect();
-    let user = decided.map(Caller::user).unwrap_or_default();
+    let user = decided.map(|(user, _)| user).unwrap_or_default();
     tracing::info!(
         target: TARGET,
         service,
         decision,
         reason,
         user,
-        scope = asked.scope.name(),
+        scope = asked.scope.map(Scope::name).unwrap_or_default(),
         method = asked.method,
         path,
         from,

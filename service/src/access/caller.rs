@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
+use uuid::Uuid;
 
 use super::scope::Scopes;
 use crate::ApiError;
@@ -27,6 +28,16 @@ pub struct Caller {
 struct Known {
     user: String,
     by: By,
+    roles: Vec<String>,
+    account: Option<Account>,
+}
+
+/// Whose account somebody uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) principal: Uuid,
+    /// The first eight characters of the API key, where one was shown.
+    pub(super) key: Option<String>,
 }
 
 /// By what somebody is known.
@@ -38,6 +49,10 @@ pub enum By {
     Anonymous,
     /// The single-user key.
     SingleUserKey,
+    /// An API key of an account.
+    ApiKey,
+    /// An access token of an account.
+    Token,
 }
 
 impl By {
@@ -47,13 +62,38 @@ impl By {
             Self::Open => "open",
             Self::Anonymous => "anonymous",
             Self::SingleUserKey => "single-user-key",
+            Self::ApiKey => "api-key",
+            Self::Token => "token",
         }
     }
 }
 
 impl Caller {
     pub(super) fn new(user: &str, by: By, scopes: Scopes) -> Self {
-        Self { known: Arc::new(Known { user: user.to_owned(), by }), scopes }
+        let known = Known { user: user.to_owned(), by, roles: Vec::new(), account: None };
+        Self { known: Arc::new(known), scopes }
+    }
+
+    pub(super) fn with_account(self, roles: Vec<String>, account: Account) -> Self {
+        let Known { user, by, .. } = &*self.known;
+        let known = Known { user: user.clone(), by: *by, roles, account: Some(account) };
+        Self { known: Arc::new(known), scopes: self.scopes }
+    }
+
+    pub(super) fn with_role(self, role: &str) -> Self {
+        let Known { user, by, .. } = &*self.known;
+        let (roles, account) = (vec![role.to_owned()], None);
+        Self { known: Arc::new(Known { user: user.clone(), by: *by, roles, account }), ..self }
+    }
+
+    /// Roles of the caller.
+    pub fn roles(&self) -> &[String] {
+        &self.known.roles
+    }
+
+    /// Whose account the caller uses.
+    pub(super) fn account(&self) -> Option<&Account> {
+        self.known.account.as_ref()
     }
 
     /// The name that is stored with what is done.

@@ -6,15 +6,17 @@ use std::time::Instant;
 
 use tokio::sync::Semaphore;
 
-use super::attempts::Attempts;
+use super::accounts::Accounts;
+use super::attempts::{Attempts, FOR_KEYS, FOR_PASSWORDS, subject};
 use super::audit;
 use super::caller::{By, Caller, PUBLIC_NAME, SINGLE_USER_NAME};
 use super::credential::Credential;
-use super::policy::{Entrance, Policy, PolicyError};
+use super::policy::{Entrance, Policy};
 use super::refusal::Refusal;
-use super::role::{PUBLIC, Roles, SINGLE_USER};
+use super::role::{PUBLIC, SINGLE_USER};
 use super::scope::{Scope, Scopes};
-use super::secret::SecretDigest;
+use super::secret::{Secret, SecretDigest};
+use super::store::Store;
 
 /// Sockets that may be open at once whose clients have not said yet who they are.
 const UNKNOWN_SOCKETS: usize = 32;
@@ -30,7 +32,9 @@ struct Inner {
     key: Option<SecretDigest>,
     single_user: Caller,
     public: Option<Caller>,
-    attempts: Attempts,
+    accounts: Option<Accounts>,
+    attempts: Attempts<IpAddr>,
+    logins: Attempts<(Option<IpAddr>, String)>,
     unknown_sockets: Arc<Semaphore>,
 }
 
@@ -42,34 +46,52 @@ pub(super) struct Asked {
     pub(super) method: String,
     /// The path as it was asked for. Never the query: a key may stand in it.
     pub(super) path: String,
-    pub(super) scope: Scope,
+    /// What it takes; nothing but to be somebody without it.
+    pub(super) scope: Option<Scope>,
+}
+
+impl Asked {
+    fn required(&self) -> Scopes {
+        self.scope.into_iter().collect()
+    }
 }
 
 impl Gate {
-    /// The gate of `service`, as `policy` says. `loopback` tells whether it can be reached from this machine only.
-    ///
-    /// # Errors
-    /// When the key cannot be one, or there is no randomness to make one up.
-    pub fn new(
-        service: &'static str,
-        policy: &Policy,
-        loopback: bool,
-    ) -> Result<Self, PolicyError> {
-        let roles = Roles::default();
-        let entrance = policy.entrance(loopback)?;
+    /// The gate of `service`, as `policy` says and with that entrance of it. Accounts are kept in `store`.
+    pub fn new(service: &'static str, policy: &Policy, entrance: Entrance, store: Store) -> Self {
+        let Policy { directory, secret_keys, lifetimes, allow_anonymous, .. } = policy;
+        let roles = &directory.roles;
         let by = if entrance == Entrance::Open { By::Open } else { By::SingleUserKey };
         let single_user = Caller::new(SINGLE_USER_NAME, by, roles.scopes([SINGLE_USER]));
         let public = Caller::new(PUBLIC_NAME, By::Anonymous, roles.scopes([PUBLIC]));
-        let gate = Self(Arc::new(Inner {
+        let accounts = (entrance == Entrance::Accounts)
+            .then(|| Accounts::new(directory.clone(), *lifetimes, secret_keys.clone(), store));
+        Self(Arc::new(Inner {
             service,
-            key: entrance.key().map(|key| key.digest()),
+            key: entrance.key().map(Secret::digest),
             entrance,
-            single_user,
-            public: policy.allow_anonymous.then_some(public),
-            attempts: Attempts::default(),
+            single_user: single_user.with_role(SINGLE_USER),
+            public: allow_anonymous.then(|| public.with_role(PUBLIC)),
+            accounts,
+            attempts: Attempts::new(FOR_KEYS),
+            logins: Attempts::new(FOR_PASSWORDS),
             unknown_sockets: Arc::new(Semaphore::new(UNKNOWN_SOCKETS)),
-        }));
-        Ok(gate)
+        }))
+    }
+
+    /// Name of the service, for the audit.
+    pub(super) fn service(&self) -> &'static str {
+        self.0.service
+    }
+
+    /// The accounts, where there are providers.
+    pub(super) fn accounts(&self) -> Option<&Accounts> {
+        self.0.accounts.as_ref()
+    }
+
+    /// Failed logins of late, by address and name.
+    pub(super) fn logins(&self) -> &Attempts<(Option<IpAddr>, String)> {
+        &self.0.logins
     }
 
     /// How one gets in: for the log of the service.
@@ -78,9 +100,9 @@ impl Gate {
     }
 
     /// Whether somebody who shows nothing may say later who it is, instead of being refused.
-    pub(super) fn knows_nothing_of(&self, scope: Scope, shown: Option<&Credential>) -> bool {
-        let anonymous =
-            self.0.public.as_ref().is_some_and(|one| one.scopes().contains(scope.into()));
+    pub(super) fn knows_nothing_of(&self, asked: &Asked, shown: Option<&Credential>) -> bool {
+        let public = self.0.public.as_ref();
+        let anonymous = public.is_some_and(|one| one.scopes().contains(asked.required()));
         shown.is_none() && self.0.entrance != Entrance::Open && !anonymous
     }
 
@@ -98,33 +120,36 @@ impl Gate {
         asked: &Asked,
         shown: Result<Option<Credential>, Refusal>,
     ) -> Result<Caller, Refusal> {
-        let decided = self.judge(asked.scope, shown);
+        let decided = self.judge(asked.required(), shown).await;
         let (decided, noted) = match decided {
             Err(refusal) => self.count(asked, refusal),
             Ok(caller) => (Ok(caller), true),
         };
-        audit::note(self.0.service, asked, decided.as_ref(), noted);
+        let outcome = decided.as_ref().map(|caller| (caller.user(), caller.by().label()));
+        audit::note(self.0.service, asked, outcome, noted);
         decided
     }
 
-    fn judge(
+    async fn judge(
         &self,
-        scope: Scope,
+        required: Scopes,
         shown: Result<Option<Credential>, Refusal>,
     ) -> Result<Caller, Refusal> {
         let caller = match &self.0.entrance {
             Entrance::Open => Some(self.0.single_user.clone()),
-            Entrance::Key(_) | Entrance::MadeUpKey(_) => match shown? {
-                Some(credential) => Some(self.identify(&credential)?),
+            Entrance::Key(_) | Entrance::MadeUpKey(_) | Entrance::Accounts => match shown? {
+                Some(credential) => Some(self.identify(&credential).await?),
                 None => self.0.public.clone(),
             },
         };
-        let (required, had) =
-            (Scopes::from(scope), caller.as_ref().map(Caller::scopes).unwrap_or_default());
+        let had = caller.as_ref().map(Caller::scopes).unwrap_or_default();
         caller.filter(|_| had.contains(required)).ok_or(Refusal::Scopes { required, had })
     }
 
-    fn identify(&self, credential: &Credential) -> Result<Caller, Refusal> {
+    async fn identify(&self, credential: &Credential) -> Result<Caller, Refusal> {
+        if let Some(accounts) = &self.0.accounts {
+            return accounts.identify(credential).await;
+        }
         match credential {
             Credential::ApiKey(key) if self.0.key.as_ref().is_some_and(|ours| ours.is_of(key)) => {
                 Ok(self.0.single_user.clone())
@@ -136,7 +161,8 @@ impl Gate {
 
     /// Counts a refusal against its address: what it is answered, and whether it is worth a line of its own.
     fn count(&self, asked: &Asked, refusal: Refusal) -> (Result<Caller, Refusal>, bool) {
-        let within = asked.from.is_none_or(|from| self.0.attempts.failed(from, Instant::now()));
+        let within =
+            asked.from.is_none_or(|from| self.0.attempts.failed(&subject(from), Instant::now()));
         match refusal {
             guess if guess.is_failed_attempt() && !within => (Err(Refusal::TooMany), false),
             other => (Err(other), within),
@@ -151,7 +177,13 @@ mod tests {
     const KEY: &str = "APIKEYFORTESTS";
 
     fn gate(policy: &Policy) -> Gate {
-        Gate::new("test", policy, true).unwrap()
+        // Nothing is asked of it where there are no accounts.
+        let nowhere = tower::service_fn(async |_: http::Request<kube::client::Body>| {
+            Ok::<_, std::convert::Infallible>(http::Response::new(kube::client::Body::empty()))
+        });
+        let client = kube::Client::new(nowhere, "default");
+        let store = Store::new(client, "default", "accounts".to_owned());
+        Gate::new("test", policy, policy.entrance(true).unwrap(), store)
     }
 
     fn with_key() -> Policy {
@@ -160,7 +192,7 @@ mod tests {
 
     fn asked(scope: Scope) -> Asked {
         let from = Some(IpAddr::from([192, 0, 2, 1]));
-        Asked { from, method: "GET".to_owned(), path: "/".to_owned(), scope }
+        Asked { from, method: "GET".to_owned(), path: "/".to_owned(), scope: Some(scope) }
     }
 
     async fn user(gate: &Gate, scope: Scope, shown: Option<Credential>) -> Result<String, String> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -18,7 +18,7 @@ use crate::ApiError;
 #[derive(Clone)]
 struct Guard {
     gate: Gate,
-    scope: Scope,
+    scope: Option<Scope>,
 }
 
 impl Gate {
@@ -27,7 +27,16 @@ impl Gate {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let guard = Guard { gate: self.clone(), scope };
+        let guard = Guard { gate: self.clone(), scope: Some(scope) };
+        methods.route_layer(from_fn_with_state(guard, check))
+    }
+
+    /// The same methods, for everybody who is somebody.
+    pub(super) fn guard_any<S>(&self, methods: MethodRouter<S>) -> MethodRouter<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let guard = Guard { gate: self.clone(), scope: None };
         methods.route_layer(from_fn_with_state(guard, check))
     }
 
@@ -37,19 +46,29 @@ impl Gate {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let guard = Guard { gate: self.clone(), scope };
+        let guard = Guard { gate: self.clone(), scope: Some(scope) };
         methods.route_layer(from_fn_with_state(guard, check_socket))
     }
 }
 
-fn asked(request: &Request, scope: Scope) -> Asked {
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    Asked {
-        from: from.map(|from| from.0.ip()),
-        method: request.method().to_string(),
-        path: request.uri().path().to_owned(),
-        scope,
+impl Asked {
+    pub(super) fn of(
+        extensions: &Extensions,
+        (method, uri): (&Method, &Uri),
+        scope: Option<Scope>,
+    ) -> Self {
+        let from = extensions.get::<ConnectInfo<SocketAddr>>();
+        Self {
+            from: from.map(|from| from.0.ip()),
+            method: method.to_string(),
+            path: uri.path().to_owned(),
+            scope,
+        }
     }
+}
+
+fn asked(request: &Request, scope: Option<Scope>) -> Asked {
+    Asked::of(request.extensions(), (request.method(), request.uri()), scope)
 }
 
 async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
@@ -60,7 +79,7 @@ async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> 
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(refusal) => refusal.answer(guard.scope.into()),
+        Err(refusal) => refusal.answer(guard.scope.into_iter().collect()),
     }
 }
 
@@ -70,7 +89,7 @@ async fn check_socket(State(guard): State<Guard>, mut request: Request, next: Ne
     let shown = Credential::of_handshake(request.uri(), request.headers());
     let chooses = offers_protocol(request.headers());
     let entry = match shown {
-        Ok(shown) if gate.knows_nothing_of(scope, shown.as_ref()) => Entry::later(gate, asked),
+        Ok(shown) if gate.knows_nothing_of(&asked, shown.as_ref()) => Entry::later(gate, asked),
         shown => match gate.decide(&asked, shown).await {
             Ok(caller) => Some(Entry::Known(caller)),
             Err(refusal) => return refused(&refusal),

@@ -1,5 +1,6 @@
 //! What a service is told about its gate, and what that comes to.
 
+use super::directory::Directory;
 use super::secret::{NoRandomness, Secret};
 
 /// Random bytes of a key that is made up, as upstream.
@@ -14,6 +15,29 @@ pub struct Policy {
     pub allow_anonymous: bool,
     /// Whether nobody is asked while no key is set; when not said, only where the service can be reached from its own machine only.
     pub open: Option<bool>,
+    /// Who may log in. As soon as there is a provider, the single-user key opens nothing.
+    pub directory: Directory,
+    /// What signs tokens, first, and what else verifies them; when there is none, one is made up and kept.
+    pub secret_keys: Vec<Secret>,
+    /// How long tokens and sessions last.
+    pub lifetimes: Lifetimes,
+}
+
+/// How long tokens and sessions last, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// An access token.
+    pub access_s: u32,
+    /// A refresh token.
+    pub refresh_s: u32,
+    /// A session, however often it is refreshed.
+    pub session_s: u32,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { access_s: 900, refresh_s: 7 * 24 * 3600, session_s: 365 * 24 * 3600 }
+    }
 }
 
 /// A gate that cannot be.
@@ -36,13 +60,15 @@ pub enum Entrance {
     Key(Secret),
     /// With a key that was made up when the service started.
     MadeUpKey(Secret),
+    /// With a password, and then with tokens and API keys.
+    Accounts,
 }
 
 impl Entrance {
     /// The key, where there is one.
     pub fn key(&self) -> Option<&Secret> {
         match self {
-            Self::Open => None,
+            Self::Open | Self::Accounts => None,
             Self::Key(key) | Self::MadeUpKey(key) => Some(key),
         }
     }
@@ -50,7 +76,13 @@ impl Entrance {
 
 impl Policy {
     /// How one gets in: with the key as soon as there is one.
-    pub(super) fn entrance(&self, loopback: bool) -> Result<Entrance, PolicyError> {
+    ///
+    /// # Errors
+    /// When the key cannot be one, or there is no randomness to make one up.
+    pub fn entrance(&self, loopback: bool) -> Result<Entrance, PolicyError> {
+        if !self.directory.providers.is_empty() {
+            return Ok(Entrance::Accounts);
+        }
         match self.single_user_key.as_ref().filter(|key| !key.reveal().is_empty()) {
             Some(key) if key.reveal().chars().all(char::is_alphanumeric) => {
                 Ok(Entrance::Key(key.clone()))

@@ -26,6 +26,24 @@ pub enum Refusal {
     /// The token is not one of ours.
     #[error("Could not validate credentials")]
     Token,
+    /// The token was one of ours.
+    #[error("Access token has expired. Refresh token.")]
+    TokenExpired,
+    /// The session of a refresh token has ended.
+    #[error("Session has expired. Please re-authenticate.")]
+    SessionEnded,
+    /// Nobody has that name and that password.
+    #[error("Incorrect username or password")]
+    Password,
+    /// Who logs in has no role.
+    #[error("User is not authorized to access the server")]
+    NoRole,
+    /// Who shows a key or a token has no role any more.
+    #[error("Permissions for the user are revoked. Please contact the administrator.")]
+    Revoked,
+    /// The accounts cannot be read or written.
+    #[error("The accounts cannot be reached. Try again later.")]
+    Unavailable,
     /// The header is not `scheme secret`.
     #[error(
         "Authorization header must include the authorization type followed by a space and then the secret, \
@@ -41,7 +59,15 @@ impl Refusal {
     /// The status of the answer. Missing scopes are 401 too, as upstream.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Scopes { .. } | Self::ApiKey | Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Scopes { .. }
+            | Self::ApiKey
+            | Self::Token
+            | Self::TokenExpired
+            | Self::SessionEnded
+            | Self::Password
+            | Self::NoRole
+            | Self::Revoked => StatusCode::UNAUTHORIZED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -54,6 +80,12 @@ impl Refusal {
             Self::Scopes { .. } => "scope-missing",
             Self::ApiKey => "wrong-key",
             Self::Token => "wrong-token",
+            Self::TokenExpired => "token-expired",
+            Self::SessionEnded => "session-ended",
+            Self::Password => "wrong-password",
+            Self::NoRole => "no-role",
+            Self::Revoked => "revoked",
+            Self::Unavailable => "unavailable",
             Self::Malformed => "malformed",
             Self::TooMany => "too-many-attempts",
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use super::scope::{Scope as S, Scopes};
 
 /// The role of whoever holds the single-user key, and of everybody where nobody is asked.
@@ -40,6 +42,18 @@ const ADMIN: Scopes = Scopes::of(&[
 ]);
 const SINGLE: Scopes = EXPERT.and(Scopes::of(&[S::WriteManagerStop, S::WriteTesting]));
 
+/// What a configuration changes about a role (`api_access.args.roles`).
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Change {
+    /// The scopes from now on.
+    pub scopes_set: Option<Scopes>,
+    /// These too.
+    pub scopes_add: Scopes,
+    /// These not.
+    pub scopes_remove: Scopes,
+}
+
 /// Which scopes each role has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roles(BTreeMap<String, Scopes>);
@@ -60,6 +74,13 @@ impl Default for Roles {
 }
 
 impl Roles {
+    /// Changes a role as a configuration says; one that is not known is made.
+    pub fn change(&mut self, role: &str, change: &Change) {
+        let scopes = self.0.entry(role.to_owned()).or_default();
+        let begin = change.scopes_set.unwrap_or(*scopes);
+        *scopes = begin.and(change.scopes_add).without(change.scopes_remove);
+    }
+
     /// Everything that one of the roles allows; a role that is not known allows nothing.
     pub fn scopes<'a>(&self, roles: impl IntoIterator<Item = &'a str>) -> Scopes {
         let known = roles.into_iter().filter_map(|role| self.0.get(role));
@@ -84,6 +105,23 @@ mod tests {
         assert_eq!(all(SINGLE_USER).names().count(), 22);
         assert!(!all("admin").contains(S::ReadQueue.into()));
         assert_eq!(all(PUBLIC).to_string(), "['read:status']");
+    }
+
+    #[test]
+    fn a_configuration_changes_roles_and_makes_new_ones() {
+        let mut roles = Roles::default();
+        let change = |text| serde_json::from_str::<Change>(text).unwrap();
+        roles.change(
+            "observer",
+            &change(r#"{"scopes_add": ["write:lock"], "scopes_remove": ["read:testing"]}"#),
+        );
+        let observer = roles.scopes(["observer"]);
+        assert!(
+            observer.contains(S::WriteLock.into()) && !observer.contains(S::ReadTesting.into())
+        );
+        roles.change("guest", &change(r#"{"scopes_set": ["read:status"]}"#));
+        assert_eq!(roles.scopes(["guest"]), S::ReadStatus.into());
+        assert!(serde_json::from_str::<Change>(r#"{"scopes": []}"#).is_err());
     }
 
     #[test]

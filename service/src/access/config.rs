@@ -1,0 +1,379 @@
+//! The configuration file of bluesky-httpserver (contract queue-server §4.6), as far as it says who gets in.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::directory::{Directory, User};
+use super::password::Passwords;
+use super::policy::{Lifetimes, Policy};
+use super::role::{Change, Roles};
+use super::secret::Secret;
+
+/// Sections about other things, which are settings here.
+const ELSEWHERE: [&str; 7] = [
+    "allow_origins",
+    "database",
+    "metrics",
+    "qserver_zmq_configuration",
+    "resource_access",
+    "server_configuration",
+    "uvicorn",
+];
+
+/// A configuration that cannot be used. Never shows what stands in it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file or folder cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no YAML mapping.
+    #[error("{} is not a YAML mapping", .0.display())]
+    NoMapping(PathBuf),
+    /// Two files of a folder have the same section.
+    #[error("the section '{0}' stands in two files")]
+    Twice(String),
+    /// `${NAME}` names nothing.
+    #[error("the environment variable '{0}' is not set")]
+    Unset(String),
+    /// The file says something that is not known.
+    #[error("the configuration of access is not valid: {0}")]
+    Invalid(#[from] serde_json::Error),
+    /// Something of the Python server that is not here.
+    #[error("'{name}' is not available here; available: {available}")]
+    Absent {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        available: &'static str,
+    },
+    /// A provider has no name that can stand in a path, or the name of another.
+    #[error("'{0}' is not the name of one provider")]
+    Provider(String),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Document {
+    authentication: Authentication,
+    api_access: Option<ApiAccess>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Authentication {
+    providers: Vec<Provider>,
+    secret_keys: Vec<Secret>,
+    allow_anonymous_access: bool,
+    single_user_api_key: Option<Secret>,
+    access_token_max_age: Option<u32>,
+    refresh_token_max_age: Option<u32>,
+    session_max_age: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Provider {
+    provider: String,
+    authenticator: String,
+    #[serde(default)]
+    args: ProviderArgs,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ProviderArgs {
+    users_to_passwords: BTreeMap<String, Secret>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApiAccess {
+    policy: String,
+    #[serde(default)]
+    args: ApiAccessArgs,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ApiAccessArgs {
+    roles: BTreeMap<String, Option<Change>>,
+    users: BTreeMap<String, UserEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserEntry {
+    #[serde(default)]
+    roles: OneOrMany,
+    displayed_name: Option<String>,
+    #[serde(alias = "mail")]
+    email: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+/// Reads a file, or every `.yml` and `.yaml` of a folder.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn read(path: &Path) -> Result<Policy, ConfigError> {
+    let mut sections = Map::new();
+    for file in files(path)? {
+        let text = std::fs::read_to_string(&file)
+            .map_err(|source| ConfigError::Unreadable { path: file.clone(), source })?;
+        // What is wrong with the text would be shown with the text.
+        let Ok(Value::Object(found)) = serde_saphyr::from_str(&text) else {
+            return Err(ConfigError::NoMapping(file));
+        };
+        for (name, section) in found {
+            if sections.insert(name.clone(), section).is_some() {
+                return Err(ConfigError::Twice(name));
+            }
+        }
+    }
+    for name in ELSEWHERE {
+        if sections.remove(name).is_some() {
+            tracing::warn!(section = name, "has no effect: see the settings of the queue server");
+        }
+    }
+    policy(expand(Value::Object(sections), &|name| std::env::var(name).ok())?)
+}
+
+fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let entries = std::fs::read_dir(path).map_err(unreadable)?.collect::<Result<Vec<_>, _>>();
+    let is_yaml =
+        |path: &PathBuf| path.extension().is_some_and(|end| end == "yml" || end == "yaml");
+    let mut files: Vec<_> =
+        entries.map_err(unreadable)?.iter().map(std::fs::DirEntry::path).filter(is_yaml).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Replaces each `${NAME}` in texts.
+fn expand(value: Value, variable: &impl Fn(&str) -> Option<String>) -> Result<Value, ConfigError> {
+    Ok(match value {
+        Value::String(text) => Value::String(expand_text(&text, variable)?),
+        Value::Array(list) => {
+            list.into_iter().map(|one| expand(one, variable)).collect::<Result<_, _>>()?
+        }
+        Value::Object(members) => {
+            let members = members.into_iter().map(|(name, one)| Ok((name, expand(one, variable)?)));
+            Value::Object(members.collect::<Result<_, ConfigError>>()?)
+        }
+        other => other,
+    })
+}
+
+fn expand_text(
+    mut text: &str,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<String, ConfigError> {
+    let mut expanded = String::new();
+    while let Some((before, (name, after))) =
+        text.split_once("${").and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+    {
+        expanded.push_str(before);
+        expanded += &variable(name).ok_or_else(|| ConfigError::Unset(name.to_owned()))?;
+        text = after;
+    }
+    Ok(expanded + text)
+}
+
+fn policy(document: Value) -> Result<Policy, ConfigError> {
+    let Document { authentication, api_access } = serde_json::from_value(document)?;
+    let Authentication {
+        providers,
+        secret_keys,
+        allow_anonymous_access,
+        single_user_api_key,
+        access_token_max_age,
+        refresh_token_max_age,
+        session_max_age,
+    } = authentication;
+    let usual = Lifetimes::default();
+    let mut directory = Directory::default();
+    for provider in providers {
+        let Provider { provider: name, authenticator, args } = provider;
+        is("DictionaryAuthenticator", &authenticator)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let passwords = Passwords::new(&args.users_to_passwords);
+        let is_name = !name.is_empty() && name.chars().all(fits);
+        if !is_name || directory.providers.insert(name.clone(), passwords).is_some() {
+            return Err(ConfigError::Provider(name));
+        }
+    }
+    if let Some(ApiAccess { policy, args }) = api_access {
+        if last(&policy) != "BasicAPIAccessControl" {
+            is("DictionaryAPIAccessControl", &policy)?;
+            directory.users =
+                args.users.into_iter().map(|(name, user)| (name, user.into())).collect();
+        }
+        directory.roles = roles(&args.roles);
+    }
+    Ok(Policy {
+        single_user_key: single_user_api_key,
+        allow_anonymous: allow_anonymous_access,
+        open: None,
+        directory,
+        secret_keys,
+        lifetimes: Lifetimes {
+            access_s: access_token_max_age.unwrap_or(usual.access_s),
+            refresh_s: refresh_token_max_age.unwrap_or(usual.refresh_s),
+            session_s: session_max_age.unwrap_or(usual.session_s),
+        },
+    })
+}
+
+fn roles(changes: &BTreeMap<String, Option<Change>>) -> Roles {
+    let mut roles = Roles::default();
+    for (role, change) in changes {
+        roles.change(role, &change.unwrap_or_default());
+    }
+    roles
+}
+
+fn is(available: &'static str, asked: &str) -> Result<(), ConfigError> {
+    match last(asked) == available {
+        true => Ok(()),
+        false => Err(ConfigError::Absent { name: asked.to_owned(), available }),
+    }
+}
+
+/// The class of an import path such as `bluesky_httpserver.authenticators:DictionaryAuthenticator`.
+fn last(path: &str) -> &str {
+    path.rsplit([':', '.']).next().unwrap_or(path)
+}
+
+impl From<UserEntry> for User {
+    fn from(entry: UserEntry) -> Self {
+        let UserEntry { roles, displayed_name, email } = entry;
+        let roles = match roles {
+            OneOrMany::One(role) => vec![role],
+            OneOrMany::Many(roles) => roles,
+        };
+        Self { roles, displayed_name, email }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in the documentation of the Python server.
+    const TOY: &str = "
+authentication:
+  providers:
+    - provider: toy
+      authenticator: bluesky_httpserver.authenticators:DictionaryAuthenticator
+      args:
+        users_to_passwords:
+          bob: ${BOB_PASSWORD}
+          alice: alice_password
+  access_token_max_age: 60
+api_access:
+  policy: bluesky_httpserver.authorization:DictionaryAPIAccessControl
+  args:
+    users:
+      bob: {roles: [admin, expert]}
+      alice: {roles: observer, displayed_name: Alice, email: alice@x.y}
+    roles:
+      observer: {scopes_remove: 'read:testing'}
+uvicorn: {port: 1}
+";
+
+    fn read_text(text: &str) -> Result<Policy, ConfigError> {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("config.yml");
+        std::fs::write(&path, text.replace("${BOB_PASSWORD}", "bob_password")).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn providers_users_and_roles_are_read() {
+        let policy = read_text(&TOY.replace("'read:testing'", "['read:testing']")).unwrap();
+        let Directory { providers, users, .. } = &policy.directory;
+        assert!(providers["toy"].fit("bob", &"bob_password".into()));
+        assert_eq!(users["bob"].roles, ["admin", "expert"]);
+        assert_eq!(users["alice"].roles, ["observer"]);
+        assert_eq!((policy.lifetimes.access_s, policy.lifetimes.refresh_s), (60, 604_800));
+        let scopes = policy.directory.scopes("alice").unwrap();
+        assert!(!scopes.contains(super::super::Scope::ReadTesting.into()));
+    }
+
+    #[test]
+    fn what_is_not_here_is_refused_by_name() {
+        for (text, told) in [
+            (TOY, "invalid type"),
+            ("authentication: {provider: x}", "unknown field `provider`"),
+            ("bogus: 1", "unknown field `bogus`"),
+            ("[1]", "is not a YAML mapping"),
+            ("api_access: {policy: 'a.b:ServerBasedAPIAccessControl'}", "not available here"),
+            (
+                "authentication: {providers: [{provider: p, authenticator: 'm:PAMAuthenticator'}]}",
+                "'m:PAMAuthenticator' is not available here; available: DictionaryAuthenticator",
+            ),
+            (
+                "authentication: {providers: [{provider: a/b, authenticator: DictionaryAuthenticator}]}",
+                "'a/b' is not the name of one provider",
+            ),
+        ] {
+            let error = read_text(text).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_no_text_is_refused_and_not_shown() {
+        let text = TOY.replace("alice_password", "12345").replace("'read:testing'", "[]");
+        let error = read_text(&text).unwrap_err().to_string();
+        assert!(error.contains("put it in quotes") && !error.contains("12345"), "{error}");
+    }
+
+    #[test]
+    fn variables_are_expanded_in_texts() {
+        let variable = |name: &str| (name == "A").then(|| "1".to_owned());
+        assert_eq!(expand_text("x${A}y${A}", &variable).unwrap(), "x1y1");
+        assert_eq!(expand_text("$A ${", &variable).unwrap(), "$A ${");
+        assert!(
+            matches!(expand_text("${B}", &variable), Err(ConfigError::Unset(name)) if name == "B")
+        );
+    }
+
+    #[test]
+    fn a_folder_is_read_as_one_file() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("a.yml", "authentication: {allow_anonymous_access: true}");
+        write("b.yaml", "api_access: {policy: BasicAPIAccessControl}");
+        write("notes.txt", "[");
+        assert!(read(folder.path()).unwrap().allow_anonymous);
+        write("c.yml", "api_access: {policy: BasicAPIAccessControl}");
+        assert!(
+            matches!(read(folder.path()), Err(ConfigError::Twice(name)) if name == "api_access")
+        );
+    }
+}
