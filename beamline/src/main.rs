@@ -1,5 +1,6 @@
 //! The one executable: a beamline on one machine (`up`), each of its parts, and a command line for its APIs.
 
+mod alone;
 mod cli;
 mod files;
 mod manifests;

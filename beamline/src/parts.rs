@@ -7,6 +7,7 @@ use anyhow::Context;
 use channels::{CaClient, Clients, PvaClient, ca, pva};
 use clap::Args;
 
+use crate::alone::{self, AloneArgs};
 use crate::{measured, signals};
 
 /// Where the Kubernetes API is, and which namespace is the beamline.
@@ -56,6 +57,8 @@ pub(crate) struct ControlArgs {
 pub(crate) struct QueueServerArgs {
     #[command(flatten)]
     api: ApiArgs,
+    #[command(flatten)]
+    alone: AloneArgs,
     #[command(flatten)]
     settings: queue_pod::Settings,
 }
@@ -124,6 +127,9 @@ pub(crate) async fn control(args: ControlArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn queue(args: QueueServerArgs) -> anyhow::Result<()> {
+    if let Some(state) = args.alone.state.clone() {
+        return alone::run(args.alone, &state, args.settings).await;
+    }
     measured::install()?;
     let shutdown = signals::shutdown()?;
     let server = queue_pod::Server::bind(args.settings).await?;

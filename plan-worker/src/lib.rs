@@ -12,6 +12,7 @@ pub mod documents;
 pub mod engine;
 pub mod environment;
 pub mod link;
+mod metadata;
 pub mod plans;
 pub mod protocol;
 pub mod rejoin;
@@ -106,8 +107,14 @@ pub async fn run(
     tracing::info!(devices = described.len(), "the environment is open");
     let (plans, devices_existing) = (Value::Object(plans::descriptions()), json!(described));
     let (running, ended) = (None, None);
-    let ready =
-        Report::Ready { plans, devices: devices_existing, running, ended, ended_tasks: Vec::new() };
+    let ready = Report::Ready {
+        plans,
+        devices: devices_existing,
+        run_engine: true,
+        running,
+        ended,
+        ended_tasks: Vec::new(),
+    };
     reports.send(&ready).await;
     let state = State::Idle.as_str().to_owned();
     reports.send(&Report::ReState { state, deferred_pause_requested: false }).await;

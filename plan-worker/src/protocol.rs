@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of this protocol; a worker of another version is refused.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Path of the worker's WebSocket on the queue pod.
 pub const PATH: &str = "/worker/v1";
 /// Header with the name that a worker process gave itself at its start: 32 random hexadecimal digits.
@@ -54,10 +54,20 @@ pub enum Order {
         /// The plan to run.
         plan: PlanCall,
     },
+    /// From now on, plans get only those devices and plans for their names that the group of the user may use.
+    Permit {
+        /// What groups may use: `user_group_permissions`.
+        permissions: Value,
+    },
     /// Run a task. Answered by [`Report::TaskFinished`].
     RunTask {
         /// The task to run.
         task: TaskCall,
+    },
+    /// Say what the metadata of the Run Engine is. Answered by [`Report::Metadata`], one for each question, in order.
+    ReadMetadata {
+        /// Paths such as `/key/inner` of what may be told; `/` for everything.
+        keys: Vec<String>,
     },
     /// Pause the running plan.
     Pause {
@@ -92,6 +102,9 @@ pub struct PlanCall {
     /// Metadata for the start documents, already merged.
     #[serde(default)]
     pub meta: serde_json::Map<String, Value>,
+    /// Group of the user.
+    #[serde(default)]
+    pub user_group: String,
 }
 
 /// A task: Python code that is no plan (contract queue-server §2.11).
@@ -172,6 +185,9 @@ pub enum Report {
         plans: Value,
         /// `devices_existing`: name to device description.
         devices: Value,
+        /// Whether there is a Run Engine: without one no plan runs.
+        #[serde(default = "yes")]
+        run_engine: bool,
         /// `item_uid` of the plan that is being run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         running: Option<String>,
@@ -206,6 +222,8 @@ pub enum Report {
         /// A deferred pause was asked for and not yet reached.
         deferred_pause_requested: bool,
     },
+    /// There is no Run Engine any more.
+    NoRunEngine,
     /// The list of runs of the plan changed.
     Runs {
         /// All runs that the plan has opened.
@@ -215,6 +233,15 @@ pub enum Report {
     PlanFinished {
         /// How.
         outcome: PlanOutcome,
+    },
+    /// The metadata of the Run Engine.
+    Metadata {
+        /// What may be told of it.
+        #[serde(default)]
+        metadata: serde_json::Map<String, Value>,
+        /// Why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
     },
     /// One event-model document, as the engine emitted it.
     Document {
@@ -235,6 +262,10 @@ pub enum Report {
     },
     /// The worker leaves.
     Closing,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One run of the running plan (`re_runs` on the wire).

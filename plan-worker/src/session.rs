@@ -13,6 +13,7 @@ use crate::documents::Outlet;
 use crate::engine::{Engine, Finished, Request};
 use crate::environment::Devices;
 use crate::link::Reports;
+use crate::metadata;
 use crate::plans;
 use crate::protocol::{
     Command, ExitStatus, Order, PlanCall, PlanOutcome, Report, TaskCall, TaskOutcome,
@@ -127,7 +128,8 @@ impl Session {
         }
         self.epoch = command.epoch;
         let request = match command.order {
-            Order::Welcome { .. } => return None,
+            // Names are resolved among the devices of the registry, which every group may use.
+            Order::Welcome { .. } | Order::Permit { .. } => return None,
             Order::RunPlan { plan } => {
                 self.start(plan).await;
                 return None;
@@ -135,6 +137,11 @@ impl Session {
             Order::RunTask { task } => {
                 let outcome = no_python(&task);
                 reports.send(&Report::TaskFinished { outcome }).await;
+                return None;
+            }
+            Order::ReadMetadata { keys } => {
+                let metadata = metadata::permitted(crate::constant_metadata(), &keys);
+                reports.send(&Report::Metadata { metadata, error: None }).await;
                 return None;
             }
             Order::Close => match self.work {

@@ -37,7 +37,9 @@ impl Standing {
             Report::Hello { .. }
             | Report::OpenFailed { .. }
             | Report::Lists { .. }
+            | Report::NoRunEngine
             | Report::TaskFinished { .. }
+            | Report::Metadata { .. }
             | Report::Document { .. }
             | Report::Console { .. }
             | Report::Refused { .. }
@@ -54,7 +56,15 @@ impl Standing {
         }];
         let Some((plans, devices)) = self.open.clone() else { return opening };
         let (running, ended) = (self.running.clone(), self.ended.clone());
-        opening.push(Report::Ready { plans, devices, running, ended, ended_tasks: Vec::new() });
+        let ended_tasks = Vec::new();
+        opening.push(Report::Ready {
+            plans,
+            devices,
+            run_engine: true,
+            running,
+            ended,
+            ended_tasks,
+        });
         if let Some((state, deferred_pause_requested)) = self.state.clone() {
             opening.push(Report::ReState { state, deferred_pause_requested });
         }

@@ -128,7 +128,7 @@ impl Desk {
         metrics::counter!("queue_requests_total", "method" => method.name).increment(1);
         match method.kind {
             Kind::Read(_) => self.view().answer(method, &params),
-            Kind::Absent => failure(format!("Handler for the command '{name}' is not implemented")),
+            Kind::Kill => self.kill(method, &params).await,
             Kind::Act(_) => self.act(method, params).await,
         }
     }
@@ -150,8 +150,30 @@ impl Desk {
         }
     }
 
-    /// Carries out a request as it came over the wire (contract queue-server §1.1).
-    pub async fn call_wire(&self, request: &Value) -> Reply {
+    /// Has the server begin anew, as if its process had been killed.
+    async fn kill(&self, method: &Method, params: &Map<String, Value>) -> Reply {
+        if let Err(why) = method.check_params(params) {
+            return method.refuse(why.into());
+        }
+        // Whoever does not listen any more is ending already.
+        let _ = self.actor.send(Signal::Kill).await;
+        method.refuse("The queue server begins anew".into())
+    }
+
+    /// Carries out a request as it came over the wire (contract queue-server §1.1). Some are answered by silence.
+    pub async fn call_wire(&self, request: &Value) -> Option<Reply> {
+        let reply = self.reply(request).await;
+        let name = request.get("method").and_then(Value::as_str);
+        let method = name.and_then(Method::named);
+        let is_killed = method.is_some_and(|method| {
+            let params = request.get("params").and_then(Value::as_object);
+            method.kind == Kind::Kill
+                && params.is_none_or(|params| method.check_params(params).is_ok())
+        });
+        (!is_killed).then_some(reply)
+    }
+
+    async fn reply(&self, request: &Value) -> Reply {
         let Value::Object(request) = request else {
             return failure(match request {
                 Value::String(text) => format!("Failed to decode the request: {text}"),
@@ -187,7 +209,6 @@ impl Desk {
             None => self.call(name, Map::new()).await,
             Some(Value::Object(params)) => self.call(name, params.clone()).await,
             Some(other) => match Method::named(name) {
-                Some(method) if method.kind == Kind::Absent => self.call(name, Map::new()).await,
                 Some(_) if name == "status" || name == "ping" => self.call(name, Map::new()).await,
                 Some(method) => {
                     let kind = python::type_of(other);

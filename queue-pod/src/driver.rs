@@ -15,6 +15,8 @@ mod store;
 mod watch;
 mod workers;
 
+use std::sync::Arc;
+
 use crds::queue::QueueLeader;
 use kube::Client;
 use serde_json::{Map, Value};
@@ -25,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
+use crate::files::{Files, Reload};
 use crate::machine::{Event, Setup, State, WorkerNews};
 use crate::methods::{Method, Reply};
 use actor::{Actor, Left};
@@ -67,6 +70,8 @@ pub(crate) enum Signal {
     WorkerSeen(SeenWorker),
     /// The watch begins anew; what happened in between has to be read.
     Relisted,
+    /// Everything in memory is to be forgotten and read again.
+    Kill,
 }
 
 /// The driver cannot go on.
@@ -95,6 +100,8 @@ pub(crate) struct Driver {
     pub(crate) pod: Option<String>,
     /// How long a new worker goes on without us, in seconds.
     pub(crate) orphan_grace_s: u32,
+    /// The files of the profile.
+    pub(crate) files: Arc<Files>,
 }
 
 impl Driver {
@@ -111,6 +118,7 @@ impl Driver {
         let mut tasks = JoinSet::new();
         let registry = Registry::new();
         self.follow(&mut tasks, &registry);
+        let mut is_first = true;
         let mut election = Election::new(&self.client, &self.namespace, self.lease.clone());
         loop {
             let standing_by = tokio::select! {
@@ -130,11 +138,12 @@ impl Driver {
                     self.desk.resign(&loss.to_string());
                     None
                 }
-                left = self.lead(&tenure, &registry, &shutdown) => Some(left),
+                left = self.lead(&tenure, &registry, &shutdown, is_first) => Some(left),
                 Some(ended) = tasks.join_next() => {
                     return Err(DriverError::TaskEnded(ended.unwrap_or("a task")));
                 }
             };
+            is_first = false;
             self.door.shut();
             self.readiness.not_ready("lease", "nobody is known to lead the queue");
             match left {
@@ -143,6 +152,16 @@ impl Driver {
                     tracing::warn!(epoch, "a queue server of a later epoch has led; asking anew");
                     election.skip(epoch);
                     held.release().await;
+                }
+                Some(Left::Killed) => {
+                    tracing::warn!("told to forget everything and to begin anew");
+                    self.desk.resign("it begins anew");
+                    held.release().await;
+                }
+                Some(Left::Stopped) => {
+                    self.desk.resign("it was told to stop");
+                    held.release().await;
+                    return Ok(());
                 }
                 Some(Left::Shutdown) => {
                     self.desk.resign("it is shutting down");
@@ -179,6 +198,7 @@ impl Driver {
         tenure: &Tenure,
         registry: &Registry,
         shutdown: &CancellationToken,
+        is_first: bool,
     ) -> Left {
         while self.signals.try_recv().is_ok() {}
         self.readiness.not_ready("kubernetes", "the queue is not read yet");
@@ -188,9 +208,15 @@ impl Driver {
         self.desk.lead(&state, tenure.clone());
         metrics::counter!("queue_terms_total").increment(1);
         let queue = self.setup.queue.as_str();
-        if let Some(catalogue) = catalogue::load(&self.client, &self.namespace, queue).await {
+        let contents = self.files.read().await;
+        let stored = match &contents.catalogue {
+            Some(catalogue) => Some(catalogue.clone()),
+            None => catalogue::load(&self.client, &self.namespace, queue).await,
+        };
+        if let Some(catalogue) = stored {
             state.learn(catalogue);
         }
+        state.take_files(contents, is_first && self.files.reload == Reload::OnStartup);
         let leader = QueueLeader {
             holder: self.lease.holder.clone(),
             epoch: tenure.epoch(),
@@ -226,8 +252,8 @@ impl Driver {
             workers,
             self.desk.clone(),
             self.readiness.clone(),
-            self.sender.clone(),
             chores,
+            self.files.clone(),
         );
         tokio::select! {
             left = actor.run(&mut state, &mut self.signals, shutdown) => left,

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::methods::Method;
-use crate::{python, zmq};
+use crate::{Encoding, python};
 
 /// A request over 0MQ: `{"method": …, "params": …}`.
 pub fn request(bytes: &[u8]) {
-    let request = match zmq::decode(bytes) {
+    let request = match Encoding::Json.decode(bytes) {
         Ok(request) => request,
         Err(reply) => return drop(Value::Object(reply).to_string()),
     };

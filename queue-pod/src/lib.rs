@@ -7,6 +7,8 @@ mod claims;
 pub mod console;
 pub mod desk;
 pub mod driver;
+mod encoding;
+pub mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
 mod http;
@@ -28,5 +30,7 @@ pub mod tasks;
 pub mod view;
 mod zmq;
 
+pub use encoding::Encoding;
+pub use files::Files;
 pub use server::{BindError, ServeError, Server};
 pub use settings::{Access, Settings};

@@ -26,6 +26,7 @@ use plan_worker::protocol::{Order, Report};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::files::{Contents, Update};
 use crate::methods::{Method, Reply};
 use crate::plans::Catalogue;
 use crate::queue::Object;
@@ -70,10 +71,12 @@ pub enum Event {
     ItemApplied(Box<QueueItem>),
     /// A resource was deleted.
     ItemDeleted(Box<QueueItem>),
-    /// The `Queue` was changed.
-    QueueApplied(Box<QueueSpec>),
+    /// The `Queue` was changed, and is of that generation now.
+    QueueApplied(Box<QueueSpec>, Option<i64>),
     /// News of the worker of that name.
     Worker(String, WorkerNews),
+    /// The files of the profile were read.
+    FilesRead(Box<Contents>),
     /// Time passes.
     Tick,
 }
@@ -139,7 +142,9 @@ pub enum Effect {
     /// Send an order to the worker.
     Order(Order),
     /// Keep the catalogue for the time before the next environment is open.
-    SaveCatalogue(std::sync::Arc<Catalogue>),
+    SaveCatalogue(std::sync::Arc<Catalogue>, Update),
+    /// End this server, and the worker with it.
+    Stop,
     /// Text for the console.
     Console(String),
 }
@@ -191,8 +196,9 @@ pub fn step(state: &mut State, event: Event, moment: Moment) -> Vec<Effect> {
         Event::Loaded(snapshot) => resources::load(state, *snapshot),
         Event::ItemApplied(item) => resources::applied(state, *item),
         Event::ItemDeleted(item) => resources::deleted(state, &item),
-        Event::QueueApplied(spec) => resources::configure(state, &spec),
+        Event::QueueApplied(spec, generation) => resources::configured(state, &spec, generation),
         Event::Worker(worker, news) => worker::heard(state, &worker, news),
+        Event::FilesRead(contents) => state.take_files(*contents, false),
         Event::Tick => worker::check_deadlines(state),
     }
     advance::advance(state);

@@ -111,6 +111,14 @@ pub enum Act {
     Lock,
     /// `unlock`.
     Unlock,
+    /// `kernel_interrupt`.
+    InterruptKernel,
+    /// `re_metadata`.
+    ReadMetadata,
+    /// `manager_stop`.
+    StopManager,
+    /// `manager_test`.
+    Test,
 }
 
 /// What a method is.
@@ -120,8 +128,8 @@ pub enum Kind {
     Read(Read),
     /// Goes through the state machine.
     Act(Act),
-    /// A name of the protocol that this server does not answer.
-    Absent,
+    /// Lets go of everything and begins anew; nothing is answered.
+    Kill,
 }
 
 /// The value of a reply key when there is nothing to say.
@@ -259,7 +267,7 @@ const ADD: &str = "Failed to add an item: ";
 
 use Blank::{List, Null, Text, Zero};
 use Guard::{Environment as E, Free, Queue as Q};
-use Kind::{Absent, Act as A, Read as R};
+use Kind::{Act as A, Read as R};
 
 /// The fifty methods of the protocol.
 #[rustfmt::skip]
@@ -300,20 +308,20 @@ static METHODS: [Method; 50] = [
     method("queue_stop", A(Act::Stop), E, ERROR, &["lock_key"], &[]),
     method("queue_stop_cancel", A(Act::CancelStop), E, ERROR, &["lock_key"], &[]),
     method("queue_autostart", A(Act::Autostart), E, ERROR, &["enable", "lock_key"], &[]),
-    method("kernel_interrupt", Absent, E, ERROR, &["lock_key", "interrupt_task", "interrupt_plan"], &[]),
+    method("kernel_interrupt", A(Act::InterruptKernel), E, ERROR, &["lock_key", "interrupt_task", "interrupt_plan"], &[]),
     method("re_pause", A(Act::Pause), E, ERROR, &["option", "lock_key"], &[]),
     method("re_resume", A(Act::Resume), E, ERROR, &["lock_key"], &[]),
     method("re_stop", A(Act::StopPlan), E, ERROR, &["lock_key"], &[]),
     method("re_abort", A(Act::AbortPlan), E, ERROR, &["lock_key"], &[]),
     method("re_halt", A(Act::HaltPlan), E, ERROR, &["lock_key"], &[]),
     method("re_runs", R(Read::Runs), Free, ERROR, &["option"], &[("run_list", List), ("run_list_uid", Text)]),
-    method("re_metadata", Absent, Free, "", &[], &[]),
+    method("re_metadata", A(Act::ReadMetadata), Free, ERROR, &[], &[("re_metadata", Blank::Map)]),
     method("lock", A(Act::Lock), Free, ERROR, &["lock_key", "note", "environment", "queue", "user"], &[("lock_info", Blank::Map), ("lock_info_uid", Null)]),
     method("lock_info", R(Read::Lock), Free, ERROR, &["lock_key"], &[("lock_info", Blank::Map), ("lock_info_uid", Null)]),
     method("unlock", A(Act::Unlock), Free, ERROR, &["lock_key"], &[("lock_info", Blank::Map), ("lock_info_uid", Null)]),
-    method("manager_stop", Absent, Free, ERROR, &["option"], &[]),
-    method("manager_kill", Absent, Free, "", &[], &[]),
-    method("manager_test", Absent, Free, ERROR, &["test_name"], &[]),
+    method("manager_stop", A(Act::StopManager), Free, ERROR, &["option"], &[]),
+    method("manager_kill", Kind::Kill, Free, ERROR, &[], &[]),
+    method("manager_test", A(Act::Test), Free, ERROR, &["test_name"], &[]),
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod control;
 mod execute;
 mod items;
 mod locking;
+mod manager;
 mod places;
 mod settings;
 mod tasks;
@@ -18,6 +19,8 @@ use crate::manifest;
 use crate::methods::{Act, Guard, Kind, Method, Refusal};
 use crate::python;
 use crate::queue::{Crowded, Entry, Place};
+
+pub(crate) use settings::permissions;
 
 /// Parameters of a request.
 type Params = Map<String, Value>;
@@ -45,6 +48,8 @@ impl From<Crowded> for Stop {
     }
 }
 
+/// Said to who wants something of a kernel.
+const NO_KERNEL: &str = "RE Manager is not in IPython mode: IPython kernel is not used";
 /// Said when the resources could not be read or written a moment ago.
 const UNAVAILABLE: &str = "The Kubernetes API does not answer. Nothing was changed.";
 
@@ -95,6 +100,12 @@ fn dispatch(state: &mut State, method: &'static Method, params: &Params) -> Hand
         Act::ExecuteFunction => tasks::execute_function(state, params),
         Act::Lock => locking::lock(state, params),
         Act::Unlock => locking::unlock(state, params),
+        Act::ReadMetadata => worker::read_metadata(state),
+        Act::InterruptKernel => Err(Stop::Refused(Refusal::plain(format!(
+            "Failed to interrupt IPython kernel: {NO_KERNEL}"
+        )))),
+        Act::StopManager => manager::stop(state, params),
+        Act::Test => manager::test(params),
     }
 }
 

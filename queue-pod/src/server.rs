@@ -1,6 +1,7 @@
 //! The queue server as a whole: bind first, serve later.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use kube::Client;
 use service::access::{ConfigError, Entrance, Gate, Policy, PolicyError, Store};
@@ -112,9 +113,12 @@ impl Server {
         let Self { settings, http, policy, entrance, zmq } = self;
         let setup = Setup {
             queue: settings.queue.clone(),
-            banner: format!("RE Manager v{}", env!("CARGO_PKG_VERSION")),
+            banner: format!("RE Manager v{}", settings.shown_version),
             emergency_key_hash: settings.emergency_lock_key.as_deref().map(lock::hash),
             orphan_grace: f64::from(settings.orphan_grace_s),
+            metadata_keys: settings.permitted_re_metadata_keys.clone(),
+            reload: settings.files.reload,
+            can_be_stopped: settings.can_be_stopped,
         };
         let state = State::new(setup.clone());
         let (sender, signals) = mpsc::channel(WAITING_REQUESTS);
@@ -152,6 +156,7 @@ impl Server {
             lease: Driver::lease(&settings.queue, holder),
             pod: settings.pod_name.clone().filter(|pod| !pod.is_empty()),
             orphan_grace_s: settings.orphan_grace_s,
+            files: Arc::new(settings.files.clone()),
         };
         tracing::info!(
             http = %http.addr(),

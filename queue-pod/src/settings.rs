@@ -6,6 +6,9 @@ use clap::{ArgAction, Args};
 use service::access::{self, ConfigError, Lifetimes, Policy, Secret};
 use service::settings::lax_bool;
 
+use crate::encoding::Encoding;
+use crate::files::Files;
+
 /// `metadata.name` of the queue that is served unless told otherwise.
 const DEFAULT_QUEUE: &str = crds::queue::DEFAULT_NAME;
 
@@ -40,6 +43,31 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub zmq_private_key: Option<String>,
+    /// Encoding of everything that goes over 0MQ: `json` or `msgpack`.
+    #[arg(
+        long,
+        env = "QSERVER_ZMQ_ENCODING_FOR_SERVER",
+        default_value = "json",
+        hide_possible_values = true
+    )]
+    pub zmq_encoding: Encoding,
+    /// Version that clients are told, behind `RE Manager v`.
+    #[arg(long = "queue-version", env = "QSERVER_VERSION", default_value = env!("CARGO_PKG_VERSION"))]
+    pub shown_version: String,
+    /// What `re_metadata` may tell of the metadata of the Run Engine: paths such as `/key/inner`, with colons between them; `/` for everything.
+    #[arg(
+        long,
+        env = "QSERVER_PERMITTED_RE_METADATA_KEYS",
+        default_value = "/",
+        value_delimiter = ':'
+    )]
+    pub permitted_re_metadata_keys: Vec<String>,
+    /// The files of the profile.
+    #[command(flatten)]
+    pub files: Files,
+    /// Whether `manager_stop` may end this server: not when it is a part of something larger.
+    #[arg(skip = true)]
+    pub can_be_stopped: bool,
     /// `metadata.name` of the queue.
     #[arg(long = "queue", env = "QSERVER_QUEUE", default_value = DEFAULT_QUEUE)]
     pub queue: String,
@@ -188,6 +216,11 @@ impl Default for Settings {
             zmq_control: "tcp://127.0.0.1:60615".to_owned(),
             zmq_info: "tcp://127.0.0.1:60625".to_owned(),
             zmq_private_key: None,
+            zmq_encoding: Encoding::default(),
+            shown_version: env!("CARGO_PKG_VERSION").to_owned(),
+            permitted_re_metadata_keys: vec!["/".to_owned()],
+            files: Files::default(),
+            can_be_stopped: true,
             queue: DEFAULT_QUEUE.to_owned(),
             worker_address: None,
             pod_name: None,

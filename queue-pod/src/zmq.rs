@@ -5,16 +5,20 @@ mod key;
 mod port;
 mod publisher;
 
+use std::time::Duration;
+
 use omq_tokio::SocketType;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
+use crate::encoding::Encoding;
 use crate::settings::{Settings, zmq_host_port};
-#[cfg(any(test, fuzzing))]
-pub(crate) use control::decode;
 use port::{Port, bounds};
 pub(crate) use publisher::info;
+
+/// How long a reply may take to leave at the end.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The 0MQ sockets cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,7 @@ pub(crate) struct Ports {
     pub(crate) control: Port,
     /// Publishes.
     pub(crate) info: Port,
+    encoding: Encoding,
 }
 
 impl Ports {
@@ -39,7 +44,8 @@ impl Ports {
     /// # Errors
     /// One line that names the socket, the address and the reason.
     pub(crate) async fn bind(settings: &Settings) -> Result<Self, crate::BindError> {
-        let (mut options, control) = (bounds(), zmq_host_port(&settings.zmq_control)?);
+        let (mut options, control) =
+            (bounds().linger(LINGER), zmq_host_port(&settings.zmq_control)?);
         if let Some(key) = settings.zmq_private_key.as_deref().filter(|key| !key.is_empty()) {
             options = options.curve_server(key::pair(key)?);
         }
@@ -47,7 +53,7 @@ impl Ports {
         let control = Port::bind(SocketType::Router, options, &control, what).await?;
         let (addr, what) = (zmq_host_port(&settings.zmq_info)?, "the queue server (0MQ info)");
         let info = Port::bind(SocketType::Pub, bounds(), &addr, what).await?;
-        Ok(Self { control, info })
+        Ok(Self { control, info, encoding: settings.zmq_encoding })
     }
 
     /// Serves both until `shutdown`.
@@ -60,15 +66,14 @@ impl Ports {
         shutdown: CancellationToken,
     ) -> Result<(), ZmqServeError> {
         let mut parts = JoinSet::new();
-        parts.spawn(control::run(self.control.socket, desk.clone()));
-        parts.spawn(publisher::run(self.info.socket, desk));
-        tokio::select! {
-            () = shutdown.cancelled() => Ok(()),
-            ended = parts.join_next() => match ended {
-                _ if shutdown.is_cancelled() => Ok(()),
-                Some(Ok(part)) => Err(ZmqServeError::Ended(part)),
-                _ => Err(ZmqServeError::Ended("0MQ server")),
-            },
+        let Self { control, info, encoding } = self;
+        parts.spawn(control::run(control.socket, desk.clone(), encoding, shutdown.clone()));
+        parts.spawn(publisher::run(info.socket, desk, encoding, shutdown.clone()));
+        while let Some(ended) = parts.join_next().await {
+            if !shutdown.is_cancelled() {
+                return Err(ZmqServeError::Ended(ended.unwrap_or("0MQ server")));
+            }
         }
+        Ok(())
     }
 }

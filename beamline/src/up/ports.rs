@@ -91,5 +91,9 @@ impl Ports {
 /// The queue server of one machine is known by one name for ever: only one can run on a state folder, so that a lease which a crash
 /// has left behind is not waited for.
 fn queue(args: &UpArgs) -> queue_pod::Settings {
-    queue_pod::Settings { holder: Some("beamline-up".to_owned()), ..args.queue.clone() }
+    queue_pod::Settings {
+        holder: Some("beamline-up".to_owned()),
+        can_be_stopped: false,
+        ..args.queue.clone()
+    }
 }

@@ -123,7 +123,14 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
 /// A call with positional and keyword arguments.
 pub(crate) fn call(name: &str, args: Value, kwargs: Value) -> PlanCall {
     let (Value::Array(args), Value::Object(kwargs)) = (args, kwargs) else { unreachable!() };
-    PlanCall { item_uid: "item".into(), name: name.into(), args, kwargs, meta: Map::new() }
+    PlanCall {
+        item_uid: "item".into(),
+        name: name.into(),
+        args,
+        kwargs,
+        meta: Map::new(),
+        user_group: String::new(),
+    }
 }
 
 /// Carries out a call to its end.

@@ -1,6 +1,7 @@
 //! The actor that owns the state machine during one tenure: feeds it events one at a time and performs what it asks for.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use plan_worker::protocol::Command;
@@ -17,10 +18,11 @@ use super::watch::SeenWorker;
 use super::workers::Keeper;
 use super::{Signal, catalogue};
 use crate::desk::{Desk, now};
+use crate::files::Files;
 use crate::machine::{
     Effect, Environment, Event, Manager, Moment, Request, Snapshot, State, Ticket, WorkerNews, step,
 };
-use crate::methods::Reply;
+use crate::methods::{Act, Kind, Reply};
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -34,6 +36,10 @@ pub(super) enum Left {
     Shutdown,
     /// A leader of that later epoch was there before.
     Behind(i64),
+    /// A user asked for its end.
+    Stopped,
+    /// A user asked for it to begin anew.
+    Killed,
     /// A task around it ended by itself.
     TaskEnded(&'static str),
 }
@@ -45,7 +51,6 @@ pub(super) struct Actor {
     workers: Keeper,
     desk: Desk,
     readiness: Readiness,
-    sender: mpsc::Sender<Signal>,
     /// Work that nobody waits for; at most a handful at a time.
     tasks: JoinSet<()>,
     waiting: HashMap<Ticket, oneshot::Sender<Reply>>,
@@ -54,6 +59,8 @@ pub(super) struct Actor {
     /// Writes that failed since the last one that did not.
     failed_writes: usize,
     behind: Option<i64>,
+    files: Arc<Files>,
+    is_stopped: bool,
 }
 
 impl Actor {
@@ -64,8 +71,8 @@ impl Actor {
         workers: Keeper,
         desk: Desk,
         readiness: Readiness,
-        sender: mpsc::Sender<Signal>,
         tasks: JoinSet<()>,
+        files: Arc<Files>,
     ) -> Self {
         Self {
             store,
@@ -73,13 +80,14 @@ impl Actor {
             workers,
             desk,
             readiness,
-            sender,
             tasks,
             waiting: HashMap::new(),
             last_ticket: 0,
             reload_pause: RELOAD_PAUSE.0,
             failed_writes: 0,
             behind: None,
+            files,
+            is_stopped: false,
         }
     }
 
@@ -97,6 +105,10 @@ impl Actor {
             if let Some(epoch) = self.behind {
                 return Left::Behind(epoch);
             }
+            if self.is_stopped {
+                self.end(state).await;
+                return Left::Stopped;
+            }
             let signal = tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(signal) = signals.recv() => signal,
@@ -106,6 +118,7 @@ impl Actor {
             match signal {
                 Signal::Event(event) => self.handle(state, event).await,
                 Signal::Relisted => self.reload(state).await,
+                Signal::Kill => return Left::Killed,
                 Signal::Worker { epoch, worker, news } if epoch == self.workers.tenure.epoch() => {
                     self.handle(state, Event::Worker(worker, news)).await;
                 }
@@ -113,6 +126,10 @@ impl Actor {
                 Signal::Worker { .. } => {}
                 Signal::WorkerSeen(seen) => self.worker_seen(state, seen).await,
                 Signal::Request { method, params, reply } => {
+                    if method.kind == Kind::Act(Act::ReloadPermissions) && self.files.is_any() {
+                        let contents = self.files.read().await;
+                        self.handle(state, Event::FilesRead(Box::new(contents))).await;
+                    }
                     self.last_ticket += 1;
                     let ticket = self.last_ticket;
                     self.waiting.insert(ticket, reply);
@@ -136,6 +153,13 @@ impl Actor {
             environment => environment.worker(),
         };
         if let Some(worker) = worker {
+            self.workers.abandon(worker).await;
+        }
+    }
+
+    /// Takes the worker away, whatever it is: nobody comes back to it.
+    async fn end(&mut self, state: &State) {
+        if let Some(worker) = state.environment.worker() {
             self.workers.abandon(worker).await;
         }
     }
@@ -175,7 +199,7 @@ impl Actor {
     }
 
     fn reload_later(&mut self) {
-        let (pause, sender) = (self.reload_pause, self.sender.clone());
+        let (pause, sender) = (self.reload_pause, self.workers.signals.clone());
         self.reload_pause = (pause * 2).min(RELOAD_PAUSE.1);
         self.tasks.spawn(async move {
             tokio::time::sleep(pause).await;
@@ -269,12 +293,15 @@ impl Actor {
                     self.tasks.spawn(async move { workers.tell(&worker, news).await });
                 }
             }
-            Effect::SaveCatalogue(catalogue) => {
+            Effect::SaveCatalogue(catalogue, occasion) => {
+                // Written before the next event: whoever sees the environment open finds the file as it is then.
+                self.files.write(&catalogue, occasion).await;
                 let (client, namespace, queue) = self.workers.place();
                 self.tasks.spawn(async move {
                     catalogue::save(&client, &namespace, &queue, &catalogue).await;
                 });
             }
+            Effect::Stop => self.is_stopped = true,
             Effect::Console(text) => {
                 tracing::info!(text = text.trim_end(), "console");
                 self.desk.console.print(now(), text);

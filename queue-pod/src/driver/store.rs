@@ -214,8 +214,9 @@ impl Store {
                 }
                 let metadata = json!({ "resourceVersion": queue.metadata.resource_version });
                 let patch = Patch::Merge(json!({ "metadata": metadata, "spec": spec }));
-                self.queues.patch(&self.queue, &params(), &patch).await?;
-                Ok(Stored::default())
+                let queue = self.queues.patch(&self.queue, &params(), &patch).await?;
+                let generation = queue.metadata.generation;
+                Ok(Stored { object: Object { generation, ..Object::default() }, created: 0 })
             }
             Write::QueueStatus(mut status) => {
                 status["leader"] = json!(self.leader);

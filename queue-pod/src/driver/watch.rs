@@ -72,7 +72,8 @@ async fn watch_queue(api: Api<Queue>, queue: &str, actor: &mpsc::Sender<Signal>)
         if changed.name_any() != queue {
             continue;
         }
-        let signal = Signal::Event(Event::QueueApplied(Box::new(changed.spec)));
+        let generation = changed.metadata.generation;
+        let signal = Signal::Event(Event::QueueApplied(Box::new(changed.spec), generation));
         if actor.send(signal).await.is_err() {
             return;
         }

@@ -42,6 +42,9 @@ fn step(state: &mut State) -> bool {
         }
         return true;
     }
+    if state.adopts_permissions && adopt_permissions(state) {
+        return true;
+    }
     if std::mem::take(&mut state.reconsider) {
         resources::reconsider(state);
         return true;
@@ -165,6 +168,24 @@ fn disable_autostart(state: &mut State) -> bool {
     let write = Write::QueueSpec(json!({ "autostart": false }));
     begin(state, vec![vec![write]], Change::Settings(settings));
     true
+}
+
+/// Stores the permissions that are in the files; whether a write is needed for it.
+fn adopt_permissions(state: &mut State) -> bool {
+    match state.files.permissions.clone() {
+        Some(Ok(wanted)) if wanted != state.settings.permissions.0 => {
+            let (write, change) = requests::permissions(state, wanted);
+            begin(state, vec![vec![write]], change);
+            true
+        }
+        found => {
+            if let Some(Err(why)) = found {
+                state.console(format!("{why}\n"));
+            }
+            state.adopts_permissions = false;
+            false
+        }
+    }
 }
 
 fn trim(state: &mut State) {

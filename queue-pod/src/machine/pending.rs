@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crds::queue::QueueLock;
+use crds::queue_item::ItemResult;
 use plan_worker::protocol::{Order, PlanCall};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::{Effect, Request, State, Stored, Write, WriteError};
 use crate::item::Item;
 use crate::manifest::Record;
 use crate::methods::{Refusal, Reply};
-use crate::plans::merged_meta;
+use crate::plans::{self, merged_meta};
 use crate::queue::{Crowded, Entry};
 use crate::requests;
 
@@ -25,6 +26,8 @@ pub type Writes = Vec<Vec<Write>>;
 pub enum Outcome {
     /// The answer; nothing has to be stored.
     Reply(Reply),
+    /// The worker is asked; its report is the answer.
+    Ask(Order),
     /// Writes, what they change once they are durable, and the answer then.
     Write(Writes, Change, Reply),
 }
@@ -92,6 +95,10 @@ pub(crate) fn carry_out(state: &mut State, request: Request, outcome: Result<Out
             state.effects.push(Effect::Answer(request.ticket, request.method.refuse(refusal)));
         }
         Ok(Outcome::Reply(reply)) => state.effects.push(Effect::Answer(request.ticket, reply)),
+        Ok(Outcome::Ask(order)) => {
+            state.effects.push(Effect::Order(order));
+            state.asked.push_back(request);
+        }
         Ok(Outcome::Write(writes, change, reply)) => {
             state.effects.push(Effect::Write(writes));
             state.pending = Some(Pending { change, answer: Some((request, reply)) });
@@ -200,6 +207,9 @@ fn apply(state: &mut State, change: Change, stored: &[Stored]) {
             super::advance::stop(state, true);
         }
         Change::Settings(settings) => {
+            if let Some(generation) = stored.last().and_then(|stored| stored.object.generation) {
+                state.generation = generation;
+            }
             let are_others = settings.permissions != state.settings.permissions;
             state.settings = settings;
             if are_others {
@@ -263,6 +273,7 @@ pub(super) fn order(state: &State, item: &Item) -> Order {
             args: list("args"),
             kwargs,
             meta,
+            user_group: item.user_group().to_owned(),
         },
     }
 }
@@ -276,10 +287,37 @@ fn start(state: &mut State, mut running: Running, stored: Option<&Stored>) {
     let item = running.entry.item.clone();
     state.queue.remove(item.uid());
     state.manager = Manager::ExecutingQueue;
-    let order = order(state, &item);
-    state.effects.push(Effect::Order(order));
+    match forbidden(state, &item) {
+        None => {
+            let order = order(state, &item);
+            state.effects.push(Effect::Order(order));
+        }
+        // The permissions are others than when it was queued.
+        Some(why) => running.ending = Some(why),
+    }
     state.running = Some(running);
     queue_changed(state);
+}
+
+/// How an item ends that its group may not run any more.
+fn forbidden(state: &State, item: &Item) -> Option<ItemResult> {
+    let group = state.allowed.group(item.user_group());
+    let why = match group.map(|group| plans::validate(item, group)) {
+        Some(Ok(())) => return None,
+        Some(Err(why)) => why,
+        None => format!("Unknown user group: '{}'", item.user_group()),
+    };
+    let msg = format!(
+        "Plan failed: Error occurred while processing plan parameters or starting the plan: {why}"
+    );
+    Some(ItemResult {
+        exit_status: "failed".to_owned(),
+        time_start: state.now,
+        time_stop: state.now,
+        traceback: format!("{msg}\n"),
+        msg,
+        ..ItemResult::default()
+    })
 }
 
 pub(super) fn queue_changed(state: &mut State) {

@@ -43,6 +43,7 @@ pub(super) fn load(state: &mut State, snapshot: Snapshot) {
     state.waiting.clear();
     let Snapshot { items, queue, awaited, locked } = snapshot;
     let status = queue.status.unwrap_or_default();
+    state.generation = queue.metadata.generation.unwrap_or_default();
     configure(state, &queue.spec);
     if state.lock != status.lock {
         state.lock = status.lock;
@@ -216,8 +217,17 @@ fn fill_revisions(state: &mut State) {
     state.mint = mint;
 }
 
+/// The `Queue` was changed, by whomever. Own writes come back late: what is older than they are is none of the present.
+pub(super) fn configured(state: &mut State, spec: &QueueSpec, generation: Option<i64>) {
+    let generation = generation.unwrap_or(state.generation);
+    if generation >= state.generation {
+        state.generation = generation;
+        configure(state, spec);
+    }
+}
+
 /// Takes the settings from the `Queue`.
-pub(super) fn configure(state: &mut State, spec: &QueueSpec) {
+fn configure(state: &mut State, spec: &QueueSpec) {
     state.settings.mode = spec.mode;
     state.settings.autostart = spec.autostart;
     state.settings.history_limit = usize::try_from(spec.history_limit.0).unwrap_or(1).max(1);

@@ -7,11 +7,12 @@ use crds::FreeForm;
 use crds::QueueItem;
 use crds::queue::{QueueLock, QueueMode};
 use crds::queue_item::ItemResult;
-use plan_worker::protocol::RunEntry;
+use plan_worker::protocol::{Order, RunEntry};
 use uuid::Uuid;
 
 use super::pending::Pending;
 use super::{Effect, Request};
+use crate::files::{Contents, Reload};
 use crate::manifest::Record;
 use crate::plans::{Allowed, Catalogue, Permissions};
 use crate::queue::{Entry, Object, Queue};
@@ -28,6 +29,12 @@ pub struct Setup {
     pub emergency_key_hash: Option<String>,
     /// How long a new worker goes on without us, in seconds.
     pub orphan_grace: f64,
+    /// Paths of what may be told of the metadata of the Run Engine.
+    pub metadata_keys: Vec<String>,
+    /// When permissions are read from their file.
+    pub reload: Reload,
+    /// Whether a user may end this server.
+    pub can_be_stopped: bool,
 }
 
 /// `manager_state` of the protocol (contract queue-server §1.7).
@@ -229,11 +236,19 @@ pub struct State {
     pub(super) reconsider: bool,
     /// Batches that were being created when something failed; what still appears of them is discarded.
     pub(crate) open_batches: Vec<String>,
+    /// The permissions of the files are to be stored.
+    pub(super) adopts_permissions: bool,
     /// Autostart is to be switched off before anything else starts.
     pub(super) autostart_ends: bool,
     /// What is stored of what was asked of the queue.
     pub(crate) execution: Execution,
     pub(super) next_number: i64,
+    /// `metadata.generation` of the `Queue` that the settings are from.
+    pub(super) generation: i64,
+    /// What was in the files of the profile when they were read last.
+    pub(crate) files: Contents,
+    /// Requests that the worker is to answer, in the order in which it was asked.
+    pub(super) asked: VecDeque<Request>,
 }
 
 impl State {
@@ -276,6 +291,12 @@ impl State {
         self.allow();
     }
 
+    /// Takes note of what is in the files. With `adopt`, the permissions become those of the queue as soon as it is known.
+    pub(crate) fn take_files(&mut self, contents: Contents, adopt: bool) {
+        self.files = contents;
+        self.adopts_permissions |= adopt;
+    }
+
     /// The permissions as stored.
     pub(super) fn set_permissions(&mut self, permissions: &FreeForm) {
         if self.settings.permissions.0 != *permissions {
@@ -287,8 +308,17 @@ impl State {
     /// Applies the permissions anew; clients see that they were.
     pub(crate) fn reload_permissions(&mut self) {
         self.allow();
+        if self.environment.is_open() {
+            self.permit();
+        }
         self.revisions.plans_allowed = self.mint.uid();
         self.revisions.devices_allowed = self.mint.uid();
+    }
+
+    /// Tells the worker what groups may use.
+    pub(super) fn permit(&mut self) {
+        let permissions = self.settings.permissions.effective();
+        self.effects.push(Effect::Order(Order::Permit { permissions }));
     }
 
     fn allow(&mut self) {

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use crds::queue_item::ItemResult;
 use plan_worker::protocol::{ExitStatus, PlanOutcome, Report, TaskOutcome};
+use serde_json::{Map, Value};
 
 use super::pending::order;
 use super::state::{Environment, Manager};
 use super::{Effect, State, WorkerNews, advance, finish};
+use crate::files::Update;
+use crate::methods::{Refusal, success};
 use crate::plans::Catalogue;
 
 /// Longest time that a worker may take from its creation until it is ready, in seconds. Profiles of real beamlines import for minutes.
@@ -50,8 +53,8 @@ pub(super) fn heard(state: &mut State, worker: &str, news: WorkerNews) {
 fn report_came(state: &mut State, worker: &str, report: Report) {
     match report {
         Report::Hello { .. } | Report::Document { .. } | Report::Closing => {}
-        Report::Ready { plans, devices, running, ended, ended_tasks } => {
-            let doing = Doing { running, ended, ended_tasks };
+        Report::Ready { plans, devices, run_engine, running, ended, ended_tasks } => {
+            let doing = Doing { run_engine, running, ended, ended_tasks };
             ready(state, worker, Catalogue::new(plans, devices), doing);
         }
         Report::OpenFailed { message } => {
@@ -77,6 +80,7 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
             state.pause_pending |= deferred_pause_requested;
             state.re_state = Some(re_state);
         }
+        Report::NoRunEngine => state.re_state = None,
         Report::Runs { runs } => {
             if state.runs != runs {
                 state.runs = runs;
@@ -84,7 +88,10 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
             }
         }
         Report::PlanFinished { outcome } => finished(state, outcome),
-        Report::Lists { plans, devices } => know(state, Catalogue::new(plans, devices)),
+        Report::Lists { plans, devices } => {
+            know(state, Catalogue::new(plans, devices), Update::Always);
+        }
+        Report::Metadata { metadata, error } => metadata_came(state, metadata, error),
         Report::TaskFinished { outcome } => task_finished(state, outcome),
         Report::Console { text } => state.console(text),
         Report::Refused { message } => {
@@ -95,6 +102,8 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
 
 /// What a worker does, in its own words.
 struct Doing {
+    /// Whether it has a Run Engine.
+    run_engine: bool,
     /// The item whose plan is being run.
     running: Option<String>,
     /// How the plan before ended.
@@ -112,8 +121,9 @@ fn ready(state: &mut State, worker: &str, catalogue: Catalogue, doing: Doing) {
     };
     let comes_back = !matches!(state.environment, Environment::Opening { .. });
     state.environment = Environment::Open { worker: worker.to_owned(), grace };
-    state.re_state = Some("idle".to_owned());
-    know(state, catalogue);
+    state.re_state = doing.run_engine.then(|| "idle".to_owned());
+    know(state, catalogue, Update::EnvironmentOpen);
+    state.permit();
     if comes_back {
         state.console("RE Worker environment is back\n");
         take_over(state, worker, doing);
@@ -151,7 +161,7 @@ fn take_over(state: &mut State, worker: &str, doing: Doing) {
 }
 
 /// Takes note of the plans and devices of the worker.
-fn know(state: &mut State, catalogue: Catalogue) {
+fn know(state: &mut State, catalogue: Catalogue, occasion: Update) {
     let old = state.catalogue.clone();
     if old.plans != catalogue.plans {
         state.revisions.plans_existing = state.mint.uid();
@@ -163,7 +173,7 @@ fn know(state: &mut State, catalogue: Catalogue) {
     }
     if *old != catalogue {
         state.learn(catalogue);
-        state.effects.push(Effect::SaveCatalogue(state.catalogue.clone()));
+        state.effects.push(Effect::SaveCatalogue(state.catalogue.clone(), occasion));
         state.reconsider = true;
     }
 }
@@ -204,6 +214,25 @@ fn task_finished(state: &mut State, outcome: TaskOutcome) {
     }
 }
 
+/// The worker says what the metadata of its Run Engine is.
+fn metadata_came(state: &mut State, metadata: Map<String, Value>, error: Option<String>) {
+    let Some(request) = state.asked.pop_front() else { return };
+    let reply = match error {
+        None => success([("re_metadata", Value::Object(metadata))]),
+        Some(why) => request.method.refuse(Refusal::plain(why)),
+    };
+    state.effects.push(Effect::Answer(request.ticket, reply));
+}
+
+/// The worker answers no more.
+fn answer_asked(state: &mut State) {
+    for request in std::mem::take(&mut state.asked) {
+        let why = "Environment does not exist. Cannot retrieve RE metadata.";
+        let reply = request.method.refuse(Refusal::plain(why));
+        state.effects.push(Effect::Answer(request.ticket, reply));
+    }
+}
+
 /// As much of a list as a resource may hold.
 fn first<T>(mut list: Vec<T>) -> Vec<T> {
     list.truncate(MOST_RUNS);
@@ -224,6 +253,7 @@ fn lost(state: &mut State, worker: &str, reason: &str) {
             state.console(format!("RE Worker is out of reach: {reason}\n"));
             let (worker, since) = (worker.to_owned(), state.now);
             state.environment = Environment::Awaited { worker, since, grace, inherited: false };
+            answer_asked(state);
             state.re_state = None;
         }
         // It had not yet said how things stand.
@@ -238,7 +268,9 @@ fn gone(state: &mut State, worker: &str, reason: &str) {
     match &state.environment {
         // It was asked to leave, or is being taken away: the rest follows when its resource is gone.
         Environment::Closing { .. } if state.manager == Manager::DestroyingEnvironment => return,
-        Environment::Closing { .. } => {}
+        Environment::Closing { .. } => {
+            return state.effects.push(Effect::RemoveWorker(worker.to_owned()));
+        }
         Environment::Opening { .. } => {
             state.console(format!("Failed to start RE Worker environment. Error: {reason}\n"));
         }
@@ -265,6 +297,7 @@ fn leave(state: &mut State, worker: &str) {
 /// There is no environment any more. A plan that was running ended so by that.
 fn closed(state: &mut State, exit_status: &str, message: &str) {
     state.environment = Environment::Closed;
+    answer_asked(state);
     Arc::make_mut(&mut state.tasks).forget_running();
     state.re_state = None;
     state.pause_pending = false;

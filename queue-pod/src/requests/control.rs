@@ -78,7 +78,8 @@ pub(super) fn pause(state: &mut State, params: &Params) -> Handled {
     if !state.environment.is_open() {
         return Err(plain("Environment does not exist. Can not pause Run Engine."));
     }
-    let re_state = state.re_state.as_deref().unwrap_or("unknown");
+    let no_engine = "Run Engine is not found in the RE Worker environment.";
+    let re_state = state.re_state.as_deref().ok_or_else(|| plain(no_engine))?;
     if re_state != "running" {
         return Err(plain(format!(
             "Run engine can be paused only in 'running' state. Current state: '{re_state}'"

@@ -24,12 +24,10 @@ pub(super) fn execute(state: &mut State, params: &Params) -> Handled {
     let item = items::prepared(state, item, &submitter, Some(uid))
         .map_err(|why| refused(why, given.clone()))?
         .filtered();
-    let size = json!(state.queue.len());
     if let Err(why) = control::ready_to_start(state) {
-        let refusal = Refusal::from(why).with("item", shown(&item)).with("qsize", size);
-        return Err(Stop::Refused(refusal));
+        return Err(refused(why, shown(&item)));
     }
-    let reply = success([("qsize", size), ("item", shown(&item))]);
+    let reply = success([("qsize", json!(state.queue.len())), ("item", shown(&item))]);
     if item.is_instruction() {
         return Ok(Outcome::Reply(reply));
     }

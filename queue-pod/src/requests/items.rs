@@ -101,7 +101,7 @@ pub(super) fn prepared(
 pub(super) fn add(state: &mut State, params: &Params) -> Handled {
     let given =
         params.get("item").ok_or("Incorrect request format: request contains no item info")?;
-    if !given.is_object() {
+    if !(given.is_object() || given.is_array() || given.is_string()) {
         // The Python server trips over such an item before it looks at it.
         let kind = python::type_of(given);
         let kind = kind.trim_start_matches("<class '").trim_end_matches("'>");

@@ -63,8 +63,7 @@ pub(super) fn lock(state: &mut State, params: &Params) -> Handled {
 pub(super) fn unlock(state: &mut State, params: &Params) -> Handled {
     let uid = state.mint.uid();
     let emergency = state.setup.emergency_key_hash.as_ref();
-    let key = params.get("lock_key").filter(|key| !key.is_null());
-    let Some(key) = key else {
+    let Some(key) = params.get("lock_key") else {
         return Err(known(state, "Request contains no lock key: 'lock_key' parameter is required"));
     };
     let hash = key.as_str().filter(|key| !key.is_empty()).map(lock::hash);

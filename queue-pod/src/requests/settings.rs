@@ -6,6 +6,7 @@ use crds::queue::QueueMode;
 use serde_json::{Map, Value, json};
 
 use super::{Handled, Params, Stop};
+use crate::files::Reload;
 use crate::machine::{Change, Outcome, Settings, State, Write};
 use crate::methods::{Refusal, success};
 use crate::plans::Permissions;
@@ -96,11 +97,15 @@ pub(super) fn set_permissions(state: &State, params: &Params) -> Handled {
     }
     document::check(wanted)?;
     let Value::Object(wanted) = wanted else { return Err("not a dictionary".into()) };
-    let patch = replacement(&state.settings.permissions.0, wanted);
-    let permissions = Permissions(wanted.clone());
-    let settings = Settings { permissions, ..state.settings.clone() };
-    let write = Write::QueueSpec(json!({ "permissions": patch }));
-    Ok(Outcome::Write(vec![vec![write]], Change::Settings(settings), success([])))
+    let (write, change) = permissions(state, wanted.clone());
+    Ok(Outcome::Write(vec![vec![write]], change, success([])))
+}
+
+/// What stores these permissions, and what it changes.
+pub(crate) fn permissions(state: &State, wanted: Map<String, Value>) -> (Write, Change) {
+    let patch = replacement(&state.settings.permissions.0, &wanted);
+    let settings = Settings { permissions: Permissions(wanted), ..state.settings.clone() };
+    (Write::QueueSpec(json!({ "permissions": patch })), Change::Settings(settings))
 }
 
 /// The merge patch that turns one document into another: what is there no more becomes `null`.
@@ -117,14 +122,41 @@ fn replacement(old: &Map<String, Value>, new: &Map<String, Value>) -> Value {
     Value::Object(patch)
 }
 
-/// `permissions_reload`: the permissions of the `Queue` are always in force; clients see new lists all the same.
+/// `permissions_reload`: from the files, as far as there are any. What the queue has is in force anyway; clients see new lists all the
+/// same.
 pub(super) fn reload_permissions(state: &mut State, params: &Params) -> Handled {
-    state.reload_permissions();
-    if params.get("restore_plans_devices") == Some(&Value::Bool(true)) {
+    let asked = |key| params.get(key).and_then(Value::as_bool);
+    let mut stored = None;
+    if asked("restore_permissions").unwrap_or(true) {
+        if state.setup.reload == Reload::Never {
+            return Err(format!(
+                "Restoring user group permissions from disk is not allowed: RE Manager was started \
+                 with option user_group_permissions_reload='{}'",
+                state.setup.reload.word()
+            )
+            .into());
+        }
+        if let Some(wanted) = state.files.permissions.clone().transpose()? {
+            stored = (wanted != state.settings.permissions.0).then_some(wanted);
+        }
+    }
+    if asked("restore_plans_devices") == Some(true) {
+        if let Some(catalogue) = state.files.catalogue.clone() {
+            state.learn(catalogue);
+        }
         state.revisions.plans_existing = state.mint.uid();
         state.revisions.devices_existing = state.mint.uid();
     }
-    Ok(Outcome::Reply(success([])))
+    match stored {
+        None => {
+            state.reload_permissions();
+            Ok(Outcome::Reply(success([])))
+        }
+        Some(wanted) => {
+            let (write, change) = permissions(state, wanted);
+            Ok(Outcome::Write(vec![vec![write]], change, success([])))
+        }
+    }
 }
 
 /// `history_clear`: all, all but the newest, or everything up to an item.

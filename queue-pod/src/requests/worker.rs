@@ -75,3 +75,11 @@ pub(super) fn destroy(state: &mut State) -> Handled {
     state.effects.push(Effect::RemoveWorker(worker));
     Ok(Outcome::Reply(success([])))
 }
+
+/// `re_metadata`: what the worker says.
+pub(super) fn read_metadata(state: &State) -> Handled {
+    if !state.environment.is_open() {
+        return Err(plain("Environment does not exist. Cannot retrieve RE metadata."));
+    }
+    Ok(Outcome::Ask(Order::ReadMetadata { keys: state.setup.metadata_keys.clone() }))
+}

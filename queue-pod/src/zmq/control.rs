@@ -1,28 +1,39 @@
-//! The control socket: one JSON request, one JSON reply.
+//! The control socket: one request, one reply.
 //!
 //! A ROUTER socket rather than REP, so that a reader does not wait for another client's write, and a client that vanishes between
 //! request and reply leaves nothing behind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use omq_tokio::{Identity, IdentitySocket, Message, Socket};
 use serde_json::Value;
-use service::validation::parse_json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
-use crate::methods::{Reply, failure};
+use crate::encoding::Encoding;
 
 /// Requests that are answered at the same time; more wait in the socket.
 const SIDE_BY_SIDE: usize = 256;
 /// How the log calls it when it ends.
 const NAME: &str = "0MQ control socket";
 
-pub(super) async fn run(socket: Socket, desk: Desk) -> &'static str {
-    let socket = match socket.identity_routing() {
-        Ok(socket) => Arc::new(socket),
+/// Longest wait for the replies that are still to leave at the end.
+const LAST_REPLIES: Duration = Duration::from_secs(2);
+
+/// Answers until `shutdown`, and what was asked by then.
+pub(super) async fn run(
+    socket: Socket,
+    desk: Desk,
+    encoding: Encoding,
+    shutdown: CancellationToken,
+) -> &'static str {
+    let routed = match socket.identity_routing() {
+        Ok(routed) => Arc::new(routed),
         Err(error) => {
             tracing::error!(%error, "the 0MQ control socket cannot be used");
             return NAME;
@@ -33,48 +44,56 @@ pub(super) async fn run(socket: Socket, desk: Desk) -> &'static str {
     loop {
         while answers.try_join_next().is_some() {}
         let Ok(place) = places.clone().acquire_owned().await else { return NAME };
-        let (peer, message) = match socket.recv_from().await {
+        let received = tokio::select! {
+            () = shutdown.cancelled() => break,
+            received = routed.recv_from() => received,
+        };
+        let (peer, message) = match received {
             Ok(received) => received,
             Err(error) => {
                 tracing::error!(%error, "the 0MQ control socket failed");
                 return NAME;
             }
         };
-        let (desk, socket) = (desk.clone(), Arc::clone(&socket));
+        let (desk, routed) = (desk.clone(), Arc::clone(&routed));
         answers.spawn(async move {
-            answer(&desk, &socket, &peer, &message).await;
+            answer(&desk, &routed, encoding, &peer, &message).await;
             drop(place);
         });
     }
+    let said = async { while answers.join_next().await.is_some() {} };
+    if timeout(LAST_REPLIES, said).await.is_err() {
+        tracing::warn!("some requests over 0MQ were not answered before the end");
+    }
+    drop(routed);
+    if let Err(error) = socket.close().await {
+        tracing::debug!(%error, "the 0MQ control socket was closed already");
+    }
+    NAME
 }
 
-async fn answer(desk: &Desk, socket: &IdentitySocket, peer: &Identity, message: &Message) {
+async fn answer(
+    desk: &Desk,
+    socket: &IdentitySocket,
+    encoding: Encoding,
+    peer: &Identity,
+    message: &Message,
+) {
     // Anything but a delimiter and a request is not from a REQ socket and expects no answer that it could understand.
     let Ok([delimiter, request]) = message.try_as_parts() else { return };
     if !delimiter.is_empty() {
         return;
     }
-    let reply = match decode(&request) {
-        Ok(request) => desk.call_wire(&request).await,
+    let reply = match encoding.decode(&request) {
+        Ok(request) => match desk.call_wire(&request).await {
+            Some(reply) => reply,
+            // The silence is the answer.
+            None => return,
+        },
         Err(reply) => reply,
     };
-    let reply = Bytes::from(Value::Object(reply).to_string());
+    let reply = encoding.encode(&Value::Object(reply));
     if let Err(error) = socket.send_to(peer, Message::multipart([Bytes::new(), reply])).await {
         tracing::debug!(%error, "a 0MQ client went away before its answer");
     }
-}
-
-pub(crate) fn decode(request: &[u8]) -> Result<Value, Reply> {
-    parse_json(request).map_err(|problems| {
-        let Some(problem) = problems.iter().next() else { return failure("") };
-        let words = problem.ctx.as_ref().and_then(|ctx| ctx["error"].as_str()).unwrap_or_default();
-        let offset = problem.loc.get(1).and_then(Value::as_u64).unwrap_or_default();
-        let before = &request[..usize::try_from(offset).unwrap_or_default().min(request.len())];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        let column = 1 + before.iter().rev().take_while(|&&byte| byte != b'\n').count();
-        failure(format!(
-            "Failed to decode the request: JSON decode error: {words}: \
-             line {line} column {column} (char {offset})"
-        ))
-    })
 }

@@ -7,33 +7,44 @@ use omq_tokio::{Message, Socket};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Desk, now};
+use crate::encoding::Encoding;
 
 /// Longest silence of the status.
 const PERIOD: Duration = Duration::from_secs(1);
+/// How the log calls it when it ends.
+const NAME: &str = "0MQ publisher";
 
-pub(super) async fn run(socket: Socket, desk: Desk) -> &'static str {
+/// Publishes until `shutdown`.
+pub(super) async fn run(
+    socket: Socket,
+    desk: Desk,
+    encoding: Encoding,
+    shutdown: CancellationToken,
+) -> &'static str {
     let mut console = desk.console.listen();
     let mut statuses = desk.statuses();
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let (topic, payload) = tokio::select! {
+            () = shutdown.cancelled() => return NAME,
             message = console.recv() => match message {
                 Ok(message) => ("QS_Console", json!(*message)),
                 Err(RecvError::Lagged(lost)) => {
                     tracing::warn!(lost, "console messages were not published");
                     continue;
                 }
-                Err(RecvError::Closed) => return "0MQ publisher",
+                Err(RecvError::Closed) => return NAME,
             },
             status = statuses.recv() => {
                 period.reset();
                 match status {
                     Ok(status) => ("QS_Info", info(&status)),
                     Err(RecvError::Lagged(_)) => continue,
-                    Err(RecvError::Closed) => return "0MQ publisher",
+                    Err(RecvError::Closed) => return NAME,
                 }
             }
             // Whoever leads says how things stand.
@@ -42,10 +53,10 @@ pub(super) async fn run(socket: Socket, desk: Desk) -> &'static str {
                 Err(_) => continue,
             },
         };
-        let frames = [Bytes::from_static(topic.as_bytes()), Bytes::from(payload.to_string())];
+        let frames = [Bytes::from_static(topic.as_bytes()), encoding.encode(&payload)];
         if let Err(error) = socket.send(Message::multipart(frames)).await {
             tracing::error!(%error, "the 0MQ publisher failed");
-            return "0MQ publisher";
+            return NAME;
         }
     }
 }

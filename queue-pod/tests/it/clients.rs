@@ -70,7 +70,7 @@ async fn requests_that_are_none_are_refused_as_by_the_python_server() {
             "Error: API request contains unsupported parameters: 'x'. Supported parameters: []",
         ),
         (r#"{"method":"config_get","params":null}"#, "'NoneType' object is not iterable"),
-        (r#"{"method":"re_metadata"}"#, "Handler for the command 're_metadata' is not implemented"),
+        (r#"{"method":"re_metadata"}"#, "Environment does not exist. Cannot retrieve RE metadata."),
     ] {
         let Some(reply) = zmq_raw(&pod, frame).await else { return };
         assert_eq!(reply["success"], false, "{frame}");

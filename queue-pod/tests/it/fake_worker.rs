@@ -99,14 +99,16 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
     let plans = Value::Object(plans.into_iter().collect());
     let devices = json!({"det": {"classname": "Det"}});
     let (running, ended, ended_tasks) = (None, None, Vec::new());
-    say(&mut socket, Report::Ready { plans, devices, running, ended, ended_tasks }).await;
+    let run_engine = true;
+    let ready = Report::Ready { plans, devices, run_engine, running, ended, ended_tasks };
+    say(&mut socket, ready).await;
     let mut current = None;
     while let Some(Ok(frame)) = socket.next().await {
         let Message::Text(text) = frame else { continue };
         let command: Command = serde_json::from_str(&text).unwrap();
         assert_eq!(command.epoch, worker.spec.epoch);
         match command.order {
-            Order::Welcome { .. } => {}
+            Order::Welcome { .. } | Order::Permit { .. } => {}
             Order::RunPlan { plan } => {
                 let items: Api<crds::QueueItem> = Api::default_namespaced(client.clone());
                 let stored = items.list(&ListParams::default()).await.unwrap();
@@ -121,6 +123,10 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
                 }
             }
             Order::RunTask { task } => run_task(&mut socket, task).await,
+            Order::ReadMetadata { keys } => {
+                let metadata = [("keys".to_owned(), json!(keys))].into_iter().collect();
+                say(&mut socket, Report::Metadata { metadata, error: None }).await;
+            }
             Order::Pause { .. } => re_state(&mut socket, "paused").await,
             Order::Resume => re_state(&mut socket, "running").await,
             Order::Stop => finish(&mut socket, &mut current, ExitStatus::Stopped).await,

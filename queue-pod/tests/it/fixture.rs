@@ -212,6 +212,11 @@ impl Pod {
         tokio::time::timeout(PATIENCE, &mut self.server).await.unwrap().unwrap().unwrap();
     }
 
+    /// Waits until the server has ended in good order, because somebody asked it to.
+    pub(crate) async fn ends_by_itself(mut self) {
+        tokio::time::timeout(PATIENCE, &mut self.server).await.unwrap().unwrap().unwrap();
+    }
+
     /// Ends the server as `kill -9` would: nothing of it runs any more.
     pub(crate) async fn kill(mut self) {
         self.server.abort();

@@ -11,6 +11,7 @@ mod fake_worker;
 mod fixture;
 mod locks;
 mod machine;
+mod manager;
 mod native;
 mod noise;
 mod permissions;

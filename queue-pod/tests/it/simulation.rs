@@ -178,8 +178,14 @@ impl Simulation {
     fn say_ready(&mut self, worker: String) {
         let plans = json!({"p": {"name": "p", "parameters": []}});
         let (running, ended) = self.doing.clone();
-        let ready =
-            Report::Ready { plans, devices: json!({}), running, ended, ended_tasks: Vec::new() };
+        let ready = Report::Ready {
+            plans,
+            devices: json!({}),
+            run_engine: true,
+            running,
+            ended,
+            ended_tasks: Vec::new(),
+        };
         self.feed(Event::Worker(worker, WorkerNews::Report(ready)));
     }
 

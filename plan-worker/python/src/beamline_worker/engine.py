@@ -16,7 +16,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from . import tasks
+from . import metadata, tasks
 from .documents import Sink
 from .outbox import Reports
 from .profile import Profile, RunEngine
@@ -25,6 +25,7 @@ from .protocol import (
     ExitStatus,
     Lists,
     LoadScript,
+    NoRunEngine,
     PauseOption,
     PlanCall,
     PlanFinished,
@@ -90,8 +91,10 @@ class Engine:
         self._profile = profile
         self._sinks = sinks
         self._adopt(profile.run_engine)
-        self._reports.send(Ready(profile.plans, profile.devices))
-        self._say_state("idle")
+        has_engine = profile.run_engine is not None
+        self._reports.send(Ready(profile.plans, profile.devices, run_engine=has_engine))
+        if has_engine:
+            self._say_state("idle")
 
     def _adopt(self, run_engine: RunEngine | None) -> None:
         """Runs plans on that RunEngine from now on."""
@@ -132,6 +135,11 @@ class Engine:
         self._reports.begins(call.item_uid)
         self._jobs.put(lambda: self._run(profile, call))
 
+    def permit(self, permissions: dict[str, Any]) -> None:
+        """From the next plan on, its group may use what `permissions` say."""
+        if (profile := self._profile) is not None:
+            self._jobs.put(lambda: profile.permit(permissions))
+
     def run_task(self, call: TaskCall) -> None:
         """Runs a task, between plans or at once beside them; how it ends is reported.
 
@@ -148,6 +156,10 @@ class Engine:
             ).start()
         else:
             self._jobs.put(lambda: self._run_task(profile, call))
+
+    def say_metadata(self, keys: list[str]) -> None:
+        """Reports what `keys` permit of the metadata of the RunEngine."""
+        self._reports.send(metadata.read(self._run_engine, keys))
 
     def pause(self, option: PauseOption) -> None:
         """Pauses the running plan.
@@ -225,6 +237,10 @@ class Engine:
         if isinstance(call.work, LoadScript):
             if profile.run_engine is not self._run_engine:
                 self._adopt(profile.run_engine)
+                if profile.run_engine is None:
+                    self._reports.send(NoRunEngine())
+                else:
+                    self._say_state("idle")
             if call.work.update_lists:
                 self._reports.send(Lists(profile.plans, profile.devices))
         self._reports.send(TaskFinished(outcome))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from bluesky.run_engine import RunEngine as BlueskyRunEngine
 from bluesky.run_engine import get_bluesky_event_loop
 from bluesky_queueserver import set_ipython_mode, set_re_worker_active
 from bluesky_queueserver.manager.profile_ops import (
@@ -27,7 +28,7 @@ from .settings import ProfileSettings
 
 LOG = logging.getLogger(__name__)
 
-# The group of those who may do everything. What a user may submit is decided by the queue server.
+# The group of those who may do everything, and its permissions until others are known.
 EVERYTHING = "root"
 
 
@@ -74,6 +75,7 @@ class Profile:
         self._device_objects: dict[str, Any] = {}
         # The same descriptions by user group, with the patterns of devices expanded.
         self._allowed: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        self._permissions: dict[str, Any] = {}
         self.describe()
 
     def describe(self) -> None:
@@ -83,22 +85,30 @@ class Profile:
             max_depth=self._settings.device_max_depth,
             ignore_invalid_plans=self._settings.ignore_invalid_plans,
         )
-        self._allowed = load_allowed_plans_and_devices(
-            existing_plans=plans, existing_devices=devices, user_group_permissions={}
-        )
         self.plans, self.devices = plans, devices
         self._plan_objects, self._device_objects = plan_objects, device_objects
+        self.permit(self._permissions)
+
+    def permit(self, permissions: dict[str, Any]) -> None:
+        """From now on, groups may use what `permissions` say; without any, `root` everything."""
+        self._permissions = permissions
+        self._allowed = load_allowed_plans_and_devices(
+            existing_plans=self.plans,
+            existing_devices=self.devices,
+            user_group_permissions=permissions,
+        )
 
     @property
-    def folder(self) -> str | None:
-        """Where modules of the profile are, if it is no module itself."""
+    def folder(self) -> str:
+        """Where modules of the profile are; of one that is a module itself, those of IPython's."""
         folder: str | None = extract_script_root_path(**_source(self._settings))
-        return folder
+        return folder or _profile_folder(self._settings)
 
     @property
     def run_engine(self) -> RunEngine | None:
         """The RunEngine of the profile, if it has one."""
-        return cast("RunEngine | None", self.namespace.get("RE"))
+        found = self.namespace.get("RE")
+        return cast("RunEngine", found) if isinstance(found, BlueskyRunEngine) else None
 
     def prepare(self, call: PlanCall) -> tuple[Callable[[], Any], dict[str, Any]]:
         """What makes the plan, with devices for their names, and the metadata of its runs.
@@ -111,7 +121,7 @@ class Profile:
             "args": call.args,
             "kwargs": call.kwargs,
             "meta": call.meta,
-            "user_group": EVERYTHING,
+            "user_group": call.user_group if self._permissions else EVERYTHING,
         }
         plans, devices = self._allowed
         found = prepare_plan(
@@ -155,7 +165,10 @@ def _source(settings: ProfileSettings) -> dict[str, str]:
     if settings.startup_script:
         return {"startup_script_path": settings.startup_script}
     if settings.startup_profile:
-        profiles = Path(settings.ipython_dir or "~/.ipython").expanduser()
-        folder = profiles / f"profile_{settings.startup_profile}" / "startup"
-        return {"startup_dir": str(folder)}
+        return {"startup_dir": _profile_folder(settings)}
     return {"startup_dir": settings.startup_dir or get_default_startup_dir()}
+
+
+def _profile_folder(settings: ProfileSettings) -> str:
+    profiles = Path(settings.ipython_dir or "~/.ipython").expanduser()
+    return str(profiles / f"profile_{settings.startup_profile or 'default'}" / "startup")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from .plain import plain
 
-VERSION = 3
+VERSION = 4
 PATH = "/worker/v1"
 INSTANCE = "beamline-worker-instance"
 
@@ -50,6 +50,7 @@ class PlanCall:
     args: list[Any] = field(default_factory=list)
     kwargs: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
+    user_group: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ class RunPlan:
     """Run a plan; answered by `PlanFinished`, at once when it cannot start."""
 
     plan: PlanCall
+
+
+@dataclass(frozen=True)
+class Permit:
+    """From now on, plans get only what `permissions` let the group of the user use."""
+
+    permissions: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,14 @@ class RunTask:
 
 
 @dataclass(frozen=True)
+class ReadMetadata:
+    """Say what the metadata of the Run Engine is, as far as these paths permit; answered by
+    `Metadata`."""
+
+    keys: list[str]
+
+
+@dataclass(frozen=True)
 class Pause:
     """Pause the running plan."""
 
@@ -137,7 +153,19 @@ class Close:
     """Leave."""
 
 
-Order = Welcome | RunPlan | RunTask | Pause | Resume | Stop | Abort | Halt | Close
+Order = (
+    Welcome
+    | RunPlan
+    | Permit
+    | RunTask
+    | ReadMetadata
+    | Pause
+    | Resume
+    | Stop
+    | Abort
+    | Halt
+    | Close
+)
 
 # Orders that are all said by their type.
 _BARE: dict[str, Order] = {
@@ -188,10 +216,15 @@ def _order(frame: dict[str, Any]) -> Order:
                     args=list(plan.get("args", [])),
                     kwargs=dict(plan.get("kwargs", {})),
                     meta=dict(plan.get("meta", {})),
+                    user_group=str(plan.get("user_group", "")),
                 )
             )
+        case "permit":
+            return Permit(dict(frame["permissions"]))
         case "run_task":
             return RunTask(_task(frame["task"]))
+        case "read_metadata":
+            return ReadMetadata([str(key) for key in frame["keys"]])
         case "pause":
             return Pause(PauseOption(frame["option"]))
         case _:
@@ -258,13 +291,14 @@ class Hello:
 class Ready:
     """The environment is open: what it can run, in bluesky-queueserver's descriptions.
 
-    `running` is the item whose plan is being run, `ended` how the plan before ended, `ended_tasks`
-    how the last tasks did.
+    Without a `run_engine` no plan runs. `running` is the item whose plan is being run, `ended` how
+    the plan before ended, `ended_tasks` how the last tasks did.
     """
 
     TYPE: ClassVar[str] = "ready"
     plans: dict[str, Any]
     devices: dict[str, Any]
+    run_engine: bool = True
     running: str | None = None
     ended: PlanOutcome | None = None
     ended_tasks: list[TaskOutcome] = field(default_factory=list)
@@ -305,6 +339,13 @@ class ReState:
 
 
 @dataclass(frozen=True)
+class NoRunEngine:
+    """There is no Run Engine any more."""
+
+    TYPE: ClassVar[str] = "no_run_engine"
+
+
+@dataclass(frozen=True)
 class Runs:
     """All runs that the plan has opened."""
 
@@ -318,6 +359,15 @@ class PlanFinished:
 
     TYPE: ClassVar[str] = "plan_finished"
     outcome: PlanOutcome
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The metadata of the Run Engine, or why there is none."""
+
+    TYPE: ClassVar[str] = "metadata"
+    metadata: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -357,8 +407,10 @@ Report = (
     | Ready
     | Lists
     | TaskFinished
+    | Metadata
     | OpenFailed
     | ReState
+    | NoRunEngine
     | Runs
     | PlanFinished
     | Document

@@ -16,6 +16,8 @@ from .protocol import (
     Command,
     Halt,
     Pause,
+    Permit,
+    ReadMetadata,
     Refused,
     Resume,
     RunPlan,
@@ -93,8 +95,12 @@ class Session:
                         raise Refusal(f"item {plan.item_uid} was begun already")
                     self._engine.begin(plan)
                     self._begun.append(plan.item_uid)
+                case Permit(permissions):
+                    self._engine.permit(permissions)
                 case RunTask(task):
                     self._engine.run_task(task)
+                case ReadMetadata(keys):
+                    self._engine.say_metadata(keys)
                 case Close():
                     if not self._engine.is_resting:
                         raise Refusal("the worker cannot leave while a plan is running")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from .protocol import (
     Hello,
     Lists,
+    NoRunEngine,
     PlanFinished,
     PlanOutcome,
     Ready,
@@ -42,11 +43,16 @@ class Standing:
             case Ready():
                 self.ready = report
             case Lists(plans, devices):
-                self.ready = Ready(plans, devices)
+                has_engine = self.ready is None or self.ready.run_engine
+                self.ready = Ready(plans, devices, run_engine=has_engine)
             case TaskFinished(outcome):
                 self.ended_tasks.append(outcome)
             case ReState():
                 self.state = report
+                self._has_engine(True)
+            case NoRunEngine():
+                self.state = None
+                self._has_engine(False)
             case Runs():
                 self.runs = list(report.runs)
             case PlanFinished():
@@ -54,6 +60,10 @@ class Standing:
                 self.ended = report.outcome
             case _:
                 pass
+
+    def _has_engine(self, it_has: bool) -> None:
+        if self.ready is not None:
+            self.ready = replace(self.ready, run_engine=it_has)
 
     def opening(self) -> list[Report]:
         """What a queue server has to hear first, in order."""

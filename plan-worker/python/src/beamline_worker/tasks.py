@@ -38,12 +38,10 @@ def run(call: TaskCall, profile: Profile) -> TaskOutcome:
 
 
 def _load(work: LoadScript, profile: Profile) -> None:
-    folder = profile.folder
     load_script_into_existing_nspace(
         script=work.script,
         nspace=profile.namespace,
-        enable_local_imports=folder is not None,
-        script_root_path=folder,
+        script_root_path=profile.folder,
         update_re=work.update_re,
     )
     if work.update_lists:
