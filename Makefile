@@ -32,7 +32,7 @@ VERSION = $(shell sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\
 IMAGE_TAG ?= localhost/beamline:$(if $(filter dev,$(PROFILE)),dev,$(VERSION))
 IMAGE_ARCHIVE ?= $(TARGET)/images/beamline-$(PROFILE).tar
 
-.PHONY: help run build test lint unit fuzz programs conformance cluster scenarios node-packages e2e charts bench bench-cluster generate images book clean-state
+.PHONY: help run build test lint unit fuzz programs conformance cluster scenarios node-packages e2e judge judge-selection judge-packages charts bench bench-cluster generate images book clean-state
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,7 +43,7 @@ run: build ## Build and start a beamline on this machine (UP="--ioc-port 5065 â€
 build: ## Build the executable
 	$(CARGO) build --locked -p beamline
 
-test: lint unit programs conformance charts e2e scenarios ## Run everything that must hold
+test: lint unit programs conformance charts e2e judge-selection scenarios ## Run everything that must hold
 
 lint: $(VENV)/.installed ## Formats, lints, licences, and whether the device classes are those of the Python packages
 	$(CARGO) fmt --all --check
@@ -105,6 +105,26 @@ endif
 
 e2e: $(VENV)/.installed build ## The executable as a user runs it, with real clients
 	BEAMLINE=$(abspath $(BEAMLINE)) $(VENV)/bin/python -m pytest e2e -q
+
+# Each run in a network of its own, which needs root.
+ifeq ($(shell id -u),0)
+judge-selection: $(VENV)/.installed judge-packages build ## Some tests of bluesky-queueserver's own against our queue server (needs root)
+	BEAMLINE=$(BEAMLINE) $(VENV)/bin/python e2e/judge/run.py
+
+judge: $(VENV)/.installed judge-packages build ## All of them: an hour (needs root)
+	BEAMLINE=$(BEAMLINE) $(VENV)/bin/python e2e/judge/run.py --all
+else
+judge judge-selection:
+	@echo "NOT RUN: a network of its own needs root" >&2
+	@test -z "$$CI"
+endif
+
+# What those tests take from Debian: the store of the RE manager, whose keys they delete to begin anew.
+judge-packages:
+	@missing=; for needed in redis-server:redis-server ip:iproute2; do \
+		command -v "$${needed%%:*}" > /dev/null || missing="$$missing $${needed##*:}"; \
+	done; \
+	[ -z "$$missing" ] || { apt-get update -q; apt-get install -q -y --no-install-recommends $$missing; }
 
 ifneq ($(shell command -v $(GO)),)
 charts: $(VENV)/.installed $(CHART_TOOLS) $(CLUSTER)/bin/e2e-cluster $(CLUSTER)/bin/kubernetes build ## The charts and the image: what they render and hold, on a real API server too
