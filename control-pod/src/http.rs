@@ -17,48 +17,59 @@ pub(crate) mod stats;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
+use service::access::Gate;
+use service::access::Scope::*;
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo, finish};
 
 use crate::gateway::Gateway;
 use crate::socket::accept;
 
+type Methods = MethodRouter<Arc<Gateway>>;
+
 /// All routes of direct control.
-pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+pub(crate) fn router(gateway: Arc<Gateway>, gate: &Gate) -> Router {
     let info = ServiceInfo {
         name: "control",
         openapi: openapi::document(),
         cors: gateway.settings.cors(),
         body_limit: DEFAULT_BODY_LIMIT,
     };
+    let read = |methods: Methods| gate.guard_closed(methods, ReadMonitor);
+    let write = |methods: Methods| gate.guard_closed(methods, WriteExecute);
+    let stop = |methods: Methods| gate.guard_closed(methods, WritePlanControl);
+    let history = |methods: Methods| gate.guard_closed(methods, ReadHistory);
+    // A command socket may write.
+    let commands = |methods: Methods| gate.guard_socket(methods, WriteExecute);
+    let pictures = |methods: Methods| gate.guard_socket(methods, ReadMonitor);
     let routes = Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
-        .route("/api/v1/stats", get(stats::stats))
-        .route("/api/v1/pv/set", post(pv_set::set_pv))
-        .route("/api/v1/pv/set/batch", post(pv_set::set_pv_batch))
-        .route("/api/v1/pv/{pv_name}/value", get(pv_value::get_pv_value_from_controller))
-        .route("/api/v1/pvs/{pv_name}/value", get(pv_value::get_monitored_pv_value))
-        .route("/api/v1/pvs/connected", get(pv_value::get_connected_pvs))
-        .route("/api/v1/device/execute", post(devices::execute_device_method))
-        .route("/api/v1/device/{device_path}", post(devices::access_nested_device))
-        .route("/api/v1/device/{device_path}/stop", post(devices::stop_device))
-        .route("/api/v1/device/{device_path}/value", get(devices::get_nested_device_value))
-        .route("/api/v1/devices/resolve", post(resolve::resolve_device_paths))
-        .route("/api/v1/diagnostics/pv/{pv_name}", get(diagnostics::diagnose_pv))
-        .route("/api/v1/diagnostics/device/{device_name}", get(diagnostics::diagnose_device))
-        .route("/api/v1/audit", get(audit::get_audit))
-        .route("/api/v1/pv-socket", any(accept::pv_socket))
-        .route("/api/v1/device-socket", any(accept::device_socket))
-        .route("/api/v1/control-socket", any(accept::control_socket))
+        .route("/api/v1/stats", read(get(stats::stats)))
+        .route("/api/v1/pv/set", write(post(pv_set::set_pv)))
+        .route("/api/v1/pv/set/batch", write(post(pv_set::set_pv_batch)))
+        .route("/api/v1/pv/{pv_name}/value", read(get(pv_value::get_pv_value_from_controller)))
+        .route("/api/v1/pvs/{pv_name}/value", read(get(pv_value::get_monitored_pv_value)))
+        .route("/api/v1/pvs/connected", read(get(pv_value::get_connected_pvs)))
+        .route("/api/v1/device/execute", write(post(devices::execute_device_method)))
+        .route("/api/v1/device/{device_path}", write(post(devices::access_nested_device)))
+        .route("/api/v1/device/{device_path}/stop", stop(post(devices::stop_device)))
+        .route("/api/v1/device/{device_path}/value", read(get(devices::get_nested_device_value)))
+        .route("/api/v1/devices/resolve", read(post(resolve::resolve_device_paths)))
+        .route("/api/v1/diagnostics/pv/{pv_name}", read(get(diagnostics::diagnose_pv)))
+        .route("/api/v1/diagnostics/device/{device_name}", read(get(diagnostics::diagnose_device)))
+        .route("/api/v1/audit", history(get(audit::get_audit)))
+        .route("/api/v1/pv-socket", commands(any(accept::pv_socket)))
+        .route("/api/v1/device-socket", commands(any(accept::device_socket)))
+        .route("/api/v1/control-socket", commands(any(accept::control_socket)))
         // What upstream's pages call these three, and its README the first.
-        .route("/ws/pv/monitor", any(accept::pv_socket))
-        .route("/ws/pv-socket", any(accept::pv_socket))
-        .route("/ws/device-socket", any(accept::device_socket))
-        .route("/ws/control-socket", any(accept::control_socket))
-        .route("/api/v1/camera-socket", any(accept::camera_socket))
-        .route("/api/v1/camera-socket-shared", any(accept::camera_socket_shared))
-        .route("/api/v1/tiff-socket", any(accept::tiff_socket))
+        .route("/ws/pv/monitor", commands(any(accept::pv_socket)))
+        .route("/ws/pv-socket", commands(any(accept::pv_socket)))
+        .route("/ws/device-socket", commands(any(accept::device_socket)))
+        .route("/ws/control-socket", commands(any(accept::control_socket)))
+        .route("/api/v1/camera-socket", pictures(any(accept::camera_socket)))
+        .route("/api/v1/camera-socket-shared", pictures(any(accept::camera_socket_shared)))
+        .route("/api/v1/tiff-socket", pictures(any(accept::tiff_socket)))
         .with_state(gateway);
     finish(routes, info)
 }

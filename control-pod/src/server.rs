@@ -6,6 +6,7 @@ use std::time::Duration;
 use channels::PvClient;
 use crds::DeviceClassSpec;
 use kube::Client;
+use service::access::{Entrance, Gate, PolicyError};
 use service::http::{BindError, Listener, ServeError};
 use service::lease;
 use thiserror::Error;
@@ -34,6 +35,9 @@ pub enum ServerError {
     /// The shipped device classes cannot be read.
     #[error(transparent)]
     Catalogue(#[from] crds::catalogue::Error),
+    /// The API key cannot be one.
+    #[error("direct control cannot start: {0}")]
+    Access(#[from] PolicyError),
     /// Accepting connections failed for good.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -45,6 +49,7 @@ pub struct Server {
     shipped: Vec<DeviceClassSpec>,
     listener: Listener,
     oas: Option<Listener>,
+    gate: Gate,
     settings: Settings,
 }
 
@@ -65,12 +70,18 @@ impl Server {
         } else {
             None
         };
-        Ok(Self { shipped, listener, oas, settings })
+        let gate = Gate::keyed("control", settings.api_key.as_ref(), listener.addr())?;
+        Ok(Self { shipped, listener, oas, gate, settings })
     }
 
     /// Where the API of ophyd-websocket is, unless it is switched off.
     pub fn oas_addr(&self) -> Option<std::net::SocketAddr> {
         self.oas.as_ref().map(Listener::addr)
+    }
+
+    /// Whether requests need a key.
+    pub fn asks_for_a_key(&self) -> bool {
+        *self.gate.entrance() != Entrance::Open
     }
 
     /// Where it listens.
@@ -91,7 +102,7 @@ impl Server {
         pvs: Arc<dyn PvClient>,
         shutdown: CancellationToken,
     ) -> Result<(), ServerError> {
-        let Self { shipped, listener, oas, settings } = self;
+        let Self { shipped, listener, oas, gate, settings } = self;
         if settings.global_read_only {
             tracing::warn!(
                 "read-only mode: every write is refused (DIRECT_CONTROL_GLOBAL_READ_ONLY=true)"
@@ -124,12 +135,13 @@ impl Server {
             tasks.spawn(async move { console.run(stop).await });
         }
         tasks.close();
-        let router = http::router(Arc::clone(&gateway));
+        let router = http::router(Arc::clone(&gateway), &gate);
         let direct = service::http::serve(listener, router, shutdown.clone());
         let served = match dialect {
             None => direct.await,
             Some((listener, oas)) => {
-                let other = service::http::serve(listener, crate::oas::http::router(oas), shutdown);
+                let other =
+                    service::http::serve(listener, crate::oas::http::router(oas, &gate), shutdown);
                 tokio::try_join!(direct, other).map(|((), ())| ())
             }
         };

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use service::access::Secret;
 use service::settings::{Cors, JsonList, json_list, lax_bool};
 
 use crate::camera::encode::Encoding;
@@ -165,6 +166,9 @@ pub struct Settings {
     #[arg(long = "control-cors-allow-credentials", env = "DIRECT_CONTROL_CORS_ALLOW_CREDENTIALS", default_value = "false",
         value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
     pub cors_allow_credentials: bool,
+    /// API key without which nobody gets in, to the API of ophyd-websocket neither: letters and digits. When absent, everybody does
+    #[arg(long = "control-api-key", env = "DIRECT_CONTROL_API_KEY", hide_env_values = true)]
+    pub api_key: Option<Secret>,
     /// The API of ophyd-websocket beside ours
     #[command(flatten)]
     pub oas: crate::oas::Settings,
@@ -203,6 +207,7 @@ impl Default for Settings {
             tiff_default_prefix: "13PIL1".to_owned(),
             cors_origins: JsonList(vec!["*".to_owned()]),
             cors_allow_credentials: false,
+            api_key: None,
             oas: crate::oas::Settings::default(),
         }
     }

@@ -134,6 +134,33 @@ def test_the_name_of_a_device_is_that_of_its_object_unless_told_otherwise() -> N
     assert only(manifests, "Device", "sample-x")["spec"]["name"] == "sample_x"
 
 
+def test_one_secret_makes_all_three_services_ask_for_its_key() -> None:
+    def taken(*options: str) -> dict[str, dict[str, dict]]:
+        parts = spec("--set=access.existingSecret=bl01-key", *options)
+        return {
+            part: {one["name"]: one["valueFrom"]["secretKeyRef"] for one in parts[part]["env"]}
+            for part in ("registry", "control", "queue")
+        }
+
+    key = {"name": "bl01-key", "key": "api-key"}
+    queue = "QSERVER_HTTP_SERVER_SINGLE_USER_API_KEY"
+    assert taken() == {
+        "registry": {"CONFIG_API_KEY": key},
+        "control": {"DIRECT_CONTROL_API_KEY": key, queue: key},
+        "queue": {queue: key},
+    }
+    other = taken("--set=access.secretKey=other")
+    assert other["registry"]["CONFIG_API_KEY"] == {"name": "bl01-key", "key": "other"}
+    own = f"queue.env.{queue}.valueFrom.secretKeyRef"
+    queues_own = taken(f"--set={own}.name=own", f"--set={own}.key=k")
+    assert queues_own["queue"][queue] == {"name": "own", "key": "k"}
+    assert queues_own["control"][queue] == key
+
+
+def test_without_a_secret_nobody_is_asked() -> None:
+    assert all("env" not in spec()[part] for part in ("registry", "control", "queue"))
+
+
 def test_no_plan_and_no_secret_is_ever_part_of_a_release() -> None:
     kinds = {one["kind"] for one in objects(template(CHART, EVERYTHING))}
     assert not kinds & {"QueueItem", "PlanWorker", "DeviceLocks", "Secret"}

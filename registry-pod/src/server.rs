@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::Client;
+use service::access::{Gate, PolicyError};
 use service::error::with_sources;
 use service::http::{BindError, Listener, ServeError};
 use tokio::task::JoinSet;
@@ -38,6 +39,9 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+    /// The API key cannot be one.
+    #[error("the registry cannot start: {0}")]
+    Access(#[from] PolicyError),
     /// The port cannot be served any more.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -79,6 +83,11 @@ impl Server {
         Ok(Self { settings, listener })
     }
 
+    /// Whether requests need a key.
+    pub fn asks_for_a_key(&self) -> bool {
+        self.settings.api_key.as_ref().is_some_and(|key| !key.reveal().is_empty())
+    }
+
     /// The bound address.
     pub fn addr(&self) -> SocketAddr {
         self.listener.addr()
@@ -96,6 +105,7 @@ impl Server {
     ) -> Result<(), RunError> {
         let Self { settings, listener } = self;
         settings.unused.log();
+        let gate = Gate::keyed("registry", settings.api_key.as_ref(), listener.addr())?;
         if let Some(path) = &settings.openapi_export_path {
             let written =
                 std::fs::write(path, service::openapi::document(&http::interface()).to_string());
@@ -120,7 +130,7 @@ impl Server {
         tasks.spawn(bench.run(Arc::clone(&registry), stop.clone()));
         tasks.spawn(keeper.run(Arc::clone(&registry), stop.clone()));
         let mut history = tokio::spawn(keep_history(Arc::clone(&registry), writer, stop.clone()));
-        let router = http::router(&registry);
+        let router = http::router(&registry, &gate);
         let served = tokio::select! {
             ended = service::http::serve(listener, router, shutdown) => ended.map_err(Into::into),
             ended = &mut history => return ended.unwrap_or(Ok(())).and(Err(RunError::Task)),

@@ -5,6 +5,7 @@ mod unused;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
+use service::access::Secret;
 use service::settings::{Cors, JsonList, json_list, lax_bool};
 pub use unused::Unused;
 
@@ -146,6 +147,14 @@ pub struct Settings {
         env = "OPHYD_SERVICE_OPENAPI_EXPORT_PATH"
     )]
     pub openapi_export_path: Option<PathBuf>,
+    /// API key without which nobody gets in: letters and digits. When absent, everybody does.
+    #[arg(
+        id = "registry_api_key",
+        long = "registry-api-key",
+        env = "CONFIG_API_KEY",
+        hide_env_values = true
+    )]
+    pub api_key: Option<Secret>,
     /// What has no effect here.
     #[command(flatten)]
     pub unused: Unused,
@@ -180,6 +189,7 @@ impl Default for Settings {
             service_name: "configuration_service".to_owned(),
             log_level: "info",
             openapi_export_path: None,
+            api_key: None,
             unused: Unused::default(),
         }
     }

@@ -148,9 +148,9 @@ impl Running {
             early = self.first_end() => return Err(early),
             ready = ready::all(urls) => ready?,
         }
-        let login = match urls.queue_asks {
-            true => "nothing but HTTP of the queue server asks for a key on these addresses",
-            false => "nothing asks for a login on these addresses",
+        let login = match urls.asking.as_slice() {
+            [] => "nothing asks for a login on these addresses".to_owned(),
+            some => format!("nothing but {} asks for a key on these addresses", some.join(", ")),
         };
         if urls.loopback_only {
             tracing::info!("{login}; they can be reached from this machine only");

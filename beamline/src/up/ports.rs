@@ -1,6 +1,7 @@
 //! Every port of the beamline, bound before anything is served: one that is in use is one clear error.
 
 use anyhow::Context;
+use service::access::Entrance;
 use service::http::Listener;
 
 use super::UpArgs;
@@ -26,8 +27,8 @@ pub(super) struct Urls {
     pub(super) zmq_control: String,
     pub(super) zmq_info: String,
     pub(super) ioc: Option<String>,
-    /// Whether the queue server asks for a key over HTTP.
-    pub(super) queue_asks: bool,
+    /// Which services ask for a key over HTTP.
+    pub(super) asking: Vec<&'static str>,
     /// Whether every address is a loopback address.
     pub(super) loopback_only: bool,
 }
@@ -64,6 +65,16 @@ impl Ports {
         self.ioc.as_ref().map(sim_ioc::Server::port)
     }
 
+    /// Which services ask for a key over HTTP.
+    fn asking(&self) -> Vec<&'static str> {
+        let all = [
+            ("the registry", self.registry.asks_for_a_key()),
+            ("direct control", self.control.asks_for_a_key()),
+            ("the queue server", *self.queue.entrance() != Entrance::Open),
+        ];
+        all.into_iter().filter(|(_, asks)| *asks).map(|(name, _)| name).collect()
+    }
+
     pub(super) fn urls(&self) -> Urls {
         let http =
             [self.api.addr(), self.registry.addr(), self.control.addr(), self.queue.http_addr()];
@@ -77,7 +88,7 @@ impl Ports {
             queue: format!("http://{}", http[3]),
             zmq_control: format!("tcp://{}", zmq[0]),
             zmq_info: format!("tcp://{}", zmq[1]),
-            queue_asks: *self.queue.entrance() != service::access::Entrance::Open,
+            asking: self.asking(),
             ioc: self.ioc_port().map(|port| format!("port {port}")),
             loopback_only: http
                 .iter()

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
-use axum::extract::{State, WebSocketUpgrade};
 use axum::response::Response;
 use futures::StreamExt;
 use omq_tokio::{Error, Message as Published, MonitorEvent, Options, Socket, SocketType};
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::caller::CalledBy;
 use crate::gateway::Gateway;
 use crate::oas::Oas;
-use crate::socket::accept::seated;
+use crate::socket::accept::{Upgrade, seated};
 use crate::socket::{Api, SocketKind};
 
 /// What the queue server puts before each console message.
@@ -121,7 +121,7 @@ impl Console {
 pub(crate) async fn qs_console_socket(
     State(oas): State<Arc<Oas>>,
     CalledBy(caller): CalledBy,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Response {
     let messages = oas.console.listen();
     let what = (Api::Oas, SocketKind::Console);

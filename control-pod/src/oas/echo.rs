@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::extract::ws::Message;
-use axum::extract::{State, WebSocketUpgrade};
 use axum::response::Response;
 use futures::StreamExt;
 use tokio::time::timeout;
 
 use crate::audit::caller::CalledBy;
 use crate::oas::Oas;
-use crate::socket::accept::seated;
+use crate::socket::accept::{Upgrade, seated};
 use crate::socket::{Api, SocketKind};
 
 /// The route.
 pub(crate) async fn ws(
     State(oas): State<Arc<Oas>>,
     CalledBy(caller): CalledBy,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Response {
     let what = (Api::Oas, SocketKind::Echo);
     seated(Arc::clone(&oas.gateway), upgrade, what, caller, async |mut socket, gateway, _seat| {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::response::Response;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
+use service::access::Entry;
 use tokio::time::timeout;
 
 use crate::audit::Caller;
@@ -31,11 +33,31 @@ const READ_BUFFER_BYTES: usize = 4 << 10;
 /// What is gathered for a client before it goes to the kernel.
 const WRITE_BUFFER_BYTES: usize = 64 << 10;
 
+/// A request to open a WebSocket, with what is known of who sends it.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    upgrade: WebSocketUpgrade,
+    entry: Entry,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
+        let entry = Entry::from_request_parts(parts, state).await;
+        Ok(Self {
+            upgrade: upgrade.map_err(IntoResponse::into_response)?,
+            entry: entry.map_err(IntoResponse::into_response)?,
+        })
+    }
+}
+
 /// `/api/v1/pv-socket`.
 pub(crate) async fn pv_socket(
     State(gateway): State<Arc<Gateway>>,
     CalledBy(caller): CalledBy,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Response {
     accept_client(gateway, upgrade, SocketKind::Pv, caller, PvSocket::new)
 }
@@ -44,7 +66,7 @@ pub(crate) async fn pv_socket(
 pub(crate) async fn device_socket(
     State(gateway): State<Arc<Gateway>>,
     CalledBy(caller): CalledBy,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Response {
     accept_client(gateway, upgrade, SocketKind::Device, caller, DeviceSocket::new)
 }
@@ -53,14 +75,14 @@ pub(crate) async fn device_socket(
 pub(crate) async fn control_socket(
     State(gateway): State<Arc<Gateway>>,
     CalledBy(caller): CalledBy,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Response {
     accept_client(gateway, upgrade, SocketKind::Control, caller, ControlSocket::new)
 }
 
 fn accept_client<P: Protocol + 'static>(
     gateway: Arc<Gateway>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
     kind: SocketKind,
     caller: Arc<Caller>,
     speak: impl FnOnce(Client) -> P + Send + 'static,
@@ -75,7 +97,7 @@ fn accept_client<P: Protocol + 'static>(
 pub(crate) async fn camera_socket(
     State(gateway): State<Arc<Gateway>>,
     CalledBy(caller): CalledBy,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Response {
     accept_image(gateway, upgrade, caller, ImageSocket::Camera, Wording::DirectControl)
 }
@@ -84,7 +106,7 @@ pub(crate) async fn camera_socket(
 pub(crate) async fn camera_socket_shared(
     State(gateway): State<Arc<Gateway>>,
     CalledBy(caller): CalledBy,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Response {
     accept_image(gateway, upgrade, caller, ImageSocket::CameraShared, Wording::DirectControl)
 }
@@ -93,7 +115,7 @@ pub(crate) async fn camera_socket_shared(
 pub(crate) async fn tiff_socket(
     State(gateway): State<Arc<Gateway>>,
     CalledBy(caller): CalledBy,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Response {
     accept_image(gateway, upgrade, caller, ImageSocket::Tiff, Wording::DirectControl)
 }
@@ -101,7 +123,7 @@ pub(crate) async fn tiff_socket(
 /// An image socket in the words of `wording`.
 pub(crate) fn accept_image(
     gateway: Arc<Gateway>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
     caller: Arc<Caller>,
     socket: ImageSocket,
     wording: Wording,
@@ -122,7 +144,7 @@ pub(crate) fn accept_image(
 /// Serves a socket of commands and frames, in the words of the protocol that `speak` makes.
 pub(crate) fn accept<P: Protocol + 'static>(
     gateway: Arc<Gateway>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
     what: (Api, SocketKind),
     caller: Arc<Caller>,
     speak: impl FnOnce(Arc<Outbox>, Seat) -> P + Send + 'static,
@@ -137,7 +159,7 @@ pub(crate) fn accept<P: Protocol + 'static>(
 /// The upgrade always succeeds; a socket for which there is no room is closed at once with 1013.
 pub(crate) fn seated<F, S>(
     gateway: Arc<Gateway>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
     (api, kind): (Api, SocketKind),
     caller: Arc<Caller>,
     serve: S,
@@ -147,13 +169,21 @@ where
     F: Future<Output = ()> + Send,
 {
     let token = gateway.sockets.sessions.token();
+    let Upgrade { upgrade, entry } = upgrade;
     let upgrade = upgrade
         .max_message_size(MAX_COMMAND_BYTES)
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES);
-    upgrade.on_upgrade(move |socket| async move {
+    upgrade.on_upgrade(move |mut socket| async move {
         // Held to the end: the service waits for its sessions when it stops.
         let _token = token;
+        let passed = tokio::select! {
+            () = gateway.sockets.shutdown.cancelled() => None,
+            passed = entry.pass(&mut socket) => passed,
+        };
+        if passed.is_none() {
+            return;
+        }
         match gateway.sockets.enter(api, kind, caller) {
             Some(seat) => serve(socket, gateway, seat).await,
             None => turn_away(socket, &gateway).await,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod access;
 mod audit;
 mod beamline;
 mod camera_iocs;

@@ -34,6 +34,19 @@ is how the settings read them.
 {{- /* The spec of the Beamline. */ -}}
 {{- define "beamline.spec" -}}
 {{- $spec := pick .Values "image" "epics" "registry" "control" "queue" "simIoc" "networkPolicy" "podDisruptionBudget" | deepCopy }}
+{{- with .Values.access.existingSecret }}
+{{- $key := dict "valueFrom" (dict "secretKeyRef" (dict "name" . "key" $.Values.access.secretKey)) }}
+{{- $names := dict "registry" (list "CONFIG_API_KEY") "queue" (list "QSERVER_HTTP_SERVER_SINGLE_USER_API_KEY") }}
+{{- /* Direct control shows its key to the queue server, too. */ -}}
+{{- $_ := set $names "control" (list "DIRECT_CONTROL_API_KEY" "QSERVER_HTTP_SERVER_SINGLE_USER_API_KEY") }}
+{{- range $part, $variables := $names }}
+{{- range $variables }}
+{{- if not (get (get $spec $part).env .) }}
+{{- $_ := set (get $spec $part).env . $key }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $part := list $spec.registry $spec.control $spec.queue $spec.queue.worker $spec.simIoc }}
 {{- $_ := set $part "env" (include "beamline.environment" $part.env | fromJsonArray) }}
 {{- end }}

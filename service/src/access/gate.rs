@@ -1,6 +1,6 @@
 //! The gate of a service: who somebody is, and whether that is enough.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::attempts::{Attempts, FOR_KEYS, FOR_PASSWORDS, subject};
 use super::audit;
 use super::caller::{By, Caller, PUBLIC_NAME, SINGLE_USER_NAME};
 use super::credential::Credential;
-use super::policy::{Entrance, Policy};
+use super::policy::{Entrance, Policy, PolicyError};
 use super::refusal::Refusal;
 use super::role::{PUBLIC, SINGLE_USER};
 use super::scope::{Scope, Scopes};
@@ -59,19 +59,53 @@ impl Asked {
 impl Gate {
     /// The gate of `service`, as `policy` says and with that entrance of it. Accounts are kept in `store`.
     pub fn new(service: &'static str, policy: &Policy, entrance: Entrance, store: Store) -> Self {
-        let Policy { directory, secret_keys, lifetimes, allow_anonymous, .. } = policy;
-        let roles = &directory.roles;
+        let Policy { directory, secret_keys, lifetimes, .. } = policy;
+        let accounts = (entrance == Entrance::Accounts)
+            .then(|| Accounts::new(directory.clone(), *lifetimes, secret_keys.clone(), store));
+        Self::build(service, policy, entrance, accounts)
+    }
+
+    /// The gate of a service that has no accounts and no users: open to everybody until there is a key, as its Python
+    /// counterpart. Says so loudly.
+    ///
+    /// # Errors
+    /// When the key cannot be one.
+    pub fn keyed(
+        service: &'static str,
+        key: Option<&Secret>,
+        listens_on: SocketAddr,
+    ) -> Result<Self, PolicyError> {
+        let policy =
+            Policy { single_user_key: key.cloned(), open: Some(true), ..Policy::default() };
+        let entrance = policy.entrance(listens_on.ip().is_loopback())?;
+        match (&entrance, listens_on.ip().is_loopback()) {
+            (Entrance::Open, true) => tracing::warn!(
+                service, %listens_on, "nobody is asked for a key: whoever works on this machine gets in"
+            ),
+            (Entrance::Open, false) => tracing::warn!(
+                service, %listens_on, "nobody is asked for a key: whoever reaches this address gets in"
+            ),
+            _ => tracing::info!(service, %listens_on, "requests need the API key"),
+        }
+        Ok(Self::build(service, &policy, entrance, None))
+    }
+
+    fn build(
+        service: &'static str,
+        policy: &Policy,
+        entrance: Entrance,
+        accounts: Option<Accounts>,
+    ) -> Self {
+        let roles = &policy.directory.roles;
         let by = if entrance == Entrance::Open { By::Open } else { By::SingleUserKey };
         let single_user = Caller::new(SINGLE_USER_NAME, by, roles.scopes([SINGLE_USER]));
         let public = Caller::new(PUBLIC_NAME, By::Anonymous, roles.scopes([PUBLIC]));
-        let accounts = (entrance == Entrance::Accounts)
-            .then(|| Accounts::new(directory.clone(), *lifetimes, secret_keys.clone(), store));
         Self(Arc::new(Inner {
             service,
             key: entrance.key().map(Secret::digest),
             entrance,
             single_user: single_user.with_role(SINGLE_USER),
-            public: allow_anonymous.then(|| public.with_role(PUBLIC)),
+            public: policy.allow_anonymous.then(|| public.with_role(PUBLIC)),
             accounts,
             attempts: Attempts::new(FOR_KEYS),
             logins: Attempts::new(FOR_PASSWORDS),

@@ -10,6 +10,7 @@ use axum::routing::MethodRouter;
 
 use super::credential::{Credential, SUBPROTOCOL, offers_protocol};
 use super::gate::{Asked, Gate};
+use super::policy::Entrance;
 use super::refusal::Refusal;
 use super::scope::Scope;
 use super::socket::Entry;
@@ -31,6 +32,17 @@ impl Gate {
         methods.route_layer(from_fn_with_state(guard, check))
     }
 
+    /// As [`Gate::guard`], for handlers that do not ask who calls: nothing stands before them while the gate is open.
+    pub fn guard_closed<S>(&self, methods: MethodRouter<S>, scope: Scope) -> MethodRouter<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        match self.entrance() {
+            Entrance::Open => methods,
+            _ => self.guard(methods, scope),
+        }
+    }
+
     /// The same methods, for everybody who is somebody.
     pub(super) fn guard_any<S>(&self, methods: MethodRouter<S>) -> MethodRouter<S>
     where
@@ -47,7 +59,8 @@ impl Gate {
         S: Clone + Send + Sync + 'static,
     {
         let guard = Guard { gate: self.clone(), scope: Some(scope) };
-        methods.route_layer(from_fn_with_state(guard, check_socket))
+        // Also what is for every method: `route_layer` would not take it for a route.
+        methods.layer(from_fn_with_state(guard, check_socket))
     }
 }
 
