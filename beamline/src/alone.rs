@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{ArgAction, Args, ValueEnum};
@@ -25,6 +26,8 @@ use crate::{measured, signals};
 const NAMESPACE: &str = "default";
 /// Where the API for the workers listens: on any free port, for this machine only.
 const API: &str = "127.0.0.1:0";
+/// How long a worker may take to bring its plan to an end before it is killed. The RE manager kills at once.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Settings of a queue server by itself.
 #[derive(Args, Clone, Debug)]
@@ -133,7 +136,7 @@ impl AloneArgs {
         let mut bluesky = Program::bluesky(&self.worker_python);
         native.environment.clone_from(&environment);
         bluesky.environment = environment;
-        Ok(operator::Settings::new(native, bluesky))
+        Ok(operator::Settings { grace: GRACE, ..operator::Settings::new(native, bluesky) })
     }
 }
 

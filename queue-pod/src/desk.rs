@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use service::lease::Tenure;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::console::Console;
 use crate::driver::Signal;
@@ -21,6 +22,8 @@ pub(crate) const WAITING_REQUESTS: usize = 1_024;
 const STATUS_QUEUE: usize = 256;
 /// Longest time until a request is answered. Its outcome may still become true afterwards.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// How long nothing is answered over 0MQ after `manager_kill`: as long as the watchdog of the RE manager waits for one that hangs.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// The door to the state machine. Clones share it.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub struct Desk {
     view: Arc<ArcSwap<View>>,
     role: Arc<ArcSwap<Role>>,
     actor: mpsc::Sender<Signal>,
+    /// Until when nothing is answered over 0MQ.
+    silent_until: Arc<ArcSwap<Instant>>,
     statuses: broadcast::Sender<Arc<Value>>,
     /// What is printed.
     pub console: Console,
@@ -56,6 +61,7 @@ impl Desk {
                 "This queue server is starting".to_owned(),
             ))),
             actor,
+            silent_until: Arc::new(ArcSwap::from_pointee(Instant::now())),
             statuses: broadcast::Sender::new(STATUS_QUEUE),
             console: Console::default(),
         }
@@ -150,27 +156,21 @@ impl Desk {
         }
     }
 
-    /// Has the server begin anew, as if its process had been killed.
+    /// Has the server begin anew, as if its process had been killed. Over 0MQ that is answered by silence.
     async fn kill(&self, method: &Method, params: &Map<String, Value>) -> Reply {
         if let Err(why) = method.check_params(params) {
             return method.refuse(why.into());
         }
+        self.silent_until.store(Arc::new(Instant::now() + SILENCE));
         // Whoever does not listen any more is ending already.
         let _ = self.actor.send(Signal::Kill).await;
         method.refuse("The queue server begins anew".into())
     }
 
-    /// Carries out a request as it came over the wire (contract queue-server §1.1). Some are answered by silence.
+    /// Carries out a request as it came over the wire (contract queue-server §1.1). None while this server is silent.
     pub async fn call_wire(&self, request: &Value) -> Option<Reply> {
         let reply = self.reply(request).await;
-        let name = request.get("method").and_then(Value::as_str);
-        let method = name.and_then(Method::named);
-        let is_killed = method.is_some_and(|method| {
-            let params = request.get("params").and_then(Value::as_object);
-            method.kind == Kind::Kill
-                && params.is_none_or(|params| method.check_params(params).is_ok())
-        });
-        (!is_killed).then_some(reply)
+        (Instant::now() >= **self.silent_until.load()).then_some(reply)
     }
 
     async fn reply(&self, request: &Value) -> Reply {

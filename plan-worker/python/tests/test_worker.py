@@ -14,7 +14,7 @@ def test_a_worker_says_who_it_is_and_what_it_can_run(queue, worker):
         "type": "hello",
         "engine": "bluesky",
         "pid": worker.process.pid,
-        "version": 3,
+        "version": 4,
     }
     ready = next(report for report in queue.heard if report["type"] == "ready")
     assert ready["plans"]["count"]["properties"] == {"is_generator": True}
@@ -50,6 +50,40 @@ def test_a_plan_runs_on_the_real_run_engine_and_leaves_its_documents(resting):
     # The table of the profile's own callback.
     assert "generator count" in queue.console()
     assert f"Run was closed: '{start['uid']}'" in queue.console()
+
+
+def test_a_group_gets_only_the_devices_that_it_may_use(resting):
+    queue, _ = resting
+    everything = {"allowed_plans": [None], "allowed_devices": [None]}
+    groups = {"root": everything, "few": {**everything, "forbidden_devices": ["det2"]}}
+    queue.order("permit", permissions={"user_groups": groups})
+    for name, status in (("det1", "completed"), ("det2", "failed")):
+        call = {"item_uid": name, "name": "count", "args": [[name]], "user_group": "few"}
+        queue.order("run_plan", plan=call)
+        assert queue.outcome(name)["exit_status"] == status
+
+
+def test_the_metadata_of_the_run_engine_is_told_as_far_as_it_may_be(resting):
+    queue, _ = resting
+    queue.order("read_metadata", keys=["/metadata_key"])
+    told = queue.until("metadata", lambda report: report["type"] == "metadata")
+    assert told["metadata"] == {"metadata_key": "metadata_value"}
+
+
+def test_without_a_run_engine_the_worker_says_so_and_takes_another(resting):
+    queue, _ = resting
+
+    def load(uid: str, script: str) -> None:
+        work = {"kind": "load_script", "script": script, "update_lists": False, "update_re": True}
+        queue.order("run_task", task={"task_uid": uid, "background": False, "work": work})
+
+    load("gone", "RE = 'junk'")
+    queue.until("no engine", lambda report: report["type"] == "no_run_engine")
+    before = len(queue.heard)
+    load("back", "from bluesky import RunEngine; RE = RunEngine()")
+    queue.state("idle", before)
+    queue.run("count", ["det"], item_uid="again")
+    assert queue.outcome("again")["exit_status"] == "completed"
 
 
 def test_a_plan_pauses_resumes_and_ends_as_it_is_told(resting):

@@ -12,7 +12,9 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::api::PostParams;
 use plan_worker::Settings;
 use plan_worker::WorkerError;
-use plan_worker::protocol::{Command, INSTANCE, Order, PATH, PlanCall, PlanOutcome, Report};
+use plan_worker::protocol::{
+    Command, INSTANCE, Order, PATH, PlanCall, PlanOutcome, Report, VERSION,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -188,7 +190,7 @@ impl Session {
                 _ => None,
             })
             .await;
-        assert!(matches!(before[..], [Report::Hello { version: 3, .. }]), "{before:?}");
+        assert!(matches!(before[..], [Report::Hello { version: VERSION, .. }]), "{before:?}");
         ready
     }
 

@@ -28,8 +28,9 @@ from .settings import ProfileSettings
 
 LOG = logging.getLogger(__name__)
 
-# The group of those who may do everything, and its permissions until others are known.
+# The group of those who may do everything, and what groups may use until it is known.
 EVERYTHING = "root"
+NO_LIMITS = {"user_groups": {EVERYTHING: {"allowed_plans": [None], "allowed_devices": [None]}}}
 
 
 class RunEngine(Protocol):
@@ -74,8 +75,8 @@ class Profile:
         self._plan_objects: dict[str, Any] = {}
         self._device_objects: dict[str, Any] = {}
         # The same descriptions by user group, with the patterns of devices expanded.
-        self._allowed: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        self._permissions: dict[str, Any] = {}
+        self._allowed: tuple[dict[str, Any], dict[str, Any]] | None = None
+        self._permissions: dict[str, Any] = NO_LIMITS
         self.describe()
 
     def describe(self) -> None:
@@ -87,16 +88,21 @@ class Profile:
         )
         self.plans, self.devices = plans, devices
         self._plan_objects, self._device_objects = plan_objects, device_objects
-        self.permit(self._permissions)
+        # Made for the next plan, or when the queue server says who may do what.
+        self._allowed = None
 
     def permit(self, permissions: dict[str, Any]) -> None:
-        """From now on, groups may use what `permissions` say; without any, `root` everything."""
+        """From now on, groups may use what `permissions` say."""
         self._permissions = permissions
-        self._allowed = load_allowed_plans_and_devices(
+        self._allowed = self._allow()
+
+    def _allow(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        allowed: tuple[dict[str, Any], dict[str, Any]] = load_allowed_plans_and_devices(
             existing_plans=self.plans,
             existing_devices=self.devices,
-            user_group_permissions=permissions,
+            user_group_permissions=self._permissions,
         )
+        return allowed
 
     @property
     def folder(self) -> str:
@@ -121,8 +127,10 @@ class Profile:
             "args": call.args,
             "kwargs": call.kwargs,
             "meta": call.meta,
-            "user_group": call.user_group if self._permissions else EVERYTHING,
+            "user_group": call.user_group or EVERYTHING,
         }
+        if self._allowed is None:
+            self._allowed = self._allow()
         plans, devices = self._allowed
         found = prepare_plan(
             plan,
