@@ -15,8 +15,10 @@ LOG = logging.getLogger(__name__)
 # Frames and bytes that may wait to be sent.
 FRAMES = 1024
 BYTES = 32 << 20
-# Bytes of the largest report. Larger documents stay on disk and on 0MQ.
+# Bytes of the largest report, but for those that somebody waits for. Larger documents stay on disk
+# and on 0MQ.
 LARGEST = 8 << 20
+WHATEVER_THE_SIZE = ("ready", "lists", "task_finished")
 
 
 class Outbox:
@@ -53,7 +55,7 @@ class Reports:
         Waits while too much is under way, but not for a peer that is gone.
         """
         frame = encode(report)
-        if len(frame) > LARGEST and report.TYPE != "ready":
+        if len(frame) > LARGEST and report.TYPE not in WHATEVER_THE_SIZE:
             LOG.warning("a report of %d bytes is too large for the queue server", len(frame))
             return
         with self._changed:
