@@ -165,6 +165,9 @@ impl Server {
             "the queue server listens"
         );
         announce(gate.entrance(), http.addr());
+        if *gate.entrance() == Entrance::Accounts && policy.single_user_key.is_some() {
+            tracing::warn!("users log in here: the single-user API key opens nothing");
+        }
         let _ends_all = inner.clone().drop_guard();
         let http = async {
             let served = service::http::serve(http, router, inner.clone()).await;
