@@ -102,7 +102,7 @@ def queues(ours: QueueServer, folder: Path, rounds: int, skipped: list[str]) -> 
 def pvs(
     beamline: Beamline, folder: Path, arguments: argparse.Namespace, skipped: list[str]
 ) -> list[Comparison]:
-    """HTTP reads of one PV by several clients; both sides read it from the same simulated IOC."""
+    """HTTP reads and puts by several clients; both sides talk to the same simulated IOC."""
     if shutil.which("wrk") is None:
         skipped.append("PVs: the load comes from wrk (apt-get install wrk)")
         return []
@@ -120,6 +120,14 @@ def pvs(
             )
             for source, monitored in (("from the IOC", False), ("from the monitor", True))
         ]
+        sets = Comparison(
+            f"PV set with completion, {CONNECTIONS} clients",
+            "sets/s",
+            theirs.name,
+            (ours, theirs),
+            lambda side: side.sets_per_second(),
+        )
+        comparisons.append(sets)
         return in_turns(arguments.rounds, comparisons)
 
 

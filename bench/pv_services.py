@@ -1,4 +1,4 @@
-"""Services that read PVs over HTTP, and how fast they answer."""
+"""Services that read and set PVs over HTTP, and how fast they answer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from local_beamline import Beamline, free_ports, wait_for
 from process import running
 
 PV = "mini:current"
+# Set in turn: two puts with completion of one PV wait for each other.
+SET = [f"mini:{place}:exp" for place in ("dot", "ph", "edge", "slit")]
 CONNECTIONS = 16
 SECONDS = 3
 START_LIMIT = 90.0
+SETS = Path(__file__).parent / "sets.lua"
 STAND_IN = Path(__file__).parent / "peers" / "pv_service.py"
 
 
@@ -37,7 +40,14 @@ class PvService:
 
     def reads_per_second(self, monitored: bool) -> float:
         """As many as CONNECTIONS clients of `wrk` get, each of which waits for its answer."""
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", self.path(monitored)]
+        return self._load([self.path(monitored)])
+
+    def sets_per_second(self) -> float:
+        """The same for puts that wait for the IOC."""
+        return self._load(["-s", str(SETS), self.url, "--", *SET])
+
+    def _load(self, work: list[str]) -> float:
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", *work]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         found = re.search(r"Requests/sec:\s*([\d.]+)", done.stdout)
         if found is None or "Non-2xx" in done.stdout:
@@ -61,9 +71,10 @@ def python_pv_service(
         name = "FastAPI + pyepics, bare"
     else:
         registry = folder / "registry.json"
-        registry.write_text(json.dumps({"standalone_pvs": [PV]}))
+        registry.write_text(json.dumps({"standalone_pvs": [PV, *SET]}))
         command = [str(direct_control), "--host=127.0.0.1", f"--port={port}"]
         variables |= {
+            "DIRECT_CONTROL_GLOBAL_READ_ONLY": "false",
             "DIRECT_CONTROL_REGISTRY_BACKEND": "file",
             "DIRECT_CONTROL_REGISTRY_FILE_PATH": str(registry),
         }

@@ -12,6 +12,7 @@ from functools import cache
 import epics
 import uvicorn
 from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
 
 app = FastAPI()
 
@@ -38,6 +39,19 @@ def read(pv: str) -> dict[str, object]:
 def monitored(pv: str) -> dict[str, object]:
     """The newest value of the monitor."""
     return answer(pv, channel(pv).get())
+
+
+class Put(BaseModel):
+    pv_name: str
+    value: float
+
+
+@app.post("/api/v1/pv/set")
+def put(put: Put) -> dict[str, object]:
+    """Until the IOC has said that it is done."""
+    if channel(put.pv_name).put(put.value, wait=True, timeout=30) != 1:
+        raise HTTPException(500, f"{put.pv_name} was not set")
+    return {"pv_name": put.pv_name, "success": True, "value_set": put.value}
 
 
 if __name__ == "__main__":
