@@ -3,17 +3,19 @@
 mod body;
 mod console;
 mod description;
+mod item;
 mod methods;
 mod routes;
 mod schema;
 mod sockets;
+mod spreadsheet;
 mod worker;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::json;
 use service::ApiError;
 use service::access::{Gate, Scope};
@@ -65,6 +67,8 @@ pub(crate) fn router(
         .merge(console::routes(gate))
         .merge(sockets::routes(gate))
         .route(schema::PATH, gate.guard(get(schema::schemas), Scope::ReadResources))
+        .route(item::PATH, gate.guard(get(item::item), Scope::ReadQueue))
+        .route(spreadsheet::PATH, gate.guard(post(spreadsheet::upload), Scope::WriteQueueEdit))
         .route(plan_worker::protocol::PATH, get(worker::report_in))
         .route_layer(middleware::from_fn_with_state(front.clone(), leaders_only))
         .with_state(front)

@@ -25,6 +25,7 @@ pub mod rank;
 mod requests;
 mod server;
 mod settings;
+pub mod spreadsheet;
 pub mod status;
 pub mod tasks;
 pub mod view;

@@ -13,7 +13,7 @@ use crate::item::Item;
 use crate::lock;
 use crate::machine::{Revisions, State};
 use crate::manifest::Record;
-use crate::methods::{Kind, Method, Read, Refusal, Reply, success};
+use crate::methods::{Kind, Method, Read, Refusal, Reply, failure, success};
 use crate::plans::{Allowed, Catalogue, Group, Permissions};
 use crate::python;
 use crate::queue::Queue;
@@ -147,6 +147,28 @@ impl View {
             target::existing(&self.queue, running, position.as_ref(), uid.as_deref(), false)?;
         let item = self.queue.get(index).map(|entry| json!(entry.item));
         Ok(success([("item", item.unwrap_or_else(|| json!({})))]))
+    }
+
+    /// The item with that uid and its `state`: `running`, `queued`, or how its plan ended.
+    pub fn item_anywhere(&self, uid: &str) -> Reply {
+        let found = |item: Value, state: &str| success([("item", item), ("state", json!(state))]);
+        if let Some(item) = self.running.as_ref().filter(|item| item.uid() == uid) {
+            return found(json!(item), "running");
+        }
+        if let Some(entry) = self.queue.find(uid) {
+            return found(json!(entry.item), "queued");
+        }
+        // The latest, if it was run more than once.
+        match self.history.iter().rev().find(|record| record.item.uid() == uid) {
+            Some(record) => found(record.wire(), &record.result.exit_status),
+            None => {
+                let mut reply = failure(format!(
+                    "Failed to get an item: Item with UID '{uid}' is not in the queue."
+                ));
+                reply.insert("item".to_owned(), json!({}));
+                reply
+            }
+        }
     }
 
     fn group(&self, params: &Map<String, Value>) -> Result<&Group, Refusal> {

@@ -6,32 +6,78 @@ use utoipa::openapi::path::{
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathsBuilder,
-    ResponseBuilder, Type,
+    Content, ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathsBuilder,
+    Required, Response, ResponseBuilder, Type,
 };
 
 use super::routes::ROUTES;
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// An object whose keys depend on what is asked.
+fn anything() -> Content {
+    let any = ObjectBuilder::new()
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .build();
+    ContentBuilder::new().schema(Some(any)).build()
+}
+
+fn reply(description: &str) -> Response {
+    ResponseBuilder::new().description(description).content("application/json", anything()).build()
+}
+
+fn item() -> Operation {
+    let uid = ParameterBuilder::new()
+        .name("item_uid")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(text().build()))
+        .build();
+    OperationBuilder::new()
+        .operation_id(Some("queue_item"))
+        .summary(Some("An item by its uid: queued, running, or of the history"))
+        .parameter(uid)
+        .response("200", reply("The item, and its `state`"))
+        .response("404", reply("That is no uid"))
+        .build()
+}
+
+fn upload() -> Operation {
+    let file = text().content_media_type("application/octet-stream");
+    let form = ObjectBuilder::new()
+        .property("spreadsheet", file.build())
+        .required("spreadsheet")
+        .property("data_type", text().build())
+        .build();
+    let form = RequestBodyBuilder::new()
+        .description(Some("A file whose name ends with .xlsx, .xls or .csv"))
+        .content("multipart/form-data", ContentBuilder::new().schema(Some(form)).build())
+        .build();
+    OperationBuilder::new()
+        .operation_id(Some("queue_upload_spreadsheet"))
+        .summary(Some("Add the plans of a spreadsheet to the queue: all, or none"))
+        .request_body(Some(form))
+        .response("200", reply("The reply of `queue_item_add_batch`"))
+        .build()
+}
 
 fn plan_schemas() -> Operation {
     let name = ParameterBuilder::new()
         .name("name")
         .parameter_in(ParameterIn::Query)
         .description(Some("One plan; all that are allowed without it"))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
-        .build();
-    let schemas = ObjectBuilder::new()
-        .description(Some("`plans_schema` has a JSON Schema (2020-12) by the name of each plan"))
-        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-        .build();
-    let reply = ResponseBuilder::new()
-        .description("The schemas of the arguments of plans")
-        .content("application/json", ContentBuilder::new().schema(Some(schemas)).build())
+        .schema(Some(text().build()))
         .build();
     OperationBuilder::new()
         .operation_id(Some("plans_schema"))
         .summary(Some("JSON Schemas of the arguments of plans, for forms and editors"))
         .parameter(name)
-        .response("200", reply)
+        .response(
+            "200",
+            reply("`plans_schema` has a JSON Schema (2020-12) by the name of each plan"),
+        )
         .build()
 }
 
@@ -39,16 +85,6 @@ pub(super) fn openapi() -> OpenApi {
     let mut paths = PathsBuilder::new();
     for route in ROUTES {
         let verb = if route.is_get { HttpMethod::Get } else { HttpMethod::Post };
-        let anything = || {
-            let any = ObjectBuilder::new()
-                .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-                .build();
-            ContentBuilder::new().schema(Some(any)).build()
-        };
-        let reply = ResponseBuilder::new()
-            .description("The reply of the queue server")
-            .content("application/json", anything())
-            .build();
         let body = RequestBodyBuilder::new()
             .description(Some("The parameters of the method"))
             .content("application/json", anything())
@@ -57,11 +93,14 @@ pub(super) fn openapi() -> OpenApi {
             .operation_id(Some(route.method))
             .summary(Some(format!("The method `{}` of the queue server", route.method)))
             .request_body(Some(body))
-            .response("200", reply)
+            .response("200", reply("The reply of the queue server"))
             .build();
         paths = paths.path(format!("/api{}", route.path), PathItem::new(verb, operation));
     }
-    paths = paths.path(super::schema::PATH, PathItem::new(HttpMethod::Get, plan_schemas()));
+    paths = paths
+        .path(super::schema::PATH, PathItem::new(HttpMethod::Get, plan_schemas()))
+        .path(super::item::PATH, PathItem::new(HttpMethod::Get, item()))
+        .path(super::spreadsheet::PATH, PathItem::new(HttpMethod::Post, upload()));
     let info = InfoBuilder::new()
         .title("Queue server")
         .version(env!("CARGO_PKG_VERSION"))

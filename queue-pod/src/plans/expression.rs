@@ -199,6 +199,9 @@ impl Parser<'_> {
         if let Ok(int) = digits.parse::<i64>() {
             return Some(Expression::Constant(int.into()));
         }
+        if let Ok(int) = digits.parse::<u64>() {
+            return Some(Expression::Constant(int.into()));
+        }
         // Names like `inf` are no literals.
         if digits.contains(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')) {
             return None;
@@ -251,6 +254,7 @@ mod tests {
             ("1", json!(1)),
             ("-2.5", json!(-2.5)),
             ("1e-3", json!(0.001)),
+            ("12345678901234567890", json!(12_345_678_901_234_567_890_u64)),
             ("None", json!(null)),
             ("'it\\'s'", json!("it's")),
             ("\"\\x41\\n\"", json!("A\n")),

@@ -19,5 +19,6 @@ mod plans;
 mod queueing;
 mod resources;
 mod simulation;
+mod spreadsheets;
 mod tasks;
 mod verdicts;
