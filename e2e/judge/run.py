@@ -64,7 +64,9 @@ def run(chosen: list[str], tests: Path, folder: Path) -> int:
     }
     pytest = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tests)]
     pytest += ["-p", "no:cacheprovider", "-p", "plugin", "--timeout", str(TEST)]
-    pytest += ["-q", "-rfE", "--tb=short", "--show-capture=no"]
+    # They give a server seconds, however busy the machine is: what fails gets a second chance.
+    pytest += ["--reruns", "1"]
+    pytest += ["-q", "-rfER", "--tb=short", "--show-capture=no"]
     redis = ["redis-server", "--save", "", "--appendonly", "no", "--dir", str(folder)]
     with subprocess.Popen(redis, stdout=subprocess.DEVNULL) as server:
         try:
