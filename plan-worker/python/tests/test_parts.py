@@ -20,6 +20,8 @@ from beamline_worker.protocol import (
     Ready,
     ReState,
     RunPlan,
+    TaskFinished,
+    TaskOutcome,
     decode,
     encode,
 )
@@ -104,3 +106,15 @@ def test_settings_that_contradict_each_other_or_are_missing_are_named():
         parse(["--startup-dir", "a", "--startup-module", "b"], NEEDED)
     with pytest.raises(SettingsError, match="BEAMLINE_WORKER_TOKEN is missing"):
         parse([], NEEDED | {"BEAMLINE_WORKER_TOKEN": ""})
+
+
+def test_of_long_results_only_the_newest_are_told_again():
+    standing = Standing()
+    standing.note(Ready({}, {}))
+    for uid, length in (("first", 12 << 20), ("short", 10), ("third", 24 << 20), ("last", 10)):
+        standing.note(TaskFinished(TaskOutcome(uid, success=True, return_value="x" * length)))
+    ready = standing.opening()[1]
+    assert isinstance(ready, Ready)
+    assert [task.success for task in ready.ended_tasks] == [False, True, True, True]
+    assert "too long to be kept" in ready.ended_tasks[0].message
+    assert len(encode(ready)) < 33 << 20

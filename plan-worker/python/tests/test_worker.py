@@ -251,3 +251,5 @@ def test_scripts_and_functions_work_in_the_namespace_of_the_profile(resting):
     assert "is not allowed for users from 'primary' user group" in hidden
     kind = call("set", "set", [1])["message"]
     assert kind.startswith(text)
+    long = call("long", "twice", "x" * (13 << 20))["message"]
+    assert long.startswith(text + "Task result is too long: ")

@@ -15,8 +15,8 @@ LOG = logging.getLogger(__name__)
 # Frames and bytes that may wait to be sent.
 FRAMES = 1024
 BYTES = 32 << 20
-# Bytes of the largest report, but for those that somebody waits for. Larger documents stay on disk
-# and on 0MQ.
+# Bytes of the largest report, but for those that somebody waits for, which have limits of their
+# own. Larger documents stay on disk and on 0MQ.
 LARGEST = 8 << 20
 WHATEVER_THE_SIZE = ("ready", "lists", "task_finished")
 

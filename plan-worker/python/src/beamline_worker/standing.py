@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ from .protocol import (
 ENGINE = "bluesky"
 # Ends of tasks that are told again: more can hardly fall into the time without a connection.
 TASKS = 16
+# Bytes of their results, as JSON, that are told again: all of them are in one frame.
+RESULTS = 32 << 20
 
 
 @dataclass
@@ -47,6 +50,7 @@ class Standing:
                 self.ready = Ready(plans, devices, run_engine=has_engine)
             case TaskFinished(outcome):
                 self.ended_tasks.append(outcome)
+                self._forget_long_results()
             case ReState():
                 self.state = report
                 self._has_engine(True)
@@ -60,6 +64,20 @@ class Standing:
                 self.ended = report.outcome
             case _:
                 pass
+
+    def _forget_long_results(self) -> None:
+        """Keeps the newest results, as many as can be told again at once."""
+        left = RESULTS
+        for index in reversed(range(len(self.ended_tasks))):
+            outcome = self.ended_tasks[index]
+            left -= len(json.dumps(outcome.return_value))
+            if left < 0:
+                self.ended_tasks[index] = TaskOutcome(
+                    outcome.task_uid,
+                    success=False,
+                    message="The result was lost with the connection to the queue server:"
+                    " it was too long to be kept",
+                )
 
     def _has_engine(self, it_has: bool) -> None:
         if self.ready is not None:

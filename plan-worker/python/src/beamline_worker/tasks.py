@@ -16,6 +16,9 @@ from .protocol import ExecuteFunction, LoadScript, TaskCall, TaskOutcome
 
 LOG = logging.getLogger(__name__)
 
+# Longest result, as JSON: several of them have to fit into one frame to the queue server.
+LONGEST = 24 << 20
+
 
 def run(call: TaskCall, profile: Profile) -> TaskOutcome:
     """Runs a task to its end, however that is."""
@@ -27,7 +30,7 @@ def run(call: TaskCall, profile: Profile) -> TaskOutcome:
                 value: object = None
             case ExecuteFunction():
                 value = _execute(work, profile)
-        _check_json(value)
+        _check(value)
     # A task may fail in any way, and may even try to leave by `sys.exit`.
     except BaseException as error:  # noqa: BLE001
         message = f"Error occurred while executing {work.TITLE!r}: {error}"
@@ -62,9 +65,11 @@ def _execute(work: ExecuteFunction, profile: Profile) -> object:
     return result
 
 
-def _check_json(value: object) -> None:
+def _check(value: object) -> None:
     """What a function returns has to reach the client as it is."""
     try:
-        json.dumps(value)
+        length = len(json.dumps(value))
     except (TypeError, ValueError) as error:
         raise ValueError(f"Task result can not be serialized as JSON: {error}") from error
+    if length > LONGEST:
+        raise ValueError(f"Task result is too long: {length} bytes, of at most {LONGEST}")
