@@ -103,6 +103,7 @@ impl Server {
         shutdown: CancellationToken,
     ) -> Result<(), ServerError> {
         let Self { shipped, listener, oas, gate, settings } = self;
+        gate.announce(listener.addr());
         if settings.global_read_only {
             tracing::warn!(
                 "read-only mode: every write is refused (DIRECT_CONTROL_GLOBAL_READ_ONLY=true)"

@@ -106,6 +106,7 @@ impl Server {
         let Self { settings, listener } = self;
         settings.unused.log();
         let gate = Gate::keyed("registry", settings.api_key.as_ref(), listener.addr())?;
+        gate.announce(listener.addr());
         if let Some(path) = &settings.openapi_export_path {
             let written =
                 std::fs::write(path, service::openapi::document(&http::interface()).to_string());

@@ -66,7 +66,7 @@ impl Gate {
     }
 
     /// The gate of a service that has no accounts and no users: open to everybody until there is a key, as its Python
-    /// counterpart. Says so loudly.
+    /// counterpart.
     ///
     /// # Errors
     /// When the key cannot be one.
@@ -78,7 +78,13 @@ impl Gate {
         let policy =
             Policy { single_user_key: key.cloned(), open: Some(true), ..Policy::default() };
         let entrance = policy.entrance(listens_on.ip().is_loopback())?;
-        match (&entrance, listens_on.ip().is_loopback()) {
+        Ok(Self::build(service, &policy, entrance, None))
+    }
+
+    /// Says whether a service asks for its key; loudly if not. For the moment when it begins to serve.
+    pub fn announce(&self, listens_on: SocketAddr) {
+        let service = self.service();
+        match (self.entrance(), listens_on.ip().is_loopback()) {
             (Entrance::Open, true) => tracing::warn!(
                 service, %listens_on, "nobody is asked for a key: whoever works on this machine gets in"
             ),
@@ -87,7 +93,6 @@ impl Gate {
             ),
             _ => tracing::info!(service, %listens_on, "requests need the API key"),
         }
-        Ok(Self::build(service, &policy, entrance, None))
     }
 
     fn build(
