@@ -38,7 +38,8 @@ class Standing:
     ended: PlanOutcome | None = None
     state: ReState | None = None
     runs: list[RunEntry] = field(default_factory=list)
-    ended_tasks: deque[TaskOutcome] = field(default_factory=lambda: deque(maxlen=TASKS))
+    # With the bytes of each result, so that none is encoded again at the end of every later task.
+    ended_tasks: deque[tuple[TaskOutcome, int]] = field(default_factory=lambda: deque(maxlen=TASKS))
 
     def note(self, report: Report) -> None:
         """Takes note of what is being said."""
@@ -49,7 +50,7 @@ class Standing:
                 has_engine = self.ready is None or self.ready.run_engine
                 self.ready = Ready(plans, devices, run_engine=has_engine)
             case TaskFinished(outcome):
-                self.ended_tasks.append(outcome)
+                self.ended_tasks.append((outcome, len(json.dumps(outcome.return_value))))
                 self._forget_long_results()
             case ReState():
                 self.state = report
@@ -69,15 +70,16 @@ class Standing:
         """Keeps the newest results, as many as can be told again at once."""
         left = RESULTS
         for index in reversed(range(len(self.ended_tasks))):
-            outcome = self.ended_tasks[index]
-            left -= len(json.dumps(outcome.return_value))
+            outcome, length = self.ended_tasks[index]
+            left -= length
             if left < 0:
-                self.ended_tasks[index] = TaskOutcome(
+                lost = TaskOutcome(
                     outcome.task_uid,
                     success=False,
                     message="The result was lost with the connection to the queue server:"
                     " it was too long to be kept",
                 )
+                self.ended_tasks[index] = (lost, 0)
 
     def _has_engine(self, it_has: bool) -> None:
         if self.ready is not None:
@@ -88,7 +90,7 @@ class Standing:
         opening: list[Report] = [Hello(engine=ENGINE, pid=os.getpid())]
         if self.ready is None:
             return opening
-        tasks = list(self.ended_tasks)
+        tasks = [outcome for outcome, _ in self.ended_tasks]
         opening.append(
             replace(self.ready, running=self.running, ended=self.ended, ended_tasks=tasks)
         )
