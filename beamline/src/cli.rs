@@ -14,6 +14,7 @@ use crate::remote::environment::EnvironmentCommand;
 use crate::remote::export::ExportArgs;
 use crate::remote::history::HistoryArgs;
 use crate::remote::monitor::MonitorArgs;
+use crate::remote::plan::PlanCommand;
 use crate::remote::queue::QueueCommand;
 use crate::remote::status::StatusArgs;
 use crate::remote::value::{GetArgs, SetArgs, StopArgs};
@@ -113,6 +114,9 @@ pub(crate) enum Command {
     /// Open or close the worker environment.
     #[command(subcommand, visible_alias = "environment")]
     Env(EnvironmentCommand),
+    /// Show the plans that may be queued, and what they take.
+    #[command(subcommand)]
+    Plan(PlanCommand),
     /// Pause, resume, stop, abort or halt the running plan.
     #[command(subcommand)]
     Re(EngineCommand),

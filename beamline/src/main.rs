@@ -70,6 +70,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Devices(args) => remote::devices::run(&args).await,
         Command::Env(command) => remote::environment::run(command).await,
         Command::Re(command) => remote::engine::run(command).await,
+        Command::Plan(command) => remote::plan::run(command).await,
         Command::History(args) => remote::history::run(&args).await,
         Command::Get(args) => remote::value::get(&args).await,
         Command::Set(args) => remote::value::set(&args).await,

@@ -13,6 +13,7 @@ pub(crate) mod monitor;
 mod objects;
 mod output;
 pub(crate) mod place;
+pub(crate) mod plan;
 pub(crate) mod queue;
 mod road;
 pub(crate) mod status;

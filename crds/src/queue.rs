@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan_worker::Engine;
 use crate::profile::Profile;
+use crate::queue_item::Approval;
 use crate::schema::{FreeForm, conditions, free_form_object};
 
 /// `metadata.name` of the queue that a beamline has when nobody says otherwise.
@@ -64,6 +65,10 @@ pub const DEFAULT_NAME: &str = "main";
 pub struct QueueSpec {
     /// How the queue treats finished and failed items.
     pub mode: QueueMode,
+    /// Whether items that are submitted from now on wait at the front until somebody has approved them.
+    pub approval: Approval,
+    /// What becomes of an item whose plan was aborted or halted.
+    pub on_abort: OnAbort,
     /// Whether the queue starts by itself whenever it has an item and an open, idle environment.
     pub autostart: bool,
     /// What runs the plans; holds for the next environment that is opened.
@@ -90,6 +95,19 @@ impl Default for HistoryLimit {
     fn default() -> Self {
         Self(10_000)
     }
+}
+
+/// What becomes of an item whose plan was aborted or halted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnAbort {
+    /// It returns to the front and runs again at the next start, as in bluesky-queueserver.
+    #[default]
+    Requeue,
+    /// It returns to the front and runs again once somebody has approved it.
+    Hold,
+    /// It stays in the history alone.
+    Drop,
 }
 
 /// How the queue treats finished and failed items (`plan_queue_mode` on the wire).

@@ -54,6 +54,20 @@ const FROZEN: &str = "!has(oldSelf.status) || !has(oldSelf.status.state) \
         description = "Queued, Running, or how it ended"
     ),
     printcolumn(
+        name = "Approval",
+        type_ = "string",
+        json_path = ".spec.approval",
+        description = "Whether somebody has to approve it before it runs",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Approved-By",
+        type_ = "string",
+        json_path = ".spec.approved.by",
+        description = "Who approved it",
+        priority = 1
+    ),
+    printcolumn(
         name = "Queue",
         type_ = "string",
         json_path = ".spec.queue",
@@ -129,6 +143,12 @@ pub struct QueueItemSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "free_form_object")]
     pub properties: Option<FreeForm>,
+    /// Whether it waits at the front until somebody has approved it.
+    #[serde(default, skip_serializing_if = "Approval::is_default")]
+    pub approval: Approval,
+    /// The approval that it got. Written by the queue server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
     /// Result of the previous attempt, on an item that was pushed back after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "free_form_object")]
@@ -154,6 +174,34 @@ pub enum ItemType {
     Instruction,
     /// A function of the worker's namespace.
     Function,
+}
+
+/// Whether somebody has to approve an item before it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Approval {
+    /// It runs when its turn comes.
+    #[default]
+    NotRequired,
+    /// The queue stops before it until it is approved.
+    Required,
+}
+
+impl Approval {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// That somebody has looked at an item as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Approved {
+    /// Who.
+    #[schemars(length(max = 253))]
+    pub by: String,
+    /// Digest of what was approved: another plan, other arguments, metadata, user or group need a new approval.
+    #[schemars(length(max = 64))]
+    pub digest: String,
 }
 
 /// The batch that an item was submitted in.

@@ -4,9 +4,22 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// Keys of a submitted item that are kept; everything else is dropped (contract queue-server §2.1).
-pub const KEPT_KEYS: [&str; 9] =
-    ["item_uid", "item_type", "name", "args", "kwargs", "meta", "user", "user_group", "properties"];
+use crate::approval::{APPROVAL, APPROVED};
+
+/// Keys of a submitted item that are kept; everything else is dropped (contract queue-server §2.1, and the two of the approval gate).
+pub const KEPT_KEYS: [&str; 11] = [
+    "item_uid",
+    "item_type",
+    "name",
+    "args",
+    "kwargs",
+    "meta",
+    "user",
+    "user_group",
+    "properties",
+    APPROVAL,
+    APPROVED,
+];
 
 /// A plan, instruction or function call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

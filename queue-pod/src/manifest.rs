@@ -1,10 +1,12 @@
 //! Items as resources: `QueueItem` to wire item and back, without loss.
 
-use crds::queue_item::{Batch, ItemResult, ItemState, ItemType, QueueItemSpec};
+use crds::queue_item::{Approval, Approved, Batch, ItemResult, ItemState, ItemType, QueueItemSpec};
 use crds::{FreeForm, QueueItem};
 use kube::ResourceExt;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::approval::{self, APPROVAL, APPROVED, REQUIRED};
 use crate::item::Item;
 use crate::queue::{Entry, Object, Place};
 use crate::rank;
@@ -70,6 +72,11 @@ pub fn spec(item: &Item, place: &Place, batch: Option<Batch>, queue: &str) -> Qu
         rank: Some(place.rank.clone()),
         batch,
         properties: object("properties"),
+        approval: match approval::is_required(item) {
+            true => Approval::Required,
+            false => Approval::NotRequired,
+        },
+        approved: item.0.get(APPROVED).and_then(|value| Approved::deserialize(value).ok()),
         last_result: object("result"),
         key_order: item.0.keys().cloned().collect(),
     }
@@ -94,6 +101,8 @@ pub fn item(spec: &QueueItemSpec, uid: &str) -> Item {
         ("user", text(&spec.user)),
         ("user_group", text(&spec.user_group)),
         ("item_uid", Some(json!(spec.item_uid.as_deref().unwrap_or(uid)))),
+        (APPROVAL, (spec.approval == Approval::Required).then(|| json!(REQUIRED))),
+        (APPROVED, spec.approved.as_ref().map(|approved| json!(approved))),
         ("result", map(&spec.last_result)),
     ];
     let place = |key: &str| spec.key_order.iter().position(|k| k == key).unwrap_or(usize::MAX);

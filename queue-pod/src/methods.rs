@@ -65,6 +65,8 @@ pub enum Act {
     Move,
     /// `queue_item_move_batch`.
     MoveBatch,
+    /// `queue_item_approve`.
+    Approve,
     /// `queue_item_execute`.
     Execute,
     /// `queue_clear`.
@@ -269,9 +271,9 @@ use Blank::{List, Null, Text, Zero};
 use Guard::{Environment as E, Free, Queue as Q};
 use Kind::{Act as A, Read as R};
 
-/// The fifty methods of the protocol.
+/// The fifty methods of the protocol, and `queue_item_approve`.
 #[rustfmt::skip]
-static METHODS: [Method; 50] = [
+static METHODS: [Method; 51] = [
     method("ping", R(Read::Status), Free, "", &[], &[]),
     method("status", R(Read::Status), Free, "", &[], &[]),
     method("config_get", R(Read::Config), Free, "", &[], &[("config", Blank::Map)]),
@@ -302,6 +304,7 @@ static METHODS: [Method; 50] = [
     method("queue_item_remove_batch", A(Act::RemoveBatch), Q, "Failed to remove a batch of items: ", &["uids", "ignore_missing", "lock_key"], &[("items", List), ("qsize", Null)]),
     method("queue_item_move", A(Act::Move), Q, "Failed to move the item: ", &["pos", "uid", "pos_dest", "before_uid", "after_uid", "lock_key"], &[("item", Blank::Map), ("qsize", Null)]),
     method("queue_item_move_batch", A(Act::MoveBatch), Q, "Failed to move the batch of items: ", &["uids", "pos_dest", "before_uid", "after_uid", "reorder", "lock_key"], &[("qsize", Null), ("items", List)]),
+    method("queue_item_approve", A(Act::Approve), Q, "Failed to approve the item: ", &["uid", "user_group", "user", "lock_key"], &[("item", Blank::Map), ("qsize", Null)]),
     method("queue_item_execute", A(Act::Execute), E, "Failed to start execution of the item: ", &["item", "user_group", "user", "lock_key"], &[("qsize", Null), ("item", Null)]),
     method("queue_clear", A(Act::Clear), Q, ERROR, &["lock_key"], &[]),
     method("queue_start", A(Act::Start), E, ERROR, &["lock_key"], &[]),

@@ -1,5 +1,6 @@
 //! Requests that change something: each one checked and turned into writes and an answer, as plain functions over the state.
 
+mod approve;
 mod control;
 mod execute;
 mod items;
@@ -81,6 +82,7 @@ fn dispatch(state: &mut State, method: &'static Method, params: &Params) -> Hand
         Act::Move => places::move_one(state, params),
         Act::MoveBatch => places::move_batch(state, params),
         Act::Clear => places::clear(state),
+        Act::Approve => approve::approve(state, params),
         Act::Execute => execute::execute(state, params),
         Act::SetMode => settings::set_mode(state, params),
         Act::Autostart => settings::autostart(state, params),

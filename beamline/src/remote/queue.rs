@@ -26,6 +26,13 @@ pub(crate) enum QueueCommand {
         #[command(flatten)]
         server: QueueServer,
     },
+    /// Approve an item that must not run before.
+    Approve {
+        /// `item_uid` of the item.
+        uid: String,
+        #[command(flatten)]
+        server: QueueServer,
+    },
     /// Remove all items.
     Clear(QueueServer),
     /// Follow the queue until it is idle.
@@ -43,6 +50,9 @@ pub(crate) struct AddArgs {
     /// Put it to the front instead of the back.
     #[arg(long)]
     front: bool,
+    /// The queue stops before it until somebody has approved it.
+    #[arg(long)]
+    needs_approval: bool,
     #[command(flatten)]
     server: QueueServer,
 }
@@ -65,6 +75,7 @@ pub(crate) async fn run(command: QueueCommand) -> anyhow::Result<()> {
         QueueCommand::Stop(server) => order(&server, "/api/queue/stop").await,
         QueueCommand::StopCancel(server) => order(&server, "/api/queue/stop/cancel").await,
         QueueCommand::Remove { uid, server } => remove(&uid, &server).await,
+        QueueCommand::Approve { uid, server } => approve(&uid, &server).await,
         QueueCommand::Clear(server) => order(&server, "/api/queue/clear").await,
         QueueCommand::Follow(server) => follow::until_idle(&mut server.client().await?).await,
     }
@@ -83,11 +94,21 @@ async fn remove(uid: &str, server: &QueueServer) -> anyhow::Result<()> {
     queue.show(&answer, |answer| format!("removed {}", line(&answer["item"])))
 }
 
+async fn approve(uid: &str, server: &QueueServer) -> anyhow::Result<()> {
+    let mut queue = server.client().await?;
+    let body = Some(json!({ "uid": uid }));
+    let answer = queue.ask(Method::POST, "/api/queue/item/approve", body).await?;
+    queue.show(&answer, |answer| format!("approved {}", line(&answer["item"])))
+}
+
 async fn add(args: &AddArgs) -> anyhow::Result<()> {
     let (positional, keywords) = arguments(&args.arguments)?;
-    let item = json!({
+    let mut item = json!({
         "item_type": "plan", "name": args.plan, "args": positional, "kwargs": keywords,
     });
+    if args.needs_approval {
+        item["approval"] = json!("Required");
+    }
     let pos = if args.front { "front" } else { "back" };
     let body = Some(json!({ "item": item, "pos": pos }));
     let mut queue = args.server.client().await?;
@@ -129,7 +150,9 @@ async fn list(server: &QueueServer) -> anyhow::Result<()> {
         }
         let items = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
         for (position, item) in items.iter().enumerate() {
-            lines.push(format!("{position:>7}  {}", line(item)));
+            let waits = item.get("approval").is_some() && item.get("approved").is_none();
+            let waits = if waits { "  waits for approval" } else { "" };
+            lines.push(format!("{position:>7}  {}{waits}", line(item)));
         }
         if lines.is_empty() { "the queue is empty".to_owned() } else { lines.join("\n") }
     })

@@ -62,6 +62,7 @@ pub(super) static ROUTES: &[Route] = &[
     post("/queue/stop/cancel", WriteQueueControl, "queue_stop_cancel", false, keys("queue_stop_cancel", LOCK_KEY)),
     post("/queue/item/add", WriteQueueEdit, "queue_item_add", false, Direct),
     post("/queue/item/add/batch", WriteQueueEdit, "queue_item_add_batch", true, Direct),
+    post("/queue/item/approve", WriteQueueControl, "queue_item_approve", true, Direct),
     post("/queue/item/execute", WriteExecute, "queue_item_execute", true, Direct),
     post("/queue/item/update", WriteQueueEdit, "queue_item_update", true, Direct),
     post("/queue/item/remove", WriteQueueEdit, "queue_item_remove", true, Direct),
@@ -104,10 +105,11 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 /// Methods that are told who asks: the server says so, not the client.
-pub(super) const TELLS_USER: [&str; 5] = [
+pub(super) const TELLS_USER: [&str; 6] = [
     "queue_item_add",
     "queue_item_add_batch",
     "queue_item_update",
+    "queue_item_approve",
     "queue_item_execute",
     "function_execute",
 ];

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::pending::{Writes, begin, rebalance};
 use super::state::{Chore, Environment, Execution, Manager, Running};
 use super::{Change, State, Write, finish, resources};
+use crate::approval;
 use crate::claims::claim;
 use crate::item::{Item, successor_uid};
 use crate::queue::Entry;
@@ -76,7 +77,7 @@ fn step(state: &mut State) -> bool {
         && state.manager == Manager::Idle
         && state.environment.is_open()
         && state.re_state.as_deref() == Some("idle")
-        && !state.queue.is_empty();
+        && state.queue.get(0).is_some_and(|first| !approval::is_awaited(&first.item));
     if starts_itself {
         state.manager = Manager::StartingQueue;
     }
@@ -99,6 +100,10 @@ fn next(state: &mut State) {
     }
     if !state.environment.is_open() {
         return stop(state, true);
+    }
+    if approval::is_awaited(&first.item) {
+        state.console(format!("{}\n", approval::waits(&first.item)));
+        return stop(state, false);
     }
     if first.item.is_instruction() { stop_here(state, &first) } else { start(state, &first) }
 }

@@ -5,6 +5,7 @@
 
 use crds::QueueItem;
 use crds::conditions::{self, Verdict, types};
+use crds::queue::OnAbort;
 use crds::queue_item::{ItemResult, ItemState, QueueItemStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -12,6 +13,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::pending::{Writes, begin, rebalance};
 use super::state::{Chore, Environment, Manager};
 use super::{Change, State, Write};
+use crate::approval;
 use crate::item::Item;
 use crate::manifest::{self, Record, wire_result};
 use crate::queue::{Crowded, Entry, Object};
@@ -27,6 +29,8 @@ const LONGEST_CONDITION: usize = 1_024;
 enum Again {
     No,
     Front,
+    /// To the front, and not on before it is approved.
+    Held,
     Back,
 }
 
@@ -80,12 +84,13 @@ fn requeue(
     priority: i32,
 ) -> Result<(Writes, Option<Entry>), Crowded> {
     let index = match again {
-        Again::Front => 0,
+        Again::Front | Again::Held => 0,
         Again::Back => state.queue.len(),
         Again::No => return Ok((Vec::new(), None)),
     };
     let copy = match again {
         Again::Front => item.again().with("result", wire_result(result)),
+        Again::Held => approval::required(item.again().with("result", wire_result(result))),
         _ => item.again(),
     };
     if state.queue.find(copy.uid()).is_some() {
@@ -105,6 +110,11 @@ fn fate(state: &State, result: &ItemResult, immediate: bool) -> (Again, bool) {
         "completed" | "unknown" => (back, true),
         "failed" if state.settings.mode.ignore_failures => (back, true),
         "stopped" => (back, false),
+        "aborted" | "halted" => match state.settings.on_abort {
+            OnAbort::Requeue => (Again::Front, false),
+            OnAbort::Hold => (Again::Held, false),
+            OnAbort::Drop => (Again::No, false),
+        },
         _ => (Again::Front, false),
     };
     (if immediate { Again::No } else { again }, go_on)

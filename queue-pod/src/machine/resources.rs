@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crds::queue::QueueSpec;
-use crds::queue_item::{ItemResult, ItemState, ItemType, QueueItemStatus};
+use crds::queue_item::{Approval, ItemResult, ItemState, ItemType, QueueItemStatus};
 use crds::{Queue as QueueResource, QueueItem};
 use kube::ResourceExt;
 use serde_json::{Value, from_value};
@@ -12,6 +12,7 @@ use serde_json::{Value, from_value};
 use super::pending::{begin, queue_changed, rebalance};
 use super::state::{Chore, Environment, Execution, Manager, Running};
 use super::{Awaited, Change, State, Write, finish};
+use crate::approval;
 use crate::item::{Item, successor_uid};
 use crate::manifest;
 use crate::plans;
@@ -230,6 +231,8 @@ pub(super) fn configured(state: &mut State, spec: &QueueSpec, generation: Option
 fn configure(state: &mut State, spec: &QueueSpec) {
     state.settings.mode = spec.mode;
     state.settings.autostart = spec.autostart;
+    state.settings.approval = spec.approval == Approval::Required;
+    state.settings.on_abort = spec.on_abort;
     state.settings.history_limit = usize::try_from(spec.history_limit.0).unwrap_or(1).max(1);
     state.set_permissions(&spec.permissions);
 }
@@ -350,6 +353,9 @@ pub(super) fn take_up(state: &mut State, resource: QueueItem) {
         if item.text(key).is_empty() {
             item = item.with(key, value);
         }
+    }
+    if state.settings.approval && !item.is_instruction() && !approval::is_required(&item) {
+        item = approval::required(item);
     }
     if let Err(reason) = acceptable(state, &resource, &item) {
         let status = QueueItemStatus {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crds::FreeForm;
 use crds::QueueItem;
-use crds::queue::{QueueLock, QueueMode};
+use crds::queue::{OnAbort, QueueLock, QueueMode};
 use crds::queue_item::ItemResult;
 use plan_worker::protocol::{Order, RunEntry};
 use uuid::Uuid;
@@ -177,6 +177,10 @@ pub struct Settings {
     pub mode: QueueMode,
     /// Whether items start by themselves.
     pub autostart: bool,
+    /// Whether items that are submitted need an approval.
+    pub approval: bool,
+    /// What becomes of an item that was aborted or halted.
+    pub on_abort: OnAbort,
     /// How many finished items are kept.
     pub history_limit: usize,
     /// Who may submit what.

@@ -4,6 +4,7 @@ use plan_worker::protocol::{Order, PauseOption};
 use serde_json::{Value, json};
 
 use super::{Handled, Params, Stop};
+use crate::approval;
 use crate::machine::{Change, Effect, Execution, Manager, Outcome, State, Write};
 use crate::methods::{Act, Refusal, success};
 use crate::python;
@@ -43,6 +44,9 @@ fn ask(state: &State, execution: Execution) -> Handled {
 /// `queue_start`.
 pub(super) fn start(state: &State) -> Handled {
     ready_to_start(state).map_err(plain)?;
+    if let Some(first) = state.queue.get(0).filter(|first| approval::is_awaited(&first.item)) {
+        return Err(plain(approval::waits(&first.item)));
+    }
     ask(state, Execution { executing: true, stop_pending: false })
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Handled, Params, Stop, control, items, shown};
+use crate::approval;
 use crate::machine::{Change, Outcome, Running, State, Write, locking, running_status};
 use crate::manifest;
 use crate::methods::{Refusal, success};
@@ -24,6 +25,10 @@ pub(super) fn execute(state: &mut State, params: &Params) -> Handled {
     let item = items::prepared(state, item, &submitter, Some(uid))
         .map_err(|why| refused(why, given.clone()))?
         .filtered();
+    if approval::is_required(&item) {
+        let why = "An item that needs an approval has to go through the queue.";
+        return Err(refused(why.to_owned(), shown(&item)));
+    }
     if let Err(why) = control::ready_to_start(state) {
         return Err(refused(why, shown(&item)));
     }

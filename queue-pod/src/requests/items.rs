@@ -4,6 +4,7 @@ use crds::queue_item::Batch;
 use serde_json::{Value, json};
 
 use super::{Handled, Params, Stop, shown, store};
+use crate::approval;
 use crate::item::Item;
 use crate::machine::{Change, Outcome, State, Write};
 use crate::manifest;
@@ -89,7 +90,7 @@ pub(super) fn prepared(
     if item.0.get("properties").is_some_and(|value| !value.is_object()) {
         return Err("Incorrect request format: 'properties' must be a dictionary".to_owned());
     }
-    let item = submitter.sign(item);
+    let item = approval::submitted(submitter.sign(item), state.settings.approval)?;
     match uid {
         Some(uid) => Ok(item.with("item_uid", uid)),
         None if item.0.contains_key("item_uid") => Ok(item),
@@ -230,6 +231,7 @@ pub(super) fn update(state: &mut State, params: &Params) -> Handled {
         let why = format!("Failed to replace item: Item with UID '{old_uid}' is not in the queue");
         return Err(echo(why, &shown(&item)));
     };
+    let item = approval::edited(item, &old.item);
     let reply = success([("qsize", json!(state.queue.len())), ("item", shown(&item))]);
     if old.item == item {
         return Ok(Outcome::Reply(reply));

@@ -3,6 +3,7 @@
 
 mod access;
 mod accounts;
+mod approval;
 mod clients;
 mod crashes;
 mod environment;
