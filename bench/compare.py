@@ -17,12 +17,9 @@ from comparison import Comparison, in_turns, machine, show, write
 from engines import bare_run_engine
 from local_beamline import Beamline, end
 from pv_services import CONNECTIONS, PvService, python_pv_service
-from queue_servers import QueueServer, bluesky_queueserver_running
+from queue_client import QueueServer
 
-ITEMS = 1_000
-PLANS = 10
 POINTS = 1_000
-QUEUESERVER = "bluesky-queueserver, Redis"
 
 
 def main() -> int:
@@ -42,7 +39,6 @@ def main() -> int:
         ours = QueueServer(f"tcp://127.0.0.1:{beamline.ports['zmq_control']}")
         ours.open_environment()
         done += engines(ours, arguments.rounds)
-        done += queues(ours, folder, arguments.rounds, skipped)
         done += pvs(beamline, folder, arguments, skipped)
     print(f"\nmedian (least to most) of {arguments.rounds} rounds")
     print(show(done))
@@ -77,26 +73,6 @@ def engines(ours: QueueServer, rounds: int) -> list[Comparison]:
             lambda side: side.points_per_second(POINTS),
         )
         return in_turns(rounds, [points])
-
-
-def queues(ours: QueueServer, folder: Path, rounds: int, skipped: list[str]) -> list[Comparison]:
-    """0MQ requests of one client that waits for each answer, and what runs from the queue."""
-    if shutil.which("redis-server") is None:
-        skipped.append("queue: bluesky-queueserver needs Redis (apt-get install redis-server)")
-        return []
-    with bluesky_queueserver_running(folder) as theirs:
-        # The queue is gotten as the adding left it.
-        works = [
-            ("queue_item_add, one client", "items/s", lambda side: side.adds_per_second(ITEMS)),
-            (f"queue_get of {ITEMS} items", "ms", lambda side: side.get_ms()),
-            ("short plans", "plans/min", lambda side: side.plans_per_minute(PLANS)),
-            (f"count of {POINTS} points", "points/s", lambda side: side.points_per_second(POINTS)),
-        ]
-        comparisons = [
-            Comparison(what, unit, QUEUESERVER, (ours, theirs), work, more_is_better=unit != "ms")
-            for what, unit, work in works
-        ]
-        return in_turns(rounds, comparisons)
 
 
 def pvs(

@@ -1,125 +1,213 @@
-"""Two queue servers: ours inside of a beamline, and bluesky-queueserver with its Redis."""
+"""Queue servers as processes: ours by itself, and bluesky-queueserver with its Redis."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import bluesky_queueserver
-from bluesky_queueserver import ZMQCommSendThreads
+import httpx
+from load import number, wrk
 from local_beamline import free_ports, wait_for
-from process import running
+from parts import ROOT, environment, executable
+from process import memory_mib, running
+from queue_client import START_LIMIT, QueueServer
 
-START_LIMIT = 60.0
 PROFILE = Path(__file__).parent / "peers" / "profile"
+WORKER_PACKAGE = ROOT / "plan-worker" / "python" / "src"
+SECONDS = 3
+HTTP_KEY = "benchmark"
 
 
 @dataclass
-class QueueServer:
-    """One queue server, asked by bluesky-queueserver's own 0MQ client."""
+class Started:
+    """A queue server whose process can end and come again on what it has stored."""
 
-    address: str
+    command: list[str]
+    folder: Path
+    server: QueueServer
+    http: str
+    examples: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    _process: ExitStack = field(default_factory=ExitStack)
+    _pid: int = 0
 
-    def __post_init__(self) -> None:
-        self._client = ZMQCommSendThreads(zmq_server_address=self.address, timeout_recv=20_000)
+    def start(self) -> None:
+        log = self.folder / f"{Path(self.command[0]).name}.log"
+        self._pid = self._process.enter_context(running(self.command, log, self.variables)).pid
+        deadline = time.monotonic() + START_LIMIT
+        # A client that was there before the server would find it late.
+        while not self._answers():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.command[0]} does not answer: {log.read_text()[-2000:]}")
 
-    def ask(self, method: str, **params: object) -> dict[str, object]:
-        answer = self._client.send_message(method=method, params=params, raise_exceptions=True)
-        if answer.get("success") is False:
-            raise RuntimeError(f"{method} at {self.address}: {answer.get('msg')}")
-        return answer
+    def stop(self) -> None:
+        self._process.close()
 
-    def add(self, **kwargs: object) -> None:
-        item = {"item_type": "plan", "name": "count", "args": [["det"]], "kwargs": kwargs}
-        self.ask("queue_item_add", item=item, user="bench", user_group="primary")
+    def restart_ms(self) -> float:
+        """From its start until it answers; everything that it had stored is there again."""
+        before = self.server.status()["items_in_queue"]
+        self.stop()
+        start = time.perf_counter()
+        self.start()
+        took = (time.perf_counter() - start) * 1e3
+        after = self.server.status()["items_in_queue"]
+        if after != before:
+            raise RuntimeError(f"{before} items before the restart, {after} after it")
+        return took
 
-    def _status(self) -> dict[str, object]:
-        return self.ask("status")
+    def open_ms(self) -> float:
+        """Opens the environment; one that was open is closed first."""
+        self.close_environment()
+        start = time.perf_counter()
+        self.server.open_environment()
+        return (time.perf_counter() - start) * 1e3
 
-    def open_environment(self) -> None:
-        """Opens the environment and waits for it; the lists of plans are known afterwards."""
-        self.ask("environment_open")
-        wait_for(
-            f"environment of {self.address}",
-            lambda: self._status()["worker_environment_exists"],
-            START_LIMIT,
+    def close_environment(self) -> None:
+        if self.server.status()["worker_environment_exists"]:
+            self.server.close_environment()
+
+    def answers_per_second(self, clients: int) -> float:
+        """`status` over 0MQ, by clients that cost little themselves."""
+        command = [str(self.examples / "ask"), self.server.address, str(clients), str(SECONDS)]
+        done = subprocess.run(
+            [*command, "status"], capture_output=True, text=True, timeout=60, check=True
         )
-        self.wait_until_idle()
+        return json.loads(done.stdout)["answers"] / SECONDS
 
-    def is_idle(self) -> bool:
-        return self._status()["manager_state"] == "idle"
+    def http_per_second(self, clients: int) -> float:
+        """`/api/status`."""
+        done = wrk(
+            "-t1",
+            f"-c{clients}",
+            *("-H", f"Authorization: ApiKey {HTTP_KEY}"),
+            f"{self.http}/api/status",
+        )
+        if "Non-2xx" in done:
+            raise RuntimeError(f"{self.http}: {done}")
+        return float(number(r"Requests/sec:\s*([\d.]+)", done))
 
-    def wait_until_idle(self) -> None:
-        wait_for(f"idle queue server at {self.address}", self.is_idle, START_LIMIT)
+    def memory_mib(self) -> float:
+        """Of the process and all that it has started."""
+        return sum(map(memory_mib, family(self._pid)))
 
-    def adds_per_second(self, count: int) -> float:
-        """Adds items one after the other to an empty queue."""
-        self.ask("queue_clear")
-        start = time.perf_counter()
-        for _ in range(count):
-            self.add(num=1)
-        return count / (time.perf_counter() - start)
+    def _answers(self) -> bool:
+        client = QueueServer(self.server.address, patience_ms=50)
+        try:
+            return bool(client.ask("status"))
+        except Exception as error:
+            if "timeout" not in str(error).lower():
+                raise
+            return False
+        finally:
+            client.close()
 
-    def get_ms(self, repeats: int = 10) -> float:
-        """Milliseconds to get the whole queue."""
-        start = time.perf_counter()
-        for _ in range(repeats):
-            self.ask("queue_get")
-        return (time.perf_counter() - start) / repeats * 1e3
 
-    def plans_per_minute(self, count: int) -> float:
-        """Runs short plans from the queue, one after the other."""
-        self.ask("queue_clear")
-        for _ in range(count):
-            self.add(num=1)
-        start = time.perf_counter()
-        self.ask("queue_start")
-        wait_for("the queue to run empty", lambda: self._status()["items_in_queue"] == 0, 300.0)
-        self.wait_until_idle()
-        return count / (time.perf_counter() - start) * 60
-
-    def points_per_second(self, points: int) -> float:
-        """Points of one `count`, between the two times that the history has for it."""
-        self.ask("queue_clear")
-        self.ask("history_clear")
-        self.add(num=points)
-        self.ask("queue_start")
-        wait_for("the plan", lambda: self._status()["items_in_history"] == 1, 300.0)
-        self.wait_until_idle()
-        (item,) = self.ask("history_get")["items"]
-        result = item["result"]
-        if result["exit_status"] != "completed":
-            raise RuntimeError(f"the plan at {self.address} ended: {result}")
-        return points / (result["time_stop"] - result["time_start"])
+def family(pid: int) -> list[int]:
+    """A process, its children, theirs, and so on."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(stat.parent.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
 
 
 @contextmanager
-def bluesky_queueserver_running(folder: Path) -> Iterator[QueueServer]:
-    """`start-re-manager` and a Redis of its own, both as they come."""
-    redis_port, control_port, info_port = free_ports(3)
-    address = f"tcp://127.0.0.1:{control_port}"
-    profile = folder / "profile"
-    shutil.copytree(PROFILE, profile)
-    permissions = Path(bluesky_queueserver.__file__).parent / "profile_collection_sim"
-    shutil.copy(permissions / "user_group_permissions.yaml", profile)
+def ours(folder: Path, engine: str, examples: Path) -> Iterator[Started]:
+    """`beamline queue` by itself: what it stores is on the disk before it is answered."""
+    control, info, http = free_ports(3)
+    own = folder / engine
+    own.mkdir()
+    command = [
+        executable(),
+        "queue",
+        f"--state={own / 'state'}",
+        f"--zmq-control-addr=tcp://127.0.0.1:{control}",
+        f"--zmq-info-addr=tcp://127.0.0.1:{info}",
+        f"--queue-http=127.0.0.1:{http}",
+        f"--engine={engine}",
+        "--log=warn",
+    ]
+    variables = {"QSERVER_HTTP_SERVER_SINGLE_USER_API_KEY": HTTP_KEY}
+    if engine == "bluesky":
+        command += [f"--startup-dir={profile(own)}", f"--worker-python={sys.executable}"]
+        variables["PYTHONPATH"] = str(WORKER_PACKAGE)
+    server = QueueServer(f"tcp://127.0.0.1:{control}")
+    started = Started(command, own, server, f"http://127.0.0.1:{http}", examples, variables)
+    started.start()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@contextmanager
+def classic(folder: Path, examples: Path) -> Iterator[Started]:
+    """`start-re-manager`, a Redis of its own and bluesky-httpserver, all as they come."""
+    redis_port, control, info, http = free_ports(4)
+    own = folder / "classic"
+    own.mkdir()
+    address = f"tcp://127.0.0.1:{control}"
     redis = f"redis-server --port {redis_port} --bind 127.0.0.1".split()
     manager = [
         str(Path(sys.executable).with_name("start-re-manager")),
         f"--redis-addr=127.0.0.1:{redis_port}",
         f"--zmq-control-addr={address}",
-        f"--zmq-info-addr=tcp://127.0.0.1:{info_port}",
-        f"--startup-dir={profile}",
+        f"--zmq-info-addr=tcp://127.0.0.1:{info}",
+        f"--startup-dir={profile(own)}",
         "--console-output=OFF",
     ]
+    front = [sys.executable, "-m", "uvicorn", "bluesky_httpserver.server:app"]
+    front += ["--host=127.0.0.1", f"--port={http}", "--log-level=warning"]
+    addresses = {
+        "QSERVER_ZMQ_CONTROL_ADDRESS": address,
+        "QSERVER_ZMQ_INFO_ADDRESS": f"tcp://127.0.0.1:{info}",
+        "QSERVER_HTTP_SERVER_SINGLE_USER_API_KEY": HTTP_KEY,
+    }
+    url = f"http://127.0.0.1:{http}"
     with ExitStack() as stack:
-        stack.enter_context(running([*redis, "--dir", str(folder)], folder / "redis.log"))
-        stack.enter_context(running(manager, folder / "re-manager.log"))
-        server = QueueServer(address)
-        wait_for("start-re-manager", server.is_idle, START_LIMIT)
-        server.open_environment()
-        yield server
+        stack.enter_context(running([*redis, "--dir", str(own)], own / "redis.log"))
+        started = Started(manager, own, QueueServer(address), url, examples)
+        started.start()
+        stack.callback(started.stop)
+        stack.enter_context(running(front, own / "http.log", addresses))
+        key = {"Authorization": f"ApiKey {HTTP_KEY}"}
+        wait_for(
+            "bluesky-httpserver",
+            lambda: httpx.get(f"{url}/api/status", headers=key, timeout=10).is_success,
+            START_LIMIT,
+        )
+        yield started
+
+
+def profile(folder: Path) -> Path:
+    """A copy of the profile that is compared, with the permissions of the simulated one."""
+    copy = folder / "profile"
+    shutil.copytree(PROFILE, copy)
+    permissions = Path(bluesky_queueserver.__file__).parent / "profile_collection_sim"
+    shutil.copy(permissions / "user_group_permissions.yaml", copy)
+    return copy
+
+
+def profile_ms() -> float:
+    """What it takes a Python to read the profile and to describe what is in it."""
+    with TemporaryDirectory() as folder:
+        command = [str(Path(sys.executable).with_name("qserver-list-plans-devices"))]
+        command += [f"--startup-dir={profile(Path(folder))}", f"--file-dir={folder}"]
+        start = time.perf_counter()
+        subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=True)
+        return (time.perf_counter() - start) * 1e3
