@@ -149,7 +149,7 @@ bench: $(VENV)/.bench-installed ## Speed of the embedded API, and of our pods be
 	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/clients.py
 	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/camera.py
 	$(CARGO) build --locked --release -p queue-pod --example ask
-	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/queue.py --examples $(TARGET)/release/examples
+	BEAMLINE=$(abspath $(TARGET))/release/beamline $(VENV)/bin/python bench/plan_queue.py --examples $(TARGET)/release/examples
 
 # BENCH_PROFILE=dev measures the executable of the tests: at once, and slower than what is deployed.
 BENCH_PROFILE ?= image

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 import bluesky_queueserver
 import httpx
+from bluesky_queueserver import CommTimeoutError
 from load import number, wrk
 from local_beamline import free_ports, wait_for
 from parts import ROOT, environment, executable
@@ -53,7 +54,7 @@ class Started:
         self._process.close()
 
     def restart_ms(self) -> float:
-        """From its start until it answers; everything that it had stored is there again."""
+        """From its start until it answers with everything that it had stored."""
         before = self.server.status()["items_in_queue"]
         self.stop()
         start = time.perf_counter()
@@ -102,10 +103,9 @@ class Started:
     def _answers(self) -> bool:
         client = QueueServer(self.server.address, patience_ms=50)
         try:
-            return bool(client.ask("status"))
-        except Exception as error:
-            if "timeout" not in str(error).lower():
-                raise
+            return client.status()["manager_state"] != "initializing"
+        # Nobody is there, or says that it is starting.
+        except (CommTimeoutError, RuntimeError):
             return False
         finally:
             client.close()

@@ -1,4 +1,4 @@
-//! Clients that ask a queue server over 0MQ, for `bench/queue.py`: `ask ADDRESS CLIENTS SECONDS METHOD` has every client send the
+//! Clients that ask a queue server over 0MQ, for `bench/plan_queue.py`: `ask ADDRESS CLIENTS SECONDS METHOD` has every client send the
 //! request again as soon as it has the answer, counts the answers of the given time, and prints one line of JSON.
 //!
 //! One thread for all clients, so that the server has the rest of the machine.
