@@ -45,6 +45,10 @@ impl<O: Output> Execution<'_, O> {
             }
             Message::Create { stream } => self.open_run_mut()?.create(&stream)?,
             Message::Read(device) => self.read(&device).await?,
+            Message::Look { field } => {
+                let value = self.open_run_mut()?.field(&field).cloned();
+                return Ok(Response::Field(value));
+            }
             Message::Save => {
                 for (name, document) in self.open_run_mut()?.save(unix_now)? {
                     self.output.document(name, document).await?;
@@ -73,6 +77,9 @@ impl<O: Output> Execution<'_, O> {
             Message::Locate(device) => {
                 let position = self.interruptible(async { device.position().await }).await?;
                 return Ok(Response::Position(position));
+            }
+            Message::Stop(device) => {
+                self.interruptible(async { device.stop().await }).await?;
             }
             Message::Null => {}
         }

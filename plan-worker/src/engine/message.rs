@@ -55,6 +55,11 @@ pub enum Message {
     },
     /// Read a device into the event.
     Read(DeviceRef),
+    /// Ask what the event has in a field; answered by [`Response::Field`].
+    Look {
+        /// Name of the field.
+        field: String,
+    },
     /// Emit the event.
     Save,
     /// Forget the event.
@@ -92,6 +97,8 @@ pub enum Message {
     Unstage(DeviceRef),
     /// Ask where a device is; answered by [`Response::Position`].
     Locate(DeviceRef),
+    /// Bring a device to rest.
+    Stop(DeviceRef),
     /// Nothing.
     Null,
 }
@@ -112,6 +119,7 @@ impl Message {
             Self::CloseRun { status, .. } => format!("close_run {}", status.as_str()),
             Self::Create { stream } => format!("create {stream}"),
             Self::Read(device) => format!("read {}", device.name()),
+            Self::Look { field } => format!("look at {field}"),
             Self::Save => "save".into(),
             Self::Drop => "drop".into(),
             Self::Trigger { device, .. } => format!("trigger {}", device.name()),
@@ -122,6 +130,7 @@ impl Message {
             Self::Stage(device) => format!("stage {}", device.name()),
             Self::Unstage(device) => format!("unstage {}", device.name()),
             Self::Locate(device) => format!("locate {}", device.name()),
+            Self::Stop(device) => format!("stop {}", device.name()),
             Self::Null => "null".into(),
         }
     }
@@ -135,6 +144,8 @@ pub enum Response {
     Done,
     /// Where the device is.
     Position(Value),
+    /// What the event has in the field, if it has it.
+    Field(Option<Value>),
 }
 
 /// What a plan is told instead of an answer. A plan that gets one cleans up and hands it on.

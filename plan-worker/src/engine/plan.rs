@@ -100,13 +100,24 @@ impl Messages {
         self.send(Message::Wait { group, timeout }).await.map(drop)
     }
 
+    /// What the open event has in `field`, if it has it.
+    ///
+    /// # Errors
+    /// As [`Messages::send`].
+    pub async fn look(&self, field: &str) -> Result<Option<Value>, Thrown> {
+        match self.send(Message::Look { field: field.to_owned() }).await? {
+            Response::Field(value) => Ok(value),
+            Response::Done | Response::Position(_) => Ok(None),
+        }
+    }
+
     async fn start(&self, origin: &Origin, device: &DeviceRef) -> Result<Value, Thrown> {
         if let Some(start) = origin.start_of(device) {
             return Ok(start);
         }
         let start = match self.send(Message::Locate(Arc::clone(device))).await? {
             Response::Position(start) => start,
-            Response::Done => Value::from(0),
+            Response::Done | Response::Field(_) => Value::from(0),
         };
         origin.starts.lock().push((Arc::clone(device), start.clone()));
         Ok(start)

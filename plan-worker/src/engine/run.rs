@@ -160,6 +160,13 @@ impl Run {
         Ok(())
     }
 
+    /// What the open event has in that field, if it has it.
+    pub fn field(&self, field: &str) -> Option<&Value> {
+        let event = self.event.as_ref()?;
+        let reading = event.readings.iter().find_map(|(_, readings)| readings.get(field))?;
+        Some(&reading.value)
+    }
+
     /// Forgets the open event.
     ///
     /// # Errors

@@ -47,6 +47,43 @@ impl<'a> Arguments<'a> {
         self.named.get(name).cloned().unwrap_or(default)
     }
 
+    /// The value of a parameter that has to be given; `None` if it is absent.
+    pub(super) fn value(&self, name: &str) -> &Value {
+        self.named.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// The number that a parameter has to be.
+    ///
+    /// # Errors
+    /// [`PlanError::Argument`].
+    pub(super) fn number(&self, name: &'static str) -> Result<f64, PlanError> {
+        number(name, self.value(name))
+    }
+
+    /// A boolean, `default` unless given.
+    ///
+    /// # Errors
+    /// [`PlanError::Argument`].
+    pub(super) fn flag(&self, name: &'static str, default: bool) -> Result<bool, PlanError> {
+        match self.named.get(name) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(PlanError::argument(name, format!("is no boolean: {other}"))),
+        }
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// [`PlanError::Argument`].
+    pub(super) fn text(&self, name: &'static str) -> Result<String, PlanError> {
+        let value = self.value(name);
+        value
+            .as_str()
+            .map(ToOwned::to_owned)
+            .ok_or_else(|| PlanError::argument(name, format!("is no text: {value}")))
+    }
+
     /// The further positions.
     pub(super) fn rest(&self) -> &[Value] {
         &self.rest
@@ -83,6 +120,14 @@ impl<'a> Arguments<'a> {
         name.as_str()
             .and_then(|name| self.devices.get(name))
             .ok_or_else(|| PlanError::NoSuchDevice(name.clone()))
+    }
+
+    /// The motor that a parameter names.
+    ///
+    /// # Errors
+    /// As [`Arguments::motor`].
+    pub(super) fn motor_of(&self, parameter: &'static str) -> Result<DeviceRef, PlanError> {
+        self.motor(self.value(parameter))
     }
 
     /// The device that `name` means, which has to be movable.

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{Arguments, MOST_POINTS, count_of, each_once, number};
 use super::metadata::{PATTERN_MODULE, of_scan, own_dimensions, representations};
-use super::scan::Scan;
 use super::signature::{Parameter, Signature};
+use super::step_scan::Scan;
 use super::trajectory::{Axis, Positions, Trajectory};
 use super::{DETECTORS, MD, PER_STEP, PlanError};
 use crate::devices::DeviceRef;
@@ -36,8 +36,7 @@ pub(super) const REL_GRID_SCAN: Signature = Signature {
 };
 
 pub(super) fn grid_scan(arguments: &Arguments<'_>) -> Result<Plan, PlanError> {
-    let prepared = grid("grid_scan", arguments)?;
-    Ok(Plan::new("grid_scan", |messages| async move { prepared.carry_out(&messages).await }))
+    Ok(grid("grid_scan", arguments)?.absolute("grid_scan"))
 }
 
 pub(super) fn rel_grid_scan(arguments: &Arguments<'_>) -> Result<Plan, PlanError> {
@@ -104,7 +103,7 @@ fn grid(name: &'static str, arguments: &Arguments<'_>) -> Result<Scan, PlanError
     }
     let given = arguments.metadata()?;
     let metadata = of_scan(own, &given, hints, &detectors, &motors, points);
-    Ok(Scan { detectors, trajectory, metadata })
+    Ok(Scan::new(detectors, trajectory, metadata))
 }
 
 fn sides(arguments: &Arguments<'_>) -> Result<Vec<Side>, PlanError> {

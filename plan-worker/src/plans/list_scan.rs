@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::arguments::{Arguments, each_once};
 use super::metadata::{PATTERN_MODULE, of_scan, representations, shared_dimension};
-use super::scan::Scan;
 use super::signature::{Parameter, Signature};
+use super::step_scan::Scan;
 use super::trajectory::{Axis, Positions, Trajectory};
 use super::{DETECTORS, MD, PER_STEP, PlanError};
 use crate::engine::plan::Plan;
@@ -37,8 +37,7 @@ pub(super) const REL_LIST_SCAN: Signature = Signature {
 };
 
 pub(super) fn list_scan(arguments: &Arguments<'_>) -> Result<Plan, PlanError> {
-    let prepared = listed("list_scan", arguments)?;
-    Ok(Plan::new("list_scan", |messages| async move { prepared.carry_out(&messages).await }))
+    Ok(listed("list_scan", arguments)?.absolute("list_scan"))
 }
 
 pub(super) fn rel_list_scan(arguments: &Arguments<'_>) -> Result<Plan, PlanError> {
@@ -87,5 +86,5 @@ fn listed(name: &'static str, arguments: &Arguments<'_>) -> Result<Scan, PlanErr
     let given = arguments.metadata()?;
     let hints = hints.into_iter().collect();
     let metadata = of_scan(own, &given, hints, &detectors, &motors, points);
-    Ok(Scan { detectors, trajectory, metadata })
+    Ok(Scan::new(detectors, trajectory, metadata))
 }

@@ -60,3 +60,22 @@ pub(super) fn of_scan(
     metadata.insert("hints".into(), Value::Object(merged));
     metadata
 }
+
+/// What a plan says that moves `motor` as far as the readings tell it: `own`, then what the user gave.
+pub(super) fn of_one_motor(
+    own: Value,
+    given: Map<String, Value>,
+    motor: &DeviceRef,
+) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    if let Value::Object(own) = own {
+        metadata.extend(own);
+    }
+    metadata.extend(given);
+    if let Some(Value::Object(hints)) = metadata.get_mut("hints")
+        && let Some(dimensions) = own_dimensions(std::slice::from_ref(motor))
+    {
+        hints.entry("dimensions").or_insert(dimensions);
+    }
+    metadata
+}

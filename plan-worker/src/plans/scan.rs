@@ -1,16 +1,14 @@
 //! `scan` and `rel_scan`: one or more motors in even steps, together.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::arguments::{Arguments, count_of, each_once, number};
 use super::metadata::{PATTERN_MODULE, of_scan, representations, shared_dimension};
 use super::signature::{Parameter, Signature};
-use super::steps::{from_here_and_back, in_run, staged, step_through};
+use super::step_scan::Scan;
 use super::trajectory::{Axis, Positions, Trajectory};
 use super::{DETECTORS, MD, PER_STEP, PlanError};
-use crate::devices::DeviceRef;
-use crate::engine::message::Thrown;
-use crate::engine::plan::{Messages, Plan};
+use crate::engine::plan::Plan;
 
 const ARGS: Parameter = Parameter::rest(
     "args",
@@ -36,63 +34,44 @@ pub(super) const REL_SCAN: Signature = Signature {
 };
 
 pub(super) fn scan(arguments: &Arguments<'_>) -> Result<Plan, PlanError> {
-    let prepared = even_steps("scan", arguments)?;
-    Ok(Plan::new("scan", |messages| async move { prepared.carry_out(&messages).await }))
+    let (moves, num) = moves_and_num(arguments)?;
+    Ok(even_steps("scan", arguments, moves, num)?.absolute("scan"))
 }
 
 pub(super) fn rel_scan(arguments: &Arguments<'_>) -> Result<Plan, PlanError> {
-    Ok(even_steps("rel_scan", arguments)?.relative("rel_scan"))
+    let (moves, num) = moves_and_num(arguments)?;
+    Ok(even_steps("rel_scan", arguments, moves, num)?.relative("rel_scan"))
 }
 
-/// A scan, ready to go.
-#[derive(Debug)]
-pub(super) struct Scan {
-    pub(super) detectors: Vec<DeviceRef>,
-    pub(super) trajectory: Trajectory,
-    pub(super) metadata: Map<String, Value>,
-}
-
-impl Scan {
-    pub(super) async fn carry_out(self, messages: &Messages) -> Result<(), Thrown> {
-        let mut devices = self.detectors.clone();
-        devices.extend(self.trajectory.motors());
-        let steps = step_through(messages, &self.detectors, &self.trajectory);
-        staged(messages, &devices, in_run(messages, self.metadata, steps)).await
-    }
-
-    /// The plan that takes the positions as distances from where the motors are.
-    pub(super) fn relative(self, name: &'static str) -> Plan {
-        Plan::new(name, |messages| async move {
-            let motors = self.trajectory.motors();
-            from_here_and_back(&messages, motors, |messages| async move {
-                self.carry_out(&messages).await
-            })
-            .await
-        })
-    }
-}
-
-fn even_steps(name: &'static str, arguments: &Arguments<'_>) -> Result<Scan, PlanError> {
-    let detectors = arguments.detectors()?;
-    let (moves, num) = match (arguments.given("num"), arguments.rest()) {
+/// The moves, and the number of points: given by name, or as the last position.
+fn moves_and_num<'a>(arguments: &'a Arguments<'_>) -> Result<(&'a [Value], &'a Value), PlanError> {
+    match (arguments.given("num"), arguments.rest()) {
         (Some(num), moves) => {
             if count_of("num", num)? == 0 {
                 return Err(PlanError::argument("num", "has to be at least 1"));
             }
-            (moves, num.clone())
+            Ok((moves, num))
         }
-        (None, [moves @ .., num]) if moves.len() % 3 == 0 => (moves, num.clone()),
-        (None, _) => {
-            return Err(PlanError::argument(
-                "num",
-                "is missing: the number of points is the last position, or num=…",
-            ));
-        }
-    };
+        (None, [moves @ .., num]) if moves.len() % 3 == 0 => Ok((moves, num)),
+        (None, _) => Err(PlanError::argument(
+            "num",
+            "is missing: the number of points is the last position, or num=…",
+        )),
+    }
+}
+
+/// A scan over `moves`, which are `motor, start, stop` for each motor.
+pub(super) fn even_steps(
+    name: &'static str,
+    arguments: &Arguments<'_>,
+    moves: &[Value],
+    num: &Value,
+) -> Result<Scan, PlanError> {
+    let detectors = arguments.detectors()?;
     if moves.is_empty() || moves.len() % 3 != 0 {
         return Err(PlanError::argument("args", "have to be motor, start, stop for each motor"));
     }
-    let points = count_of("num", &num)?;
+    let points = count_of("num", num)?;
 
     let mut axes = Vec::new();
     let mut written = Vec::new();
@@ -125,5 +104,5 @@ fn even_steps(name: &'static str, arguments: &Arguments<'_>) -> Result<Scan, Pla
     let given = arguments.metadata()?;
     let hints = hints.into_iter().collect();
     let metadata = of_scan(own, &given, hints, &detectors, &motors, points);
-    Ok(Scan { detectors, trajectory, metadata })
+    Ok(Scan::new(detectors, trajectory, metadata))
 }

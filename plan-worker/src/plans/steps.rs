@@ -7,13 +7,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::trajectory::Trajectory;
 use crate::devices::DeviceRef;
 use crate::engine::message::{Message, RunStatus, Thrown};
 use crate::engine::plan::{Messages, Origin};
 
 /// Stream of a plan's readings.
-const PRIMARY: &str = "primary";
+pub(super) const PRIMARY: &str = "primary";
 
 /// Stages `devices`, carries out `body`, and unstages them whatever happened.
 pub(super) async fn staged(
@@ -71,11 +70,12 @@ where
     result
 }
 
-/// Triggers `devices`, waits for them, and reads them into one event.
+/// Triggers `devices`, waits for them, and reads them into one event. Gives the values of those `fields` that the event has.
 pub(super) async fn trigger_and_read(
     messages: &Messages,
     devices: &[DeviceRef],
-) -> Result<(), Thrown> {
+    fields: &[&str],
+) -> Result<Vec<Option<Value>>, Thrown> {
     let devices = each_device_once(devices);
     let group = messages.new_group();
     for device in &devices {
@@ -91,32 +91,31 @@ pub(super) async fn trigger_and_read(
             return Err(thrown);
         }
     }
-    messages.send(Message::Save).await.map(drop)
+    let mut values = Vec::with_capacity(fields.len());
+    for field in fields {
+        values.push(messages.look(field).await?);
+    }
+    messages.send(Message::Save).await?;
+    Ok(values)
 }
 
-/// Goes along `trajectory` and takes one event at each point. A motor whose target has not changed is left alone.
-pub(super) async fn step_through(
+/// The number that a field of an event has to have.
+pub(super) fn number_in(field: &str, value: &Value) -> Result<f64, Thrown> {
+    value
+        .as_f64()
+        .or_else(|| value.as_bool().map(|is| f64::from(u8::from(is))))
+        .ok_or_else(|| Thrown::Failed(format!("{field} is no number: {value}")))
+}
+
+/// Moves one motor and waits for it.
+pub(super) async fn move_to(
     messages: &Messages,
-    detectors: &[DeviceRef],
-    trajectory: &Trajectory,
+    motor: &DeviceRef,
+    target: Value,
 ) -> Result<(), Thrown> {
-    let mut read: Vec<DeviceRef> = detectors.to_vec();
-    read.extend(trajectory.motors());
-    let mut last: Vec<Option<Value>> = vec![None; trajectory.motors().len()];
-    for index in 0..trajectory.points().unwrap_or_default() {
-        messages.send(Message::Checkpoint).await?;
-        let group = messages.new_group();
-        for ((motor, target), last) in trajectory.point(index).into_iter().zip(&mut last) {
-            if last.as_ref().is_some_and(|last| same_target(last, &target)) {
-                continue;
-            }
-            messages.set(&motor, target.clone(), group).await?;
-            *last = Some(target);
-        }
-        messages.wait(group, None).await?;
-        trigger_and_read(messages, &read).await?;
-    }
-    Ok(())
+    let group = messages.new_group();
+    messages.set(motor, target, group).await?;
+    messages.wait(group, None).await
 }
 
 /// Pauses between repetitions.
@@ -140,7 +139,7 @@ pub(super) async fn repeat(
         let begun = Instant::now();
         messages.send(Message::Checkpoint).await?;
         messages.send(Message::Checkpoint).await?;
-        trigger_and_read(messages, detectors).await?;
+        trigger_and_read(messages, detectors, &[]).await?;
         let delay = match delay {
             Delay::Constant(delay) => *delay,
             Delay::Listed(delays) => match delays.get(taken) {
@@ -159,14 +158,8 @@ pub(super) async fn repeat(
     Ok(())
 }
 
-fn same_target(last: &Value, target: &Value) -> bool {
-    match (last.as_f64(), target.as_f64()) {
-        (Some(last), Some(target)) => last == target,
-        _ => last == target,
-    }
-}
-
-fn each_device_once(devices: &[DeviceRef]) -> Vec<DeviceRef> {
+/// Each device once, in the order of their first mention.
+pub(super) fn each_device_once(devices: &[DeviceRef]) -> Vec<DeviceRef> {
     let mut once: Vec<DeviceRef> = Vec::with_capacity(devices.len());
     for device in devices {
         if !once.iter().any(|known| Arc::ptr_eq(known, device)) {

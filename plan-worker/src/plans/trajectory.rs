@@ -16,37 +16,52 @@ pub enum Positions {
         /// Number of positions.
         num: usize,
     },
-    /// One after the other.
+    /// Powers of ten whose exponents are evenly spaced, both ends included.
+    PowersOfTen {
+        /// First exponent.
+        start: f64,
+        /// Last exponent.
+        stop: f64,
+        /// Number of positions.
+        num: usize,
+    },
+    /// One after the other, as the user wrote them.
     Listed(Vec<Value>),
+    /// One after the other, from a formula.
+    Computed(Vec<f64>),
 }
 
 impl Positions {
     fn len(&self) -> usize {
         match self {
-            Self::Even { num, .. } => *num,
+            Self::Even { num, .. } | Self::PowersOfTen { num, .. } => *num,
             Self::Listed(positions) => positions.len(),
+            Self::Computed(positions) => positions.len(),
         }
     }
 
-    /// The arithmetic of `numpy.linspace`, to the last bit.
     fn at(&self, index: usize) -> Value {
         match self {
-            Self::Listed(positions) => positions[index].clone(),
-            Self::Even { start, stop, num } => {
-                if index + 1 == *num && *num > 1 {
-                    return Value::from(*stop);
-                }
-                let intervals = num.saturating_sub(1).max(1) as f64;
-                let step = (stop - start) / intervals;
-                let offset = if step == 0.0 {
-                    index as f64 / intervals * (stop - start)
-                } else {
-                    index as f64 * step
-                };
-                Value::from(offset + start)
+            Self::Even { start, stop, num } => Value::from(evenly(*start, *stop, *num, index)),
+            Self::PowersOfTen { start, stop, num } => {
+                Value::from(10_f64.powf(evenly(*start, *stop, *num, index)))
             }
+            Self::Listed(positions) => positions[index].clone(),
+            Self::Computed(positions) => Value::from(positions[index]),
         }
     }
+}
+
+/// The arithmetic of `numpy.linspace`, to the last bit.
+fn evenly(start: f64, stop: f64, num: usize, index: usize) -> f64 {
+    if index + 1 == num && num > 1 {
+        return stop;
+    }
+    let intervals = num.saturating_sub(1).max(1) as f64;
+    let step = (stop - start) / intervals;
+    let offset =
+        if step == 0.0 { index as f64 / intervals * (stop - start) } else { index as f64 * step };
+    offset + start
 }
 
 /// One motor of a trajectory.

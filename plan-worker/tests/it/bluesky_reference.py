@@ -1,5 +1,6 @@
 """Runs plan calls with the real bluesky over ophyd.sim; prints documents and positions."""
 
+import inspect
 import json
 import sys
 
@@ -17,23 +18,33 @@ def plain(value):
 
 def with_devices(value, devices):
     """Names of devices as devices."""
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [with_devices(item, devices) for item in value]
     return devices.get(value, value) if isinstance(value, str) else value
 
 
-def carry_out(call):
+def arguments(plan, call, devices):
+    """The arguments of a call; what names a field rather than a device stays as it is."""
+    bound = inspect.signature(plan).bind(*call["args"], **call["kwargs"])
+    for name, value in bound.arguments.items():
+        if name not in ("target_field", "signal"):
+            bound.arguments[name] = with_devices(value, devices)
+    return bound
+
+
+def carry_out(call, starts):
     """The documents of one call over fresh devices, and the error that ended it."""
     devices = vars(hw())
+    for name, position in starts.items():
+        devices[name].set(position).wait(timeout=5)
     plan = getattr(bluesky.plans, call["name"], None) or getattr(bluesky.plan_stubs, call["name"])
     documents = []
     engine = RunEngine({}, context_managers=[])
     engine.subscribe(lambda name, document: documents.append((name, document)))
     error = ""
     try:
-        args = with_devices(call["args"], devices)
-        kwargs = {key: with_devices(value, devices) for key, value in call["kwargs"].items()}
-        engine(plan(*args, **kwargs))
+        bound = arguments(plan, call, devices)
+        engine(plan(*bound.args, **bound.kwargs))
     except Exception as failure:  # noqa: BLE001 every failure is an answer
         error = repr(failure)
     positions = {
@@ -53,7 +64,7 @@ def main():
     request = json.load(sys.stdin)
     stdout, sys.stdout = sys.stdout, sys.stderr
     validated(request.get("validate", []))
-    answers = [carry_out(call) for call in request.get("calls", [])]
+    answers = [carry_out(call, request["starts"]) for call in request.get("calls", [])]
     json.dump(answers, stdout, default=plain)
 
 

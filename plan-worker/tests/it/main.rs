@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets the unexpected fails")]
 
 mod bluesky;
+mod bluesky_calls;
 mod descriptions;
 mod engine;
 mod epics;
