@@ -32,21 +32,22 @@ def arguments(plan, call, devices):
     return bound
 
 
-def carry_out(call, starts):
+def carry_out(engine, call, starts):
     """The documents of one call over fresh devices, and the error that ended it."""
     devices = vars(hw())
     for name, position in starts.items():
         devices[name].set(position).wait(timeout=5)
     plan = getattr(bluesky.plans, call["name"], None) or getattr(bluesky.plan_stubs, call["name"])
     documents = []
-    engine = RunEngine({}, context_managers=[])
-    engine.subscribe(lambda name, document: documents.append((name, document)))
+    engine.md.clear()
+    listener = engine.subscribe(lambda name, document: documents.append((name, document)))
     error = ""
     try:
         bound = arguments(plan, call, devices)
         engine(plan(*bound.args, **bound.kwargs))
     except Exception as failure:  # noqa: BLE001 every failure is an answer
         error = repr(failure)
+    engine.unsubscribe(listener)
     positions = {
         name: device.position for name, device in devices.items() if hasattr(device, "position")
     }
@@ -64,7 +65,9 @@ def main():
     request = json.load(sys.stdin)
     stdout, sys.stdout = sys.stdout, sys.stderr
     validated(request.get("validate", []))
-    answers = [carry_out(call, request["starts"]) for call in request.get("calls", [])]
+    engine = RunEngine({}, context_managers=[])
+    calls = request.get("calls", [])
+    answers = [carry_out(engine, call, request["starts"]) for call in calls]
     json.dump(answers, stdout, default=plain)
 
 

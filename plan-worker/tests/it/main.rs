@@ -11,6 +11,7 @@ mod ioc;
 mod python;
 mod queue_side;
 mod recorder;
+mod refusals;
 mod rejoin;
 mod slow_motor;
 mod worker;
