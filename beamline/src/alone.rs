@@ -17,6 +17,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use operator::Program;
 use serde_json::json;
+use service::access::Pages;
 use service::http::Listener;
 use tokio_util::sync::CancellationToken;
 
@@ -192,7 +193,9 @@ async fn serve(
         queue.and(operator)
     };
     let api = async {
-        let ended = service::http::serve(listener, api.router(), stop_api.clone()).await;
+        let pages = Pages::default().open(&listener);
+        let router = service::http::refuse_foreign("kubernetes-api", pages, api.router());
+        let ended = service::http::serve(listener, router, stop_api.clone()).await;
         stop_workers.cancel();
         ended.context("the API for the workers failed")
     };

@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{MethodRouter, any, get, post};
-use service::access::Gate;
 use service::access::Scope::*;
+use service::access::{Gate, Pages};
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo, finish};
 
 use crate::gateway::Gateway;
@@ -28,11 +28,12 @@ use crate::socket::accept;
 type Methods = MethodRouter<Arc<Gateway>>;
 
 /// All routes of direct control.
-pub(crate) fn router(gateway: Arc<Gateway>, gate: &Gate) -> Router {
+pub(crate) fn router(gateway: Arc<Gateway>, gate: &Gate, pages: Pages) -> Router {
     let info = ServiceInfo {
         name: "control",
         openapi: openapi::document(),
         cors: gateway.settings.cors(),
+        pages,
         body_limit: DEFAULT_BODY_LIMIT,
     };
     let read = |methods: Methods| gate.guard_closed(methods, ReadMonitor);

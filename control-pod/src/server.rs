@@ -136,13 +136,15 @@ impl Server {
             tasks.spawn(async move { console.run(stop).await });
         }
         tasks.close();
-        let router = http::router(Arc::clone(&gateway), &gate);
+        let pages = gateway.settings.pages().listening(&listener, &gate);
+        let router = http::router(Arc::clone(&gateway), &gate, pages);
         let direct = service::http::serve(listener, router, shutdown.clone());
         let served = match dialect {
             None => direct.await,
             Some((listener, oas)) => {
-                let other =
-                    service::http::serve(listener, crate::oas::http::router(oas, &gate), shutdown);
+                let pages = gateway.settings.oas.pages().listening(&listener, &gate);
+                let router = crate::oas::http::router(oas, &gate, pages);
+                let other = service::http::serve(listener, router, shutdown);
                 tokio::try_join!(direct, other).map(|((), ())| ())
             }
         };

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use service::access::Secret;
+use service::access::{Pages, Secret};
 use service::settings::{Cors, JsonList, json_list, lax_bool};
 
 use crate::camera::encode::Encoding;
@@ -158,10 +158,10 @@ pub struct Settings {
         value_name = "PREFIX"
     )]
     pub tiff_default_prefix: String,
-    /// Browser origins that may call, as a JSON list
-    #[arg(long = "control-cors-origins", env = "DIRECT_CONTROL_CORS_ORIGINS", default_value = r#"["*"]"#,
-        value_name = "JSON", value_parser = json_list)]
-    pub cors_origins: JsonList,
+    /// Browser origins that may call, as a JSON list; `["*"]` for all. When absent, pages of this service and of localhost
+    #[arg(long = "control-cors-origins", env = "DIRECT_CONTROL_CORS_ORIGINS", value_name = "JSON",
+        value_parser = json_list)]
+    pub cors_origins: Option<JsonList>,
     /// Let browsers send cookies and authorisation; without effect while every origin may call
     #[arg(long = "control-cors-allow-credentials", env = "DIRECT_CONTROL_CORS_ALLOW_CREDENTIALS", default_value = "false",
         value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
@@ -205,7 +205,7 @@ impl Default for Settings {
             image_log_normalization_default: true,
             camera_default_image_array_pv: "13SIM1:image1:ArrayData".to_owned(),
             tiff_default_prefix: "13PIL1".to_owned(),
-            cors_origins: JsonList(vec!["*".to_owned()]),
+            cors_origins: None,
             cors_allow_credentials: false,
             api_key: None,
             oas: crate::oas::Settings::default(),
@@ -214,13 +214,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Which browser origins may call.
+    /// What pages of other origins are told.
     pub(crate) fn cors(&self) -> Cors {
-        Cors {
-            origins: self.cors_origins.0.clone(),
-            allow_credentials: self.cors_allow_credentials,
-            mirror: false,
-        }
+        Cors::of(self.cors_origins.as_ref(), self.cors_allow_credentials)
+    }
+
+    /// Which web pages may call.
+    pub(crate) fn pages(&self) -> Pages {
+        Pages::of("DIRECT_CONTROL_CORS_ORIGINS", self.cors_origins.as_ref())
     }
 }
 

@@ -18,10 +18,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use service::ApiError;
-use service::access::{Gate, Scope};
+use service::access::{Gate, Pages, Scope};
 use service::health::Readiness;
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo};
-use service::settings::Cors;
+use service::settings::{Cors, JsonList};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -58,10 +58,9 @@ pub(crate) fn router(
     front: Front,
     gate: &Gate,
     readiness: Readiness,
-    allow_origins: &str,
+    (origins, pages): (JsonList, Pages),
 ) -> Router {
     let health = json!({ "status": "healthy", "service": "queue" });
-    let origins: Vec<_> = allow_origins.split_whitespace().map(str::to_owned).collect();
     let routes = Router::new()
         .merge(methods::routes(gate))
         .merge(console::routes(gate))
@@ -80,7 +79,8 @@ pub(crate) fn router(
         ServiceInfo {
             name: "queue",
             openapi: description::openapi(),
-            cors: Cors { origins, allow_credentials: true, mirror: false },
+            cors: Cors::of(Some(&origins), true),
+            pages,
             body_limit: DEFAULT_BODY_LIMIT,
         },
     )

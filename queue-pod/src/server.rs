@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use kube::Client;
-use service::access::{ConfigError, Entrance, Gate, Policy, PolicyError, Store};
+use service::access::{ConfigError, Entrance, Gate, Pages, Policy, PolicyError, Store};
 use service::health::Readiness;
 use service::http::Listener;
 use service::lease;
@@ -142,7 +142,10 @@ impl Server {
         let accounts = format!("queue-accounts-{}", settings.queue);
         let accounts = Store::new(client.clone(), &namespace, accounts);
         let gate = Gate::new("queue", &policy, entrance, accounts);
-        let router = router(front, &gate, readiness.clone(), &settings.allow_origins);
+        let origins = settings.origins();
+        let pages = Pages::of("QSERVER_HTTP_SERVER_ALLOW_ORIGINS", Some(&origins));
+        let pages = pages.listening(&http, &gate);
+        let router = router(front, &gate, readiness.clone(), (origins, pages));
         let driver = Driver {
             client,
             namespace,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use service::access::{self, ConfigError, Lifetimes, Policy, Secret};
-use service::settings::lax_bool;
+use service::settings::{JsonList, lax_bool};
 
 use crate::encoding::Encoding;
 use crate::files::Files;
@@ -98,7 +98,7 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub emergency_lock_key: Option<String>,
-    /// Browser origins that may call the HTTP API, separated by spaces.
+    /// Browser origins that may call the HTTP API, separated by spaces; `*` for all. When absent, pages of this server and of localhost.
     #[arg(
         long = "queue-allow-origins",
         env = "QSERVER_HTTP_SERVER_ALLOW_ORIGINS",
@@ -206,6 +206,13 @@ impl Access {
                 session_s: self.session_max_age_s.unwrap_or(session_s),
             },
         })
+    }
+}
+
+impl Settings {
+    /// Browser origins that may call the HTTP API.
+    pub(crate) fn origins(&self) -> JsonList {
+        JsonList(self.allow_origins.split_whitespace().map(str::to_owned).collect())
     }
 }
 

@@ -23,8 +23,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use service::ApiError;
-use service::access::Gate;
 use service::access::Scope::*;
+use service::access::{Gate, Pages};
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo, finish};
 
 pub use interface::interface;
@@ -35,7 +35,7 @@ use crate::registry::Registry;
 type Shared = State<Arc<Registry>>;
 
 /// All routes of the service.
-pub(crate) fn router(registry: &Arc<Registry>, gate: &Gate) -> Router {
+pub(crate) fn router(registry: &Arc<Registry>, gate: &Gate, pages: Pages) -> Router {
     let api = Router::new()
         .merge(device_routes(gate))
         .merge(lock_routes(gate))
@@ -50,6 +50,7 @@ pub(crate) fn router(registry: &Arc<Registry>, gate: &Gate) -> Router {
         name: "registry",
         openapi: interface(),
         cors: registry.settings.cors(),
+        pages,
         body_limit: DEFAULT_BODY_LIMIT,
     };
     finish(routes, info)

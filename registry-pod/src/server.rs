@@ -107,6 +107,7 @@ impl Server {
         settings.unused.log();
         let gate = Gate::keyed("registry", settings.api_key.as_ref(), listener.addr())?;
         gate.announce(listener.addr());
+        let pages = settings.pages().listening(&listener, &gate);
         if let Some(path) = &settings.openapi_export_path {
             let written =
                 std::fs::write(path, service::openapi::document(&http::interface()).to_string());
@@ -131,7 +132,7 @@ impl Server {
         tasks.spawn(bench.run(Arc::clone(&registry), stop.clone()));
         tasks.spawn(keeper.run(Arc::clone(&registry), stop.clone()));
         let mut history = tokio::spawn(keep_history(Arc::clone(&registry), writer, stop.clone()));
-        let router = http::router(&registry, &gate);
+        let router = http::router(&registry, &gate, pages);
         let served = tokio::select! {
             ended = service::http::serve(listener, router, shutdown) => ended.map_err(Into::into),
             ended = &mut history => return ended.unwrap_or(Ok(())).and(Err(RunError::Task)),

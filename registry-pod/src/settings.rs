@@ -5,7 +5,7 @@ mod unused;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
-use service::access::Secret;
+use service::access::{Pages, Secret};
 use service::settings::{Cors, JsonList, json_list, lax_bool};
 pub use unused::Unused;
 
@@ -31,15 +31,14 @@ pub struct Settings {
         default_value_t = 8004
     )]
     pub port: u16,
-    /// Browser origins that may call, as a JSON list.
+    /// Browser origins that may call, as a JSON list; `["*"]` for all. When absent, pages of this service and of localhost.
     #[arg(
         id = "registry_cors_origins",
         long = "registry-cors-origins",
         env = "CONFIG_CORS_ORIGINS",
-        default_value = "[\"*\"]",
         value_parser = json_list
     )]
-    pub cors_origins: JsonList,
+    pub cors_origins: Option<JsonList>,
     /// Whether browsers may send credentials; without effect while all origins are allowed.
     #[arg(
         id = "registry_cors_allow_credentials",
@@ -176,7 +175,7 @@ impl Default for Settings {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 8004,
-            cors_origins: JsonList(vec!["*".to_owned()]),
+            cors_origins: None,
             cors_allow_credentials: false,
             writable: true,
             lock_all: false,
@@ -196,12 +195,14 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What pages of other origins are told.
     pub(crate) fn cors(&self) -> Cors {
-        Cors {
-            origins: self.cors_origins.0.clone(),
-            allow_credentials: self.cors_allow_credentials,
-            mirror: false,
-        }
+        Cors::of(self.cors_origins.as_ref(), self.cors_allow_credentials)
+    }
+
+    /// Which web pages may call.
+    pub(crate) fn pages(&self) -> Pages {
+        Pages::of("CONFIG_CORS_ORIGINS", self.cors_origins.as_ref())
     }
 }
 

@@ -5,6 +5,8 @@
 //! [`Caller`] pass or answers with a [`Refusal`]. Every refusal and every write leaves a line in the audit ([`AUDIT_TARGET`]);
 //! who guesses keys is held up.
 //!
+//! Before that, requests that a browser sends for a page of somebody else are refused ([`Pages`]).
+//!
 //! With providers in the [`Policy`] users log in with a password ([`routes`]). Their sessions and API keys are in a Secret of the
 //! namespace ([`Store`]), as digests; what they may do is looked up in the [`Directory`] each time.
 
@@ -19,6 +21,7 @@ mod directory;
 mod gate;
 mod guard;
 mod login;
+mod pages;
 mod password;
 mod policy;
 mod refusal;
@@ -30,7 +33,8 @@ mod socket;
 mod store;
 mod token;
 
-pub(crate) use audit::describe;
+pub(crate) use attempts::{Attempts, FOR_KEYS, subject};
+pub(crate) use audit::{describe, note_foreign};
 
 pub use audit::TARGET as AUDIT_TARGET;
 pub use caller::{By, Caller, DEFAULT_GROUP, PUBLIC_NAME, SINGLE_USER_NAME};
@@ -38,6 +42,7 @@ pub use config::{ConfigError, read as read_configuration};
 pub use credential::{Credential, SUBPROTOCOL};
 pub use directory::{Directory, User};
 pub use gate::Gate;
+pub use pages::{Foreign, Pages};
 pub use password::Passwords;
 pub use policy::{Entrance, Lifetimes, Policy, PolicyError};
 pub use refusal::Refusal;

@@ -2,16 +2,18 @@
 //!
 //! [`finish`] turns a router of bare routes into a service that behaves like the Python one in
 //! its place: error bodies, redirects of trailing slashes, CORS, `/metrics`, `/openapi.json`,
-//! `/docs`. [`Listener::bind`] and [`serve`] are apart, so that a port in use is known before
+//! `/docs`. Web pages of others get nothing ([`refuse_foreign`]). [`Listener::bind`] and [`serve`] are apart, so that a port in use is known before
 //! anything starts.
 
 mod behaviour;
 pub mod events;
+mod foreign;
 mod listen;
 
 #[cfg(test)]
 mod tests;
 
+pub use foreign::refuse_foreign;
 pub use listen::{BindError, Listener, ServeError, serve};
 
 use axum::extract::DefaultBodyLimit;
@@ -26,6 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use utoipa::openapi::OpenApi;
 
+use crate::access::Pages;
 use crate::settings::Cors;
 use crate::{ApiError, metrics, openapi};
 
@@ -42,8 +45,10 @@ pub struct ServiceInfo {
     pub name: &'static str,
     /// The interface, as the pod's own `#[derive(OpenApi)]` gives it.
     pub openapi: OpenApi,
-    /// Which browser origins may call.
+    /// What pages of other origins are told that may call.
     pub cors: Cors,
+    /// Which web pages may call at all.
+    pub pages: Pages,
     /// Largest request body in bytes.
     pub body_limit: usize,
 }
@@ -53,6 +58,7 @@ impl std::fmt::Debug for ServiceInfo {
         f.debug_struct("ServiceInfo")
             .field("name", &self.name)
             .field("cors", &self.cors)
+            .field("pages", &self.pages)
             .field("body_limit", &self.body_limit)
             .finish_non_exhaustive()
     }
@@ -62,7 +68,7 @@ impl std::fmt::Debug for ServiceInfo {
 ///
 /// Call it last: what is added to the router afterwards goes without.
 pub fn finish(routes: Router, info: ServiceInfo) -> Router {
-    let ServiceInfo { name, openapi, cors, body_limit } = info;
+    let ServiceInfo { name, openapi, cors, pages, body_limit } = info;
     let routes = routes
         .route("/livez", get(|| async { Json(json!({ "status": "alive" })) }))
         .route("/metrics", get(|| async { metrics::render() }))
@@ -82,7 +88,8 @@ pub fn finish(routes: Router, info: ServiceInfo) -> Router {
         async { Ok(behaviour::dispatch(routes, request).await) }
     }));
     let answered = service_fn(move |request| behaviour::starlette_edges(routed.clone(), request));
-    Router::new().fallback_service(CatchPanicLayer::custom(panicked).layer(answered))
+    let whole = Router::new().fallback_service(CatchPanicLayer::custom(panicked).layer(answered));
+    refuse_foreign(name, pages, whole)
 }
 
 fn cors_layer(cors: &Cors) -> CorsLayer {

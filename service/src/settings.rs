@@ -3,21 +3,29 @@
 //! Each pod has a `clap::Args` struct whose fields name their environment variable; the value
 //! parsers here accept what the Python services accept.
 
-/// Which browser origins may call a service (contract §1.1, `…_CORS_ORIGINS`).
+/// What pages of other origins are told that may call a service (contract §1.1, `…_CORS_ORIGINS`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
-    /// Allowed origins; `*` allows all.
+    /// Those that are told; `*` is all.
     pub origins: Vec<String>,
     /// Whether cookies and authorisation headers may be sent. Has no effect while `*` is allowed.
     pub allow_credentials: bool,
-    /// Whether every origin is told by name that it may call, and credentials are allowed with it, as
-    /// ophyd-websocket does. Only for a service without any login.
+    /// Whether each is told by its name, and that credentials may come with it, as ophyd-websocket does.
     pub mirror: bool,
+}
+
+impl Cors {
+    /// As `…_CORS_ORIGINS` and `…_CORS_ALLOW_CREDENTIALS` say. Where no origins are listed, whichever gets in is told so: which
+    /// do is said by [`Pages`](crate::access::Pages).
+    pub fn of(origins: Option<&JsonList>, allow_credentials: bool) -> Self {
+        let told = origins.map_or_else(|| vec!["*".to_owned()], |listed| listed.0.clone());
+        Self { origins: told, allow_credentials, mirror: false }
+    }
 }
 
 impl Default for Cors {
     fn default() -> Self {
-        Self { origins: vec!["*".to_owned()], allow_credentials: false, mirror: false }
+        Self::of(None, false)
     }
 }
 

@@ -11,6 +11,7 @@ use channels::ca::Settings as CaSettings;
 use embedded::Embedded;
 use kube::Client;
 use operator::Program;
+use service::access::Pages;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +62,9 @@ impl Parts<'_> {
                 ("the simulated IOC", ioc.serve(stop).await.map_err(Into::into))
             });
         }
-        let (router, stop) = (self.api.router(), running.stop_ground.clone());
+        let pages = Pages::default().open(&api);
+        let router = service::http::refuse_foreign("kubernetes-api", pages, self.api.router());
+        let stop = running.stop_ground.clone();
         running.ground.spawn(async move {
             let served = service::http::serve(api, router, stop).await;
             ("the Kubernetes API", served.map_err(Into::into))

@@ -13,8 +13,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get, post, put};
-use service::access::Gate;
 use service::access::Scope::*;
+use service::access::{Gate, Pages};
 use service::http::{DEFAULT_BODY_LIMIT, ServiceInfo, finish};
 
 use crate::audit::Caller;
@@ -32,11 +32,12 @@ use crate::socket::{Api, SocketKind};
 type Methods = MethodRouter<Arc<Oas>>;
 
 /// All routes of this API.
-pub(crate) fn router(oas: Arc<Oas>, gate: &Gate) -> Router {
+pub(crate) fn router(oas: Arc<Oas>, gate: &Gate, pages: Pages) -> Router {
     let info = ServiceInfo {
         name: "ophyd-websocket",
         openapi: openapi::document(),
         cors: oas.gateway.settings.oas.cors(),
+        pages,
         body_limit: DEFAULT_BODY_LIMIT,
     };
     let of_gateway = Router::new()

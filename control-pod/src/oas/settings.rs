@@ -5,7 +5,8 @@
 
 use std::net::SocketAddr;
 
-use service::settings::{Cors, lax_bool};
+use service::access::Pages;
+use service::settings::{Cors, JsonList, lax_bool};
 
 /// Settings of the ophyd-websocket API.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
@@ -22,10 +23,10 @@ pub struct Settings {
     /// Port to listen on; 0 lets the system choose
     #[arg(id = "oas_port", long = "oas-port", env = "OAS_PORT", default_value = "8001")]
     pub port: u16,
-    /// Browser origins that may call, separated by commas or as a JSON list; without it every one
+    /// Browser origins that may call, separated by commas or as a JSON list; `*` for all. When absent, pages of this service and of localhost
     #[arg(id = "oas_allowed_origins", long = "oas-allowed-origins", env = "OAS_ALLOWED_ORIGINS",
         value_parser = origins)]
-    pub allowed_origins: Option<Origins>,
+    pub allowed_origins: Option<JsonList>,
     /// Let clients read PVs that the registry does not know. They can never be written
     #[arg(id = "oas_read_unregistered", long = "oas-read-unregistered-pvs", env = "OAS_READ_UNREGISTERED_PVS",
         default_value = "true", value_name = "BOOL", action = clap::ArgAction::Set, value_parser = lax_bool)]
@@ -60,10 +61,6 @@ pub struct Settings {
     #[arg(id = "oas_zmq_port", long = "oas-zmq-port", env = "ZMQ_PORT")]
     pub zmq_port: Option<u16>,
 }
-
-/// Browser origins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origins(pub Vec<String>);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -111,15 +108,16 @@ impl Settings {
         format!("tcp://{host}:{}", self.zmq_port.unwrap_or(60625))
     }
 
-    /// Which browser origins may call. As upstream each is told that it may, by name; unlike
-    /// upstream a list of origins excludes all others.
+    /// What pages of other origins are told: as upstream that they may call, each by its name.
     pub(crate) fn cors(&self) -> Cors {
-        match &self.allowed_origins {
-            Some(Origins(origins)) => {
-                Cors { origins: origins.clone(), allow_credentials: true, mirror: false }
-            }
-            None => Cors { mirror: true, allow_credentials: true, ..Cors::default() },
-        }
+        let origins = self.allowed_origins.as_ref();
+        let mirror = origins.is_none_or(|listed| listed.0.iter().any(|origin| origin == "*"));
+        Cors { mirror, ..Cors::of(origins, true) }
+    }
+
+    /// Which web pages may call. Unlike upstream a list of origins excludes all others.
+    pub(crate) fn pages(&self) -> Pages {
+        Pages::of("OAS_ALLOWED_ORIGINS", self.allowed_origins.as_ref())
     }
 }
 
@@ -133,13 +131,13 @@ fn reachable(address: SocketAddr) -> String {
 }
 
 /// A list in JSON where it looks like one, else separated by commas.
-fn origins(text: &str) -> Result<Origins, String> {
+fn origins(text: &str) -> Result<JsonList, String> {
     let text = text.trim();
     if text.starts_with('[') && text.ends_with(']') {
-        return service::settings::json_list(text).map(|list| Origins(list.0));
+        return service::settings::json_list(text);
     }
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    Ok(Origins(parts.map(str::to_owned).collect()))
+    Ok(JsonList(parts.map(str::to_owned).collect()))
 }
 
 #[cfg(test)]
@@ -148,7 +146,7 @@ mod tests {
 
     #[test]
     fn origins_come_with_commas_or_as_json() {
-        let both = Ok(Origins(vec!["http://a".to_owned(), "http://b".to_owned()]));
+        let both = Ok(JsonList(vec!["http://a".to_owned(), "http://b".to_owned()]));
         assert_eq!(origins(" http://a, http://b,"), both);
         assert_eq!(origins(r#"["http://a", "http://b"]"#), both);
         assert!(origins("[http://a]").is_err());

@@ -13,6 +13,7 @@ mod device_socket;
 mod fake;
 mod ioc;
 mod oas;
+mod pages;
 mod pv_socket;
 mod rest;
 mod slow_client;

@@ -132,7 +132,7 @@ async fn who_guesses_keys_is_held_up_and_others_are_not() {
 }
 
 /// Opens a socket of the server.
-async fn socket(
+pub(crate) async fn socket(
     pod: &Pod,
     path: &str,
     header: Option<(&'static str, &str)>,

@@ -15,6 +15,7 @@ mod machine;
 mod manager;
 mod native;
 mod noise;
+mod pages;
 mod permissions;
 mod plans;
 mod queueing;

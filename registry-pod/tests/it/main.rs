@@ -11,6 +11,7 @@ mod lab;
 mod lock_histories;
 mod locks;
 mod outages;
+mod pages;
 mod replicas;
 mod roads;
 mod seeding;

@@ -12,21 +12,21 @@ const SUBJECTS: usize = 4_096;
 
 /// How many failures are forgiven.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// At once.
-    pub(super) burst: u32,
+    pub(crate) burst: u32,
     /// Time after which one more is forgiven.
-    pub(super) every: Duration,
+    pub(crate) every: Duration,
 }
 
 /// For wrong keys and tokens: nobody guesses 256 bits, so this is about work and noise.
-pub(super) const FOR_KEYS: Patience = Patience { burst: 60, every: Duration::from_secs(2) };
+pub(crate) const FOR_KEYS: Patience = Patience { burst: 60, every: Duration::from_secs(2) };
 /// For wrong passwords.
 pub(super) const FOR_PASSWORDS: Patience = Patience { burst: 10, every: Duration::from_secs(30) };
 
 /// Failures of late, by who made them.
 #[derive(Debug)]
-pub(super) struct Attempts<K> {
+pub(crate) struct Attempts<K> {
     patience: Patience,
     accounts: Mutex<HashMap<K, Account>>,
 }
@@ -39,12 +39,12 @@ struct Account {
 }
 
 impl<K: Hash + Eq + Clone> Attempts<K> {
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(crate) fn new(patience: Patience) -> Self {
         Self { patience, accounts: Mutex::default() }
     }
 
     /// Notes a failure. Whether it is still within what is forgiven.
-    pub(super) fn failed(&self, who: &K, now: Instant) -> bool {
+    pub(crate) fn failed(&self, who: &K, now: Instant) -> bool {
         let mut accounts = self.accounts.lock();
         if accounts.len() >= SUBJECTS && !accounts.contains_key(who) {
             accounts.retain(|_, account| account.settled(self.patience, now).failures > 0);
@@ -84,7 +84,7 @@ impl Account {
 }
 
 /// Who an address counts as: a whole /64 of IPv6 is what one user has.
-pub(super) fn subject(from: IpAddr) -> IpAddr {
+pub(crate) fn subject(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() & !u128::from(u64::MAX);

@@ -1,8 +1,11 @@
 //! What is noted of decisions: a line in the log for refusals and writes, and a count of all.
 
+use std::net::IpAddr;
+
 use metrics::{counter, describe_counter};
 
 use super::gate::Asked;
+use super::pages::Foreign;
 use super::refusal::Refusal;
 use super::scope::Scope;
 
@@ -57,4 +60,27 @@ pub(super) fn note(
         from,
         "access"
     );
+}
+
+/// Notes that a browser was refused what the page of somebody else asked it to send. `worth_a_line` as in [`note`].
+pub(crate) fn note_foreign(
+    service: &'static str,
+    (method, path): (&str, &str),
+    from: Option<IpAddr>,
+    refused: &Foreign,
+    worth_a_line: bool,
+) {
+    let reason = refused.reason();
+    counter!(
+        "access_decisions_total",
+        "service" => service, "decision" => "refused", "reason" => reason,
+    )
+    .increment(1);
+    if worth_a_line {
+        let path: String = path.chars().take(PATH).collect();
+        let from = from.map(|from| from.to_string()).unwrap_or_default();
+        tracing::info!(
+            target: TARGET, service, decision = "refused", reason, method, path, from, why = %refused, "access"
+        );
+    }
 }

@@ -53,20 +53,23 @@ pub struct ServeError {
 pub struct Listener {
     inner: TcpListener,
     addr: SocketAddr,
+    /// As it was asked for, without the port.
+    host: String,
     /// Most bytes for a client that the kernel has not begun to send.
     unsent: Option<u32>,
 }
 
 impl Listener {
-    /// Binds `addr` (`host:port`) for the service called `what`.
+    /// Binds `asked` (`host:port`) for the service called `what`.
     ///
     /// # Errors
     /// One line that names the service, the address and the reason.
-    pub async fn bind(addr: &str, what: &str) -> Result<Self, BindError> {
-        let failed = |source| BindError { what: what.to_owned(), addr: addr.to_owned(), source };
-        let inner = TcpListener::bind(addr).await.map_err(failed)?;
+    pub async fn bind(asked: &str, what: &str) -> Result<Self, BindError> {
+        let failed = |source| BindError { what: what.to_owned(), addr: asked.to_owned(), source };
+        let inner = TcpListener::bind(asked).await.map_err(failed)?;
         let addr = inner.local_addr().map_err(failed)?;
-        Ok(Self { inner, addr, unsent: None })
+        let host = asked.rsplit_once(':').map_or(asked, |(host, _)| host).to_owned();
+        Ok(Self { inner, addr, host, unsent: None })
     }
 
     /// The same, with at most `bytes` for each client in the kernel that it has not begun to send; 0 is as many as it likes.
@@ -82,6 +85,11 @@ impl Listener {
     /// The bound address, with the port that the system chose where 0 was asked for.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The name or address that was asked for.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 }
 
@@ -107,7 +115,7 @@ pub async fn serve(
     router: Router,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let Listener { inner, addr, unsent } = listener;
+    let Listener { inner, addr, unsent, host: _ } = listener;
     let inner = inner.tap_io(move |stream| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot switch off delayed sending");
