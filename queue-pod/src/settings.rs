@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
-use service::access::{self, ConfigError, Lifetimes, Policy, Secret};
+use service::access::{self, ConfigError, Directory, Lifetimes, Policy, Secret};
 use service::settings::{JsonList, lax_bool};
 
 use crate::encoding::Encoding;
@@ -176,36 +176,29 @@ pub struct Access {
 }
 
 impl Access {
-    /// What the settings come to. What is set counts before what the configuration says.
+    /// What the settings come to. What the configuration says counts before them, as upstream.
     ///
     /// # Errors
     /// When the configuration cannot be used.
     pub(crate) fn policy(&self) -> Result<Policy, ConfigError> {
-        let read = self.config.as_deref().map(access::read_configuration).transpose()?;
-        let configured = read.unwrap_or_default();
-        let secret_keys: Vec<_> = self
-            .secret_keys
-            .iter()
-            .flat_map(|keys| keys.reveal().split(';'))
-            .filter(|key| !key.is_empty())
-            .map(Secret::from)
-            .collect();
-        let Lifetimes { access_s, refresh_s, session_s } = configured.lifetimes;
-        Ok(Policy {
-            single_user_key: self.single_user_api_key.clone().or(configured.single_user_key),
-            allow_anonymous: self.allow_anonymous || configured.allow_anonymous,
+        let secret_keys = self.secret_keys.iter().flat_map(|keys| keys.reveal().split(';'));
+        let usual = Lifetimes::default();
+        let policy = Policy {
+            single_user_key: self.single_user_api_key.clone(),
+            allow_anonymous: self.allow_anonymous,
             open: self.open,
-            directory: configured.directory,
-            secret_keys: match secret_keys.is_empty() {
-                true => configured.secret_keys,
-                false => secret_keys,
-            },
+            directory: Directory::default(),
+            secret_keys: secret_keys.filter(|key| !key.is_empty()).map(Secret::from).collect(),
             lifetimes: Lifetimes {
-                access_s: self.access_token_max_age_s.unwrap_or(access_s),
-                refresh_s: self.refresh_token_max_age_s.unwrap_or(refresh_s),
-                session_s: self.session_max_age_s.unwrap_or(session_s),
+                access_s: self.access_token_max_age_s.unwrap_or(usual.access_s),
+                refresh_s: self.refresh_token_max_age_s.unwrap_or(usual.refresh_s),
+                session_s: self.session_max_age_s.unwrap_or(usual.session_s),
             },
-        })
+        };
+        match &self.config {
+            Some(path) => access::read_configuration(path, policy),
+            None => Ok(policy),
+        }
     }
 }
 

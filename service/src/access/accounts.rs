@@ -183,6 +183,7 @@ impl Accounts {
         let shown = self.directory.shown(&principal.id);
         Caller::new(&shown, by, scopes)
             .with_account(self.directory.roles_of(&principal.id), account)
+            .in_group(self.directory.group.as_deref())
     }
 
     /// What signs, first, and what else verifies.

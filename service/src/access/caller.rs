@@ -14,7 +14,7 @@ use crate::ApiError;
 pub const SINGLE_USER_NAME: &str = "UNAUTHENTICATED_SINGLE_USER";
 /// The name of those who show nothing, where that is allowed.
 pub const PUBLIC_NAME: &str = "UNAUTHENTICATED_PUBLIC";
-/// The group whose permissions apply to everybody (contract queue-server §4.5, `DefaultResourceAccessControl`).
+/// The group whose permissions apply to everybody unless told otherwise (contract queue-server §4.5, `DefaultResourceAccessControl`).
 pub const DEFAULT_GROUP: &str = "primary";
 
 /// Who sends a request, and what that one may do. Handlers behind a guard extract it.
@@ -24,10 +24,11 @@ pub struct Caller {
     scopes: Scopes,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     user: String,
     by: By,
+    group: Option<String>,
     roles: Vec<String>,
     account: Option<Account>,
 }
@@ -70,20 +71,27 @@ impl By {
 
 impl Caller {
     pub(super) fn new(user: &str, by: By, scopes: Scopes) -> Self {
-        let known = Known { user: user.to_owned(), by, roles: Vec::new(), account: None };
+        let (user, roles) = (user.to_owned(), Vec::new());
+        let known = Known { user, by, group: None, roles, account: None };
         Self { known: Arc::new(known), scopes }
     }
 
     pub(super) fn with_account(self, roles: Vec<String>, account: Account) -> Self {
-        let Known { user, by, .. } = &*self.known;
-        let known = Known { user: user.clone(), by: *by, roles, account: Some(account) };
-        Self { known: Arc::new(known), scopes: self.scopes }
+        self.with(|known| (known.roles, known.account) = (roles, Some(account)))
     }
 
     pub(super) fn with_role(self, role: &str) -> Self {
-        let Known { user, by, .. } = &*self.known;
-        let (roles, account) = (vec![role.to_owned()], None);
-        Self { known: Arc::new(Known { user: user.clone(), by: *by, roles, account }), ..self }
+        self.with(|known| known.roles = vec![role.to_owned()])
+    }
+
+    pub(super) fn in_group(self, group: Option<&str>) -> Self {
+        self.with(|known| known.group = group.map(str::to_owned))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Known)) -> Self {
+        let mut known = Known::clone(&self.known);
+        change(&mut known);
+        Self { known: Arc::new(known), ..self }
     }
 
     /// Roles of the caller.
@@ -103,7 +111,7 @@ impl Caller {
 
     /// The user group whose permissions apply.
     pub fn group(&self) -> &str {
-        DEFAULT_GROUP
+        self.known.group.as_deref().unwrap_or(DEFAULT_GROUP)
     }
 
     /// By what the caller is known.

@@ -13,12 +13,11 @@ use super::role::{Change, Roles};
 use super::secret::Secret;
 
 /// Sections about other things, which are settings here.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 6] = [
     "allow_origins",
     "database",
     "metrics",
     "qserver_zmq_configuration",
-    "resource_access",
     "server_configuration",
     "uvicorn",
 ];
@@ -64,6 +63,7 @@ pub enum ConfigError {
 struct Document {
     authentication: Authentication,
     api_access: Option<ApiAccess>,
+    resource_access: Option<ResourceAccess>,
 }
 
 #[derive(Default, Deserialize)]
@@ -71,7 +71,7 @@ struct Document {
 struct Authentication {
     providers: Vec<Provider>,
     secret_keys: Vec<Secret>,
-    allow_anonymous_access: bool,
+    allow_anonymous_access: Option<bool>,
     single_user_api_key: Option<Secret>,
     access_token_max_age: Option<u32>,
     refresh_token_max_age: Option<u32>,
@@ -105,7 +105,8 @@ struct ApiAccess {
 #[serde(deny_unknown_fields, default)]
 struct ApiAccessArgs {
     roles: BTreeMap<String, Option<Change>>,
-    users: BTreeMap<String, UserEntry>,
+    /// One without anything is as good as not there.
+    users: BTreeMap<String, Option<UserEntry>>,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +117,20 @@ struct UserEntry {
     displayed_name: Option<String>,
     #[serde(alias = "mail")]
     email: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResourceAccess {
+    policy: String,
+    #[serde(default)]
+    args: ResourceAccessArgs,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ResourceAccessArgs {
+    default_group: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -131,11 +146,11 @@ impl Default for OneOrMany {
     }
 }
 
-/// Reads a file, or every `.yml` and `.yaml` of a folder.
+/// Reads a file, or every `.yml` and `.yaml` of a folder. Where it says nothing, `otherwise` holds.
 ///
 /// # Errors
 /// [`ConfigError`].
-pub fn read(path: &Path) -> Result<Policy, ConfigError> {
+pub fn read(path: &Path, otherwise: Policy) -> Result<Policy, ConfigError> {
     let mut sections = Map::new();
     for file in files(path)? {
         let text = std::fs::read_to_string(&file)
@@ -155,7 +170,7 @@ pub fn read(path: &Path) -> Result<Policy, ConfigError> {
             tracing::warn!(section = name, "has no effect: see the settings of the queue server");
         }
     }
-    policy(expand(Value::Object(sections), &|name| std::env::var(name).ok())?)
+    policy(expand(Value::Object(sections), &|name| std::env::var(name).ok())?, otherwise)
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
@@ -202,8 +217,9 @@ fn expand_text(
     Ok(expanded + text)
 }
 
-fn policy(document: Value) -> Result<Policy, ConfigError> {
-    let Document { authentication, api_access } = serde_json::from_value(document)?;
+fn policy(document: Value, otherwise: Policy) -> Result<Policy, ConfigError> {
+    let Document { authentication, api_access, resource_access } =
+        serde_json::from_value(document)?;
     let Authentication {
         providers,
         secret_keys,
@@ -213,7 +229,7 @@ fn policy(document: Value) -> Result<Policy, ConfigError> {
         refresh_token_max_age,
         session_max_age,
     } = authentication;
-    let usual = Lifetimes::default();
+    let Lifetimes { access_s, refresh_s, session_s } = otherwise.lifetimes;
     let mut directory = Directory::default();
     for provider in providers {
         let Provider { provider: name, authenticator, args } = provider;
@@ -228,21 +244,28 @@ fn policy(document: Value) -> Result<Policy, ConfigError> {
     if let Some(ApiAccess { policy, args }) = api_access {
         if last(&policy) != "BasicAPIAccessControl" {
             is("DictionaryAPIAccessControl", &policy)?;
-            directory.users =
-                args.users.into_iter().map(|(name, user)| (name, user.into())).collect();
+            let users = args.users.into_iter();
+            directory.users = users.filter_map(|(name, user)| Some((name, user?.into()))).collect();
         }
         directory.roles = roles(&args.roles);
     }
+    if let Some(ResourceAccess { policy, args }) = resource_access {
+        is("DefaultResourceAccessControl", &policy)?;
+        directory.group = args.default_group;
+    }
     Ok(Policy {
-        single_user_key: single_user_api_key,
-        allow_anonymous: allow_anonymous_access,
-        open: None,
+        single_user_key: single_user_api_key.or(otherwise.single_user_key),
+        allow_anonymous: allow_anonymous_access.unwrap_or(otherwise.allow_anonymous),
+        open: otherwise.open,
         directory,
-        secret_keys,
+        secret_keys: match secret_keys.is_empty() {
+            true => otherwise.secret_keys,
+            false => secret_keys,
+        },
         lifetimes: Lifetimes {
-            access_s: access_token_max_age.unwrap_or(usual.access_s),
-            refresh_s: refresh_token_max_age.unwrap_or(usual.refresh_s),
-            session_s: session_max_age.unwrap_or(usual.session_s),
+            access_s: access_token_max_age.unwrap_or(access_s),
+            refresh_s: refresh_token_max_age.unwrap_or(refresh_s),
+            session_s: session_max_age.unwrap_or(session_s),
         },
     })
 }
@@ -299,8 +322,12 @@ api_access:
     users:
       bob: {roles: [admin, expert]}
       alice: {roles: observer, displayed_name: Alice, email: alice@x.y}
+      tom: null
     roles:
       observer: {scopes_remove: 'read:testing'}
+resource_access:
+  policy: bluesky_httpserver.authorization:DefaultResourceAccessControl
+  args: {default_group: visitors}
 uvicorn: {port: 1}
 ";
 
@@ -308,13 +335,15 @@ uvicorn: {port: 1}
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("config.yml");
         std::fs::write(&path, text.replace("${BOB_PASSWORD}", "bob_password")).unwrap();
-        read(&path)
+        read(&path, Policy::default())
     }
 
     #[test]
     fn providers_users_and_roles_are_read() {
-        let policy = read_text(&TOY.replace("'read:testing'", "['read:testing']")).unwrap();
-        let Directory { providers, users, .. } = &policy.directory;
+        let policy = read_text(TOY).unwrap();
+        let Directory { providers, users, group, .. } = &policy.directory;
+        assert_eq!(group.as_deref(), Some("visitors"));
+        assert!(!users.contains_key("tom"));
         assert!(providers["toy"].fit("bob", &"bob_password".into()));
         assert_eq!(users["bob"].roles, ["admin", "expert"]);
         assert_eq!(users["alice"].roles, ["observer"]);
@@ -326,7 +355,11 @@ uvicorn: {port: 1}
     #[test]
     fn what_is_not_here_is_refused_by_name() {
         for (text, told) in [
-            (TOY, "invalid type"),
+            (
+                "api_access: {policy: BasicAPIAccessControl, args: {roles: {user: {scopes_add: 'write:queue'}}}}",
+                "'write:queue' is not a scope",
+            ),
+            ("resource_access: {policy: 'a.b:Other'}", "'a.b:Other' is not available here"),
             ("authentication: {provider: x}", "unknown field `provider`"),
             ("bogus: 1", "unknown field `bogus`"),
             ("[1]", "is not a YAML mapping"),
@@ -347,7 +380,7 @@ uvicorn: {port: 1}
 
     #[test]
     fn a_password_that_is_no_text_is_refused_and_not_shown() {
-        let text = TOY.replace("alice_password", "12345").replace("'read:testing'", "[]");
+        let text = TOY.replace("alice_password", "12345");
         let error = read_text(&text).unwrap_err().to_string();
         assert!(error.contains("put it in quotes") && !error.contains("12345"), "{error}");
     }
@@ -370,10 +403,18 @@ uvicorn: {port: 1}
         write("a.yml", "authentication: {allow_anonymous_access: true}");
         write("b.yaml", "api_access: {policy: BasicAPIAccessControl}");
         write("notes.txt", "[");
-        assert!(read(folder.path()).unwrap().allow_anonymous);
+        let otherwise = || Policy {
+            single_user_key: Some("key".into()),
+            lifetimes: Lifetimes { access_s: 1, ..Lifetimes::default() },
+            ..Policy::default()
+        };
+        let policy = read(folder.path(), otherwise()).unwrap();
+        assert!(policy.allow_anonymous, "as the file says");
+        assert_eq!(policy.lifetimes.access_s, 1, "the file says nothing");
+        assert_eq!(policy.single_user_key, Some("key".into()));
         write("c.yml", "api_access: {policy: BasicAPIAccessControl}");
         assert!(
-            matches!(read(folder.path()), Err(ConfigError::Twice(name)) if name == "api_access")
+            matches!(read(folder.path(), otherwise()), Err(ConfigError::Twice(name)) if name == "api_access")
         );
     }
 }

@@ -15,6 +15,8 @@ pub struct Directory {
     pub users: BTreeMap<String, User>,
     /// What the roles allow.
     pub roles: Roles,
+    /// The group whose permissions apply to everybody; [`super::DEFAULT_GROUP`] when absent.
+    pub group: Option<String>,
 }
 
 /// What is known of a user.

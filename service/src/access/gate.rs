@@ -11,6 +11,7 @@ use super::attempts::{Attempts, FOR_KEYS, FOR_PASSWORDS, subject};
 use super::audit;
 use super::caller::{By, Caller, PUBLIC_NAME, SINGLE_USER_NAME};
 use super::credential::Credential;
+use super::directory::Directory;
 use super::policy::{Entrance, Policy, PolicyError};
 use super::refusal::Refusal;
 use super::role::{PUBLIC, SINGLE_USER};
@@ -101,7 +102,8 @@ impl Gate {
         entrance: Entrance,
         accounts: Option<Accounts>,
     ) -> Self {
-        let roles = &policy.directory.roles;
+        let Directory { roles, group, .. } = &policy.directory;
+        let group = group.as_deref();
         let by = if entrance == Entrance::Open { By::Open } else { By::SingleUserKey };
         let single_user = Caller::new(SINGLE_USER_NAME, by, roles.scopes([SINGLE_USER]));
         let public = Caller::new(PUBLIC_NAME, By::Anonymous, roles.scopes([PUBLIC]));
@@ -109,8 +111,8 @@ impl Gate {
             service,
             key: entrance.key().map(Secret::digest),
             entrance,
-            single_user: single_user.with_role(SINGLE_USER),
-            public: policy.allow_anonymous.then(|| public.with_role(PUBLIC)),
+            single_user: single_user.with_role(SINGLE_USER).in_group(group),
+            public: policy.allow_anonymous.then(|| public.with_role(PUBLIC).in_group(group)),
             accounts,
             attempts: Attempts::new(FOR_KEYS),
             logins: Attempts::new(FOR_PASSWORDS),

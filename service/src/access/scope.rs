@@ -177,9 +177,20 @@ impl Serialize for Scopes {
     }
 }
 
+/// Names of scopes, or a single one without a list around it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Names {
+    One(String),
+    Many(Vec<String>),
+}
+
 impl<'de> Deserialize<'de> for Scopes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let names = Vec::<String>::deserialize(deserializer)?;
+        let names = match Names::deserialize(deserializer)? {
+            Names::One(name) => vec![name],
+            Names::Many(names) => names,
+        };
         let scopes: Result<_, _> = names.iter().map(|name| name.parse::<Scope>()).collect();
         scopes.map_err(serde::de::Error::custom)
     }
