@@ -1,14 +1,17 @@
 //! HTTP and WebSockets (contract queue-server §4): the same methods as over 0MQ, at their paths, with their parameters in the body.
 
+mod account_routes;
 mod body;
 mod console;
 mod description;
+mod function;
 mod item;
 mod methods;
 mod routes;
 mod schema;
 mod sockets;
 mod spreadsheet;
+mod testing;
 mod worker;
 
 use axum::Router;
@@ -65,6 +68,7 @@ pub(crate) fn router(
         .merge(methods::routes(gate))
         .merge(console::routes(gate))
         .merge(sockets::routes(gate))
+        .merge(testing::routes(gate))
         .route(schema::PATH, gate.guard(get(schema::schemas), Scope::ReadResources))
         .route(item::PATH, gate.guard(get(item::item), Scope::ReadQueue))
         .route(spreadsheet::PATH, gate.guard(post(spreadsheet::upload), Scope::WriteQueueEdit))

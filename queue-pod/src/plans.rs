@@ -10,6 +10,7 @@ pub mod json_schema;
 pub mod model;
 pub mod permissions;
 pub mod ranges;
+pub mod reduced;
 pub mod types;
 
 use std::borrow::Cow;

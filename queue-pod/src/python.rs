@@ -27,6 +27,18 @@ pub fn str(value: &Value) -> String {
     }
 }
 
+/// `bool(value)`.
+pub fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+    }
+}
+
 /// `repr(value)`.
 pub fn repr(value: &Value) -> String {
     match value {
@@ -123,6 +135,18 @@ mod tests {
         assert_eq!(type_of(&json!(5)), "<class 'int'>");
         assert_eq!(type_of(&json!(5.0)), "<class 'float'>");
         assert_eq!(type_of(&json!(null)), "<class 'NoneType'>");
+    }
+
+    #[test]
+    fn what_is_empty_is_not_true() {
+        for value in
+            [json!(null), json!(false), json!(0), json!(0.0), json!(""), json!([]), json!({})]
+        {
+            assert!(!is_true(&value), "{value}");
+        }
+        for value in [json!(true), json!(-1), json!(0.5), json!("0"), json!([0]), json!({"a": 0})] {
+            assert!(is_true(&value), "{value}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use service::ApiError;
 use service::validation::{Problem, Problems, parse_json};
 
+use crate::python;
+
 /// The object in the body, `None` when the body is empty.
 #[derive(Debug)]
 pub(super) struct Params(pub(super) Option<Map<String, Value>>);
@@ -32,6 +34,19 @@ impl Params {
     /// The parameters of a route that wants a body.
     pub(super) fn required(self) -> Result<Map<String, Value>, ApiError> {
         self.0.ok_or_else(|| problem("missing", "Field required", Value::Null))
+    }
+}
+
+/// The parameters, when there is no other than that one.
+pub(super) fn only(params: Map<String, Value>, key: &str) -> Result<Map<String, Value>, ApiError> {
+    let strange: Vec<_> =
+        params.keys().filter(|name| *name != key).map(|name| python::repr_str(name)).collect();
+    match strange.is_empty() {
+        true => Ok(params),
+        false => Err(ApiError::bad_request(format!(
+            "Request contains keys the are not supported: {{{}}}.",
+            strange.join(", ")
+        ))),
     }
 }
 

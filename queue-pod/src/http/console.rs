@@ -1,6 +1,5 @@
 //! The console over plain HTTP (contract queue-server §4.2).
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 
 use axum::body::{Body, Bytes};
@@ -9,13 +8,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use futures::StreamExt;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use service::ApiError;
 use service::access::{Gate, Scope};
 use tokio_stream::wrappers::BroadcastStream;
 
 use super::Front;
-use super::body::Params;
+use super::body::{Params, only};
 
 /// Lines that are answered unless the client says how many, and at most.
 const LINES: (u64, u64) = (200, 2_000);
@@ -69,15 +68,4 @@ async fn stream(State(front): State<Front>) -> Response {
         .map(|message| Ok::<_, Infallible>(Bytes::from(json!(*message).to_string())))
         .take_until(front.end().cancelled_owned());
     ([("content-type", "text/plain; charset=utf-8")], Body::from_stream(messages)).into_response()
-}
-
-/// The parameters, when there is no other than that one.
-fn only(params: Map<String, Value>, key: &str) -> Result<Map<String, Value>, ApiError> {
-    let strange: HashSet<_> = params.keys().filter(|name| *name != key).collect();
-    match strange.iter().next() {
-        None => Ok(params),
-        Some(name) => Err(ApiError::bad_request(format!(
-            "Request contains keys the are not supported: {{'{name}'}}."
-        ))),
-    }
 }

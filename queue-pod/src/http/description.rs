@@ -11,20 +11,25 @@ use utoipa::openapi::{
 };
 
 use super::routes::ROUTES;
+use super::{account_routes, testing};
 
-fn text() -> ObjectBuilder {
+pub(super) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
+fn number() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Number)
+}
+
 /// An object whose keys depend on what is asked.
-fn anything() -> Content {
+pub(super) fn anything() -> Content {
     let any = ObjectBuilder::new()
         .additional_properties(Some(AdditionalProperties::FreeForm(true)))
         .build();
     ContentBuilder::new().schema(Some(any)).build()
 }
 
-fn reply(description: &str) -> Response {
+pub(super) fn reply(description: &str) -> Response {
     ResponseBuilder::new().description(description).content("application/json", anything()).build()
 }
 
@@ -81,8 +86,30 @@ fn plan_schemas() -> Operation {
         .build()
 }
 
+fn kill() -> Operation {
+    OperationBuilder::new()
+        .operation_id(Some("test_manager_kill"))
+        .summary(Some("Have the queue server begin anew, as if it had been killed"))
+        .response("408", reply("The manager answers with silence"))
+        .build()
+}
+
+fn sleep() -> Operation {
+    let time = ObjectBuilder::new().property("time", number().build()).required("time").build();
+    let body = RequestBodyBuilder::new()
+        .description(Some("For how many seconds"))
+        .content("application/json", ContentBuilder::new().schema(Some(time)).build())
+        .build();
+    OperationBuilder::new()
+        .operation_id(Some("test_server_sleep"))
+        .summary(Some("An answer that takes its time, for clients to try how they wait"))
+        .request_body(Some(body))
+        .response("200", reply("It is over"))
+        .build()
+}
+
 pub(super) fn openapi() -> OpenApi {
-    let mut paths = PathsBuilder::new();
+    let mut paths = account_routes::describe(PathsBuilder::new());
     for route in ROUTES {
         let verb = if route.is_get { HttpMethod::Get } else { HttpMethod::Post };
         let body = RequestBodyBuilder::new()
@@ -98,6 +125,8 @@ pub(super) fn openapi() -> OpenApi {
         paths = paths.path(format!("/api{}", route.path), PathItem::new(verb, operation));
     }
     paths = paths
+        .path(testing::KILL, PathItem::new(HttpMethod::Post, kill()))
+        .path(testing::SLEEP, PathItem::new(HttpMethod::Get, sleep()))
         .path(super::schema::PATH, PathItem::new(HttpMethod::Get, plan_schemas()))
         .path(super::item::PATH, PathItem::new(HttpMethod::Get, item()))
         .path(super::spreadsheet::PATH, PathItem::new(HttpMethod::Post, upload()));

@@ -8,9 +8,10 @@ use service::ApiError;
 use service::access::{Caller, Gate};
 
 use super::Front;
-use super::body::Params;
-use super::routes::{ROUTES, Route, Style, TELLS_USER};
+use super::body::{Params, only};
+use super::routes::{ROUTES, Route, Style, TELLS_GROUP, TELLS_USER};
 use crate::methods::Reply;
+use crate::plans::reduced::reduced;
 use crate::python;
 
 pub(super) fn routes(gate: &Gate) -> Router<Front> {
@@ -32,34 +33,21 @@ async fn call(
     caller: &Caller,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let params = match route.wants_body {
+    let mut params = match route.wants_body {
         true => params.required()?,
         false => params.0.unwrap_or_default(),
     };
-    if let Style::Keywords(function, allowed) = route.style {
-        check_keywords(function, allowed, &params)?;
+    let mut is_reduced = false;
+    if matches!(route.style, Style::Plans) {
+        params = only(params, "reduced")?;
+        is_reduced = params.remove("reduced").is_some_and(|wish| python::is_true(&wish));
     }
     let params = translate(route, caller, params)?;
-    Ok(front.desk.call(route.method, params).await)
-}
-
-/// Refuses what the Python client's function would not take.
-fn check_keywords(
-    function: &str,
-    allowed: &[&str],
-    params: &Map<String, Value>,
-) -> Result<(), ApiError> {
-    let call = format!("API_Async_Mixin.{function}()");
-    if let Some(strange) = params.keys().find(|key| !allowed.contains(&key.as_str())) {
-        let strange = python::repr_str(strange);
-        let text = format!("{call} got an unexpected keyword argument {strange}");
-        return Err(ApiError::bad_request(text));
+    let mut reply = front.desk.call(route.method, params).await;
+    if is_reduced && let Some(Value::Object(plans)) = reply.get_mut(route.method) {
+        *plans = reduced(plans);
     }
-    if function == "queue_autostart" && !params.contains_key("enable") {
-        let text = format!("{call} missing 1 required positional argument: 'enable'");
-        return Err(ApiError::bad_request(text));
-    }
-    Ok(())
+    Ok(reply)
 }
 
 fn translate(
@@ -67,35 +55,18 @@ fn translate(
     caller: &Caller,
     mut params: Map<String, Value>,
 ) -> Result<Map<String, Value>, ApiError> {
-    // A wish of the Python client for itself: to look past its cache, which is not here.
-    params.remove("reload");
     if TELLS_USER.contains(&route.method) {
         params.insert("user".to_owned(), json!(caller.user()));
+    }
+    if TELLS_GROUP.contains(&route.method) {
         params.insert("user_group".to_owned(), json!(caller.group()));
     }
-    match route.method {
-        "lock" => {
-            params.insert("user".to_owned(), json!(caller.user()));
-        }
-        "plans_allowed" | "devices_allowed" | "plans_existing" | "devices_existing" => {
-            if params.remove("reduced").is_some_and(|reduced| reduced != json!(false)) {
-                return Err(ApiError::bad_request("Reduced descriptions are not available"));
-            }
-            if route.method.ends_with("allowed") {
-                params.insert("user_group".to_owned(), json!(caller.group()));
-            }
-        }
-        "queue_mode_set" if !params.contains_key("mode") => {
-            let lock_key = params.remove("lock_key");
-            params = Map::from_iter([("mode".to_owned(), Value::Object(params))]);
-            params.extend(lock_key.map(|key| ("lock_key".to_owned(), key)));
-        }
-        "re_runs" => {
-            if let Some(option) = route.path.strip_prefix("/re/runs/") {
-                params.insert("option".to_owned(), json!(option));
-            }
-        }
-        _ => {}
-    }
-    Ok(params)
+    Ok(match route.style {
+        Style::Direct | Style::Plans => params,
+        Style::Bare => match route.path.strip_prefix("/re/runs/") {
+            Some(option) => Map::from_iter([("option".to_owned(), json!(option))]),
+            None => Map::new(),
+        },
+        Style::Call(function) => function.call(params).map_err(ApiError::bad_request)?,
+    })
 }

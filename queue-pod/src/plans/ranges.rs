@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::model::taken::Given;
 use crate::python;
@@ -33,6 +33,16 @@ impl Limit {
             let value = python::repr(value);
             format!("Failed to interpret the value {value} as integer or float number: {why}")
         })
+    }
+
+    /// The number in JSON: a whole number that is too long for it as a float.
+    pub fn to_json(self) -> Value {
+        match self {
+            Self::Int(int) => {
+                i64::try_from(int).map_or_else(|_| json!(self.as_float()), Value::from)
+            }
+            Self::Float(float) => json!(float),
+        }
     }
 
     fn as_float(self) -> f64 {

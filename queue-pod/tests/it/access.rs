@@ -73,7 +73,10 @@ async fn a_stranger_gets_no_further_than_probes_and_descriptions() {
     let http = reqwest::Client::new();
     let interface = ask(&pod, "/openapi.json", None).await.1;
     let mut asked = 0;
-    for (path, item) in interface["paths"].as_object().unwrap() {
+    // Whoever logs in has nothing to show yet.
+    let for_all = |path: &str| path.ends_with("/token") || path.ends_with("/session/refresh");
+    let paths = interface["paths"].as_object().unwrap();
+    for (path, item) in paths.iter().filter(|(path, _)| !for_all(path)) {
         for method in item.as_object().unwrap().keys() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let request = http.request(method.clone(), format!("{}{path}", pod.url));

@@ -10,6 +10,7 @@ mod environment;
 mod failover;
 mod fake_worker;
 mod fixture;
+mod http;
 mod locks;
 mod machine;
 mod manager;
