@@ -108,10 +108,10 @@ e2e: $(VENV)/.installed build ## The executable as a user runs it, with real cli
 
 # Each run in a network of its own, which needs root.
 ifeq ($(shell id -u),0)
-judge-selection: $(VENV)/.installed judge-packages build ## Some tests of bluesky-queueserver's own against our queue server (needs root)
+judge-selection: $(VENV)/.installed judge-packages build ## Some tests of bluesky-queueserver's and bluesky-httpserver's own against our queue server (needs root)
 	BEAMLINE=$(BEAMLINE) $(VENV)/bin/python e2e/judge/run.py
 
-judge: $(VENV)/.installed judge-packages build ## All of them: an hour (needs root)
+judge: $(VENV)/.installed judge-packages build ## All of them: an hour and a half (needs root)
 	BEAMLINE=$(BEAMLINE) $(VENV)/bin/python e2e/judge/run.py --all
 else
 judge judge-selection:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# The fixtures that the suite of the HTTP server takes from the other one want this one beside them.
+from bluesky_queueserver.manager.tests.common import re_manager_factory as re_manager_factory
+
 HERE = Path(__file__).parent
 
 

@@ -1,9 +1,9 @@
-"""The tests of bluesky-queueserver against our queue server.
+"""The tests of bluesky-queueserver and of bluesky-httpserver against our queue server.
 
 `run.py` runs the selection of `selection.txt`, `run.py --all` every test that can judge another
-implementation, `run.py -- ARGS` what pytest makes of ARGS. Each run has a network of its own,
-because those tests use fixed ports: it needs root, and `redis-server`, whose keys they delete to
-begin anew.
+implementation, `run.py -- ARGS` what pytest makes of ARGS, where a file of a suite needs no folder.
+Each run has a network of its own, because those tests use fixed ports: it needs root, and
+`redis-server`, whose keys they delete to begin anew.
 """
 
 from __future__ import annotations
@@ -18,15 +18,27 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-# Every file with tests that only use the outside of a server.
-FILES = (
-    "test_zmq_api_base.py",
-    "test_scenarios.py",
-    "test_info_streaming.py",
-    "test_manager_options.py",
-    "test_fixtures.py",
-    "test_qserver_cli.py",
-)
+# By the package of the suite, every file with tests that only use the outside of a server.
+SUITES = {
+    "bluesky_queueserver.manager.tests": (
+        "test_zmq_api_base.py",
+        "test_scenarios.py",
+        "test_info_streaming.py",
+        "test_manager_options.py",
+        "test_fixtures.py",
+        "test_qserver_cli.py",
+    ),
+    "bluesky_httpserver.tests": (
+        "test_core_api_main.py",
+        "test_core_api_fs.py",
+        "test_server.py",
+        "test_access_control.py",
+        "test_auth_api.py",
+        "test_auth_for_websockets.py",
+        "test_console_output.py",
+        "test_system_info_socket.py",
+    ),
+}
 # Longest time of one test, in seconds.
 TEST = 120
 
@@ -34,9 +46,10 @@ TEST = 120
 def main(arguments: list[str]) -> int:
     match arguments:
         case []:
-            chosen = [f"@{HERE / 'selection.txt'}"]
+            lines = (HERE / "selection.txt").read_text().splitlines()
+            chosen = [line for line in lines if line]
         case ["--all"]:
-            chosen = list(FILES)
+            chosen = [file for files in SUITES.values() for file in files]
         case ["--", *given]:
             chosen = given
         case _:
@@ -45,13 +58,26 @@ def main(arguments: list[str]) -> int:
         own = ["unshare", "--net", sys.executable, __file__, *arguments]
         return subprocess.run(own, env=os.environ | {"JUDGE_NETWORK": "own"}).returncode
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    found = find_spec("bluesky_queueserver")
-    tests = Path(found.submodule_search_locations[0]) / "manager" / "tests"
-    with tempfile.TemporaryDirectory(prefix="judge-") as folder:
-        return run(chosen, tests, Path(folder))
+    places = {file: folder(suite) for suite, files in SUITES.items() for file in files}
+    with tempfile.TemporaryDirectory(prefix="judge-") as place:
+        root = Path(os.path.commonpath(places.values()))
+        return run([located(one, places) for one in chosen], root, Path(place))
 
 
-def run(chosen: list[str], tests: Path, folder: Path) -> int:
+def folder(suite: str) -> Path:
+    """Where the files of a suite are."""
+    package, *rest = suite.split(".")
+    found = find_spec(package)
+    return Path(found.submodule_search_locations[0], *rest)
+
+
+def located(chosen: str, places: dict[str, Path]) -> str:
+    """The same, with the folder of the file when it names one."""
+    file = chosen.partition("::")[0]
+    return f"{places[file]}/{chosen}" if file in places else chosen
+
+
+def run(chosen: list[str], root: Path, folder: Path) -> int:
     """Runs pytest beside a Redis that lives as long; its exit code."""
     programs = os.pathsep.join([str(HERE / "bin"), str(Path(sys.executable).parent)])
     environment = os.environ | {
@@ -62,15 +88,15 @@ def run(chosen: list[str], tests: Path, folder: Path) -> int:
         "TMPDIR": str(folder),
         "HOME": str(folder),
     }
-    pytest = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tests)]
-    pytest += ["-p", "no:cacheprovider", "-p", "plugin", "--timeout", str(TEST)]
+    pytest = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(root)]
+    pytest += ["-o", f"cache_dir={folder / 'cache'}", "-p", "plugin", "--timeout", str(TEST)]
     # They give a server seconds, however busy the machine is: what fails gets a second chance.
-    pytest += ["--reruns", "1"]
-    pytest += ["-q", "-rfER", "--tb=short", "--show-capture=no"]
+    pytest += ["--reruns", os.environ.get("JUDGE_RERUNS", "1")]
+    pytest += ["-q", "-rfER", "--tb=short", "--show-capture=no", "--disable-warnings"]
     redis = ["redis-server", "--save", "", "--appendonly", "no", "--dir", str(folder)]
     with subprocess.Popen(redis, stdout=subprocess.DEVNULL) as server:
         try:
-            return subprocess.run([*pytest, *chosen], cwd=tests, env=environment).returncode
+            return subprocess.run([*pytest, *chosen], cwd=folder, env=environment).returncode
         finally:
             server.terminate()
 

@@ -304,7 +304,7 @@ static METHODS: [Method; 51] = [
     method("queue_item_remove_batch", A(Act::RemoveBatch), Q, "Failed to remove a batch of items: ", &["uids", "ignore_missing", "lock_key"], &[("items", List), ("qsize", Null)]),
     method("queue_item_move", A(Act::Move), Q, "Failed to move the item: ", &["pos", "uid", "pos_dest", "before_uid", "after_uid", "lock_key"], &[("item", Blank::Map), ("qsize", Null)]),
     method("queue_item_move_batch", A(Act::MoveBatch), Q, "Failed to move the batch of items: ", &["uids", "pos_dest", "before_uid", "after_uid", "reorder", "lock_key"], &[("qsize", Null), ("items", List)]),
-    method("queue_item_approve", A(Act::Approve), Q, "Failed to approve the item: ", &["uid", "user_group", "user", "lock_key"], &[("item", Blank::Map), ("qsize", Null)]),
+    method("queue_item_approve", A(Act::Approve), Q, "Failed to approve the item: ", &["uid", "user", "lock_key"], &[("item", Blank::Map), ("qsize", Null)]),
     method("queue_item_execute", A(Act::Execute), E, "Failed to start execution of the item: ", &["item", "user_group", "user", "lock_key"], &[("qsize", Null), ("item", Null)]),
     method("queue_clear", A(Act::Clear), Q, ERROR, &["lock_key"], &[]),
     method("queue_start", A(Act::Start), E, ERROR, &["lock_key"], &[]),

@@ -126,7 +126,7 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 /// Methods that are told who asks: the server says so, not the client.
-pub(super) const TELLS_USER: [&str; 6] = [
+pub(super) const TELLS_USER: [&str; 7] = [
     "queue_item_add",
     "queue_item_add_batch",
     "queue_item_update",
