@@ -96,6 +96,7 @@ impl AloneArgs {
             startup_profile: self.startup_profile.clone(),
             ignore_invalid_plans: self.ignore_invalid_plans == Switch::On,
             device_max_depth: self.device_max_depth,
+            ..Profile::default()
         })
     }
 

@@ -35,6 +35,10 @@ pub struct Profile {
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(range(min = 0, max = 100))]
     pub device_max_depth: i32,
+    /// Have the active devices of the registry in place of those of the profile that have their
+    /// names. An empty registry begins with the devices of the profile.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub registry_devices: bool,
 }
 
 impl Profile {
@@ -52,6 +56,7 @@ impl Profile {
             startup_profile,
             ignore_invalid_plans,
             device_max_depth,
+            registry_devices,
         } = self;
         let sources = [
             ("BEAMLINE_WORKER_STARTUP_DIR", startup_dir),
@@ -66,6 +71,9 @@ impl Profile {
         }
         if *device_max_depth > 0 {
             all.push(("BEAMLINE_WORKER_DEVICE_MAX_DEPTH", device_max_depth.to_string()));
+        }
+        if *registry_devices {
+            all.push(("BEAMLINE_WORKER_REGISTRY_DEVICES", "ON".to_owned()));
         }
         all
     }
@@ -89,11 +97,13 @@ mod tests {
         let profile = Profile {
             startup_dir: Some("/profile".to_owned()),
             device_max_depth: 3,
+            registry_devices: true,
             ..Profile::default()
         };
         let expected = [
             ("BEAMLINE_WORKER_STARTUP_DIR", "/profile".to_owned()),
             ("BEAMLINE_WORKER_DEVICE_MAX_DEPTH", "3".to_owned()),
+            ("BEAMLINE_WORKER_REGISTRY_DEVICES", "ON".to_owned()),
         ];
         assert_eq!(profile.environment(), expected);
     }

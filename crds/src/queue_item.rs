@@ -82,6 +82,13 @@ const FROZEN: &str = "!has(oldSelf.status) || !has(oldSelf.status.state) \
         priority = 1
     ),
     printcolumn(
+        name = "Progress",
+        type_ = "string",
+        json_path = ".status.progress.shown",
+        description = "Points of its newest run that are done",
+        priority = 1
+    ),
+    printcolumn(
         name = "Message",
         type_ = "string",
         json_path = ".status.result.msg",
@@ -241,9 +248,26 @@ pub struct QueueItemStatus {
     /// Place in the history: grows by one with every finished item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history_number: Option<i64>,
+    /// How far it is, or was when it ended. Written every few seconds at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ItemProgress>,
     /// How it ended (`result` on the wire).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ItemResult>,
+}
+
+/// How far an item is, by the points of its newest run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ItemProgress {
+    /// Points that are done.
+    pub points_done: i64,
+    /// Points that the run will have, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points_expected: Option<i64>,
+    /// Both as a text, such as `3/11`.
+    #[schemars(length(max = 64))]
+    pub shown: String,
 }
 
 /// Where an item is in its life.

@@ -11,6 +11,7 @@ pub use run_files::{RunFileError, RunFiles};
 
 use crate::engine::output::{Output, OutputError, State};
 use crate::link::Reports;
+use crate::progress::Tracker;
 use crate::protocol::{Report, RunEntry};
 
 /// The engine's output in a worker.
@@ -19,12 +20,13 @@ pub struct Outlet {
     runs: RunFiles,
     publisher: Option<Publisher>,
     reports: Reports,
+    progress: Tracker,
 }
 
 impl Outlet {
     /// An output to those three places.
     pub fn new(runs: RunFiles, publisher: Option<Publisher>, reports: Reports) -> Self {
-        Self { runs, publisher, reports }
+        Self { runs, publisher, reports, progress: Tracker::default() }
     }
 }
 
@@ -42,7 +44,11 @@ impl Output for Outlet {
         {
             tracing::warn!(%error, name, "a document was not published");
         }
+        let progress = self.progress.note(name, &document);
         self.reports.send(&Report::Document { name: name.to_owned(), doc: document }).await;
+        if let Some(progress) = progress {
+            self.reports.send(&Report::Progress { progress }).await;
+        }
         kept.map_err(|error| OutputError(error.to_string()))
     }
 

@@ -14,6 +14,7 @@ pub mod environment;
 pub mod link;
 mod metadata;
 pub mod plans;
+mod progress;
 pub mod protocol;
 pub mod rejoin;
 pub mod session;

@@ -14,11 +14,13 @@
 //! it does now and how its last plan ended, so that nothing depends on frames that were lost. It runs an item once, whatever it is
 //! told.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of this protocol; a worker of another version is refused.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Path of the worker's WebSocket on the queue pod.
 pub const PATH: &str = "/worker/v1";
 /// Header with the name that a worker process gave itself at its start: 32 random hexadecimal digits.
@@ -48,6 +50,11 @@ pub enum Order {
         queue: String,
         /// How long the worker goes on with its plan without a connection, in seconds.
         orphan_grace_s: u64,
+    },
+    /// From the next plan on, the devices of the registry are these, all of them. For a worker that wants them.
+    Devices {
+        /// How each of them is made.
+        devices: Vec<DeviceRecipe>,
     },
     /// Run a plan. Answered by [`Report::PlanFinished`], at once when the plan cannot start.
     RunPlan {
@@ -84,6 +91,24 @@ pub enum Order {
     Halt,
     /// Leave; answered by [`Report::Closing`] and the end of the connection.
     Close,
+}
+
+/// How a device of the registry is made in Python.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeviceRecipe {
+    /// Name in plans.
+    pub name: String,
+    /// Import path of the class.
+    pub device_class: String,
+    /// Positional arguments.
+    #[serde(default)]
+    pub args: Vec<Value>,
+    /// Keyword arguments; `name` is the name in plans when it is not among them.
+    #[serde(default)]
+    pub kwargs: serde_json::Map<String, Value>,
+    /// PVs of a device of the profile by the names of its signals.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pvs: BTreeMap<String, String>,
 }
 
 /// A plan with its arguments.
@@ -178,6 +203,9 @@ pub enum Report {
         engine: String,
         /// Process id.
         pid: u32,
+        /// Whether it waits for the devices of the registry: [`Order::Devices`].
+        #[serde(default)]
+        wants_devices: bool,
     },
     /// The environment is open: what it can run, in bluesky-queueserver's descriptions (contract queue-server §6.3, §6.4).
     Ready {
@@ -197,6 +225,11 @@ pub enum Report {
         /// How the last tasks ended, which may have been said before.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ended_tasks: Vec<TaskOutcome>,
+    },
+    /// How the devices of the profile could be made: said when the registry has none, for it to begin with.
+    ProfileDevices {
+        /// Those of which it can be told.
+        devices: Vec<DeviceRecipe>,
     },
     /// The plans and devices are others now; as in [`Report::Ready`].
     Lists {
@@ -228,6 +261,11 @@ pub enum Report {
     Runs {
         /// All runs that the plan has opened.
         runs: Vec<RunEntry>,
+    },
+    /// How far the running plan is; a few times a second at most.
+    Progress {
+        /// So far.
+        progress: PlanProgress,
     },
     /// The plan ended.
     PlanFinished {
@@ -279,6 +317,39 @@ pub struct RunEntry {
     pub is_open: bool,
     /// `success`, `abort` or `fail`, once closed.
     pub exit_status: Option<String>,
+}
+
+/// How far a plan is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlanProgress {
+    /// `item_uid` of the queue item.
+    pub item_uid: String,
+    /// Points that its newest run has.
+    pub points_done: u64,
+    /// Points that the run will have: `num_points` of its start document.
+    pub points_expected: Option<u64>,
+    /// Seconds to the end of the run, by the pace so far.
+    pub time_left_s: Option<f64>,
+    /// What the plan waits for and tells of its way.
+    #[serde(default)]
+    pub moving: Vec<Movement>,
+}
+
+/// Something on its way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Movement {
+    /// Name of the device.
+    pub name: String,
+    /// Unit of its position.
+    pub unit: String,
+    /// Where it was.
+    pub initial: Option<f64>,
+    /// Where it is.
+    pub current: Option<f64>,
+    /// Where it goes.
+    pub target: Option<f64>,
+    /// How much of the way is done.
+    pub fraction: Option<f64>,
 }
 
 /// How a plan ended.

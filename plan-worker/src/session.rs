@@ -130,6 +130,10 @@ impl Session {
         let request = match command.order {
             // Names are resolved among the devices of the registry, which every group may use.
             Order::Welcome { .. } | Order::Permit { .. } => return None,
+            Order::Devices { .. } => {
+                refuse("the native engine reads the registry itself".into()).await;
+                return None;
+            }
             Order::RunPlan { plan } => {
                 self.start(plan).await;
                 return None;

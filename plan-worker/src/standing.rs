@@ -37,6 +37,8 @@ impl Standing {
             Report::Hello { .. }
             | Report::OpenFailed { .. }
             | Report::Lists { .. }
+            | Report::ProfileDevices { .. }
+            | Report::Progress { .. }
             | Report::NoRunEngine
             | Report::TaskFinished { .. }
             | Report::Metadata { .. }
@@ -53,6 +55,8 @@ impl Standing {
             version: crate::protocol::VERSION,
             engine: "native".to_owned(),
             pid: std::process::id(),
+            // It reads the registry itself.
+            wants_devices: false,
         }];
         let Some((plans, devices)) = self.open.clone() else { return opening };
         let (running, ended) = (self.running.clone(), self.ended.clone());

@@ -104,21 +104,20 @@ impl Desk {
         self.view.load_full()
     }
 
-    /// Every status from now on.
+    /// Every status from now on, and how far a plan is.
     pub fn statuses(&self) -> broadcast::Receiver<Arc<Value>> {
         self.statuses.subscribe()
     }
 
-    /// Shows a new state; listeners hear of it when the status changed.
+    /// Shows a new state; listeners hear of it when the status changed, or the plan is further.
     pub(crate) fn show(&self, state: &State) {
         let view = View::of(state);
-        let changed = self.view.load().status["status_uid"] != view.status["status_uid"];
-        let status = Arc::new(view.status.clone());
+        let news = view.is_news(&self.view.load()).then(|| Arc::new(view.news()));
         view.measure();
         self.view.store(Arc::new(view));
-        if changed {
+        if let Some(news) = news {
             // Nobody listening is no failure.
-            let _ = self.statuses.send(status);
+            let _ = self.statuses.send(news);
         }
     }
 

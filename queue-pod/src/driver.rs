@@ -7,11 +7,13 @@
 mod actor;
 mod catalogue;
 pub(crate) mod door;
+mod fill;
 mod locks;
 mod registry;
 mod report;
 mod role;
 mod store;
+mod supply;
 mod watch;
 mod workers;
 
@@ -36,6 +38,7 @@ use locks::Locks;
 use registry::Registry;
 use report::Reporter;
 use store::Store;
+use supply::Supply;
 use watch::SeenWorker;
 
 /// Name of the lease of a queue.
@@ -223,7 +226,16 @@ impl Driver {
             connect_to: self.connect_to.clone(),
         };
         let locks = Locks::new(&self.client, &self.namespace, queue, registry.clone());
-        let store = Store::new(&self.client, &self.namespace, queue, leader, tenure.clone(), locks);
+        let supply = Supply::new(
+            &self.client,
+            &self.namespace,
+            registry.clone(),
+            self.door.clone(),
+            tenure.clone(),
+        );
+        let (client, namespace) = (&self.client, &self.namespace);
+        let store =
+            Store::new(client, namespace, queue, leader, tenure.clone(), locks, supply.clone());
         let workers = workers::Keeper {
             client: self.client.clone(),
             namespace: self.namespace.clone(),
@@ -232,6 +244,7 @@ impl Driver {
             grace_s: self.orphan_grace_s,
             tenure: tenure.clone(),
             door: self.door.clone(),
+            supply,
             signals: self.sender.clone(),
         };
         self.door.open(tenure.clone(), queue, workers.secrets());

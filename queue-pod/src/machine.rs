@@ -7,11 +7,12 @@
 mod advance;
 mod finish;
 mod pending;
+mod progress;
 mod resources;
 mod state;
 mod worker;
 
-pub(crate) use advance::{locking, running_status};
+pub(crate) use advance::{preparing, running_status};
 pub use pending::{Change, Outcome, Writes};
 pub(crate) use pending::{carry_out, rebalance};
 pub use resources::Snapshot;
@@ -22,7 +23,7 @@ pub use state::{
 use crds::queue::QueueSpec;
 use crds::queue_item::QueueItemStatus;
 use crds::{QueueItem, QueueItemSpec};
-use plan_worker::protocol::{Order, Report};
+use plan_worker::protocol::{DeviceRecipe, Order, Report};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -120,8 +121,9 @@ pub struct Stored {
 pub struct WriteError {
     /// The resource is not what it was when it was last read.
     pub conflict: bool,
-    /// Devices are locked by others: nothing of it was written, and nothing is wrong with what is stored.
-    pub locked: bool,
+    /// The item cannot start now, since devices are locked by others or nobody knows which there are: nothing of it was written, and
+    /// nothing is wrong with what is stored.
+    pub not_now: bool,
     /// For the user.
     pub text: String,
 }
@@ -141,6 +143,10 @@ pub enum Effect {
     RemoveWorker(String),
     /// Send an order to the worker.
     Order(Order),
+    /// Tell the worker of that name the devices of the registry.
+    Supply(String),
+    /// Put these devices of the profile into the registry, if it has none.
+    FillRegistry(Vec<DeviceRecipe>),
     /// Keep the catalogue for the time before the next environment is open.
     SaveCatalogue(std::sync::Arc<Catalogue>, Update),
     /// End this server, and the worker with it.
@@ -164,6 +170,8 @@ pub enum Write {
     QueueSpec(Value),
     /// Merge into the status of the `Queue`.
     QueueStatus(Value),
+    /// Tell the worker of that name the devices of the registry, if they are others than it was told last. Not stored.
+    Supply(String),
     /// Take the devices of a plan in the lock table; no write when it uses none of the registry.
     Lock(Claim),
     /// Give back what the item with that uid has locked; no write when that is nothing.

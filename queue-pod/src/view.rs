@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crds::queue::QueueLock;
-use plan_worker::protocol::RunEntry;
+use plan_worker::protocol::{PlanProgress, RunEntry};
 use serde_json::{Map, Value, json};
 
 use crate::item::Item;
@@ -31,6 +31,7 @@ fn task_uid(params: &Map<String, Value>) -> Result<&Value, Refusal> {
 pub struct View {
     /// The status dictionary.
     pub status: Value,
+    progress: Option<PlanProgress>,
     queue: Queue,
     running: Option<Item>,
     history: Arc<VecDeque<Arc<Record>>>,
@@ -57,6 +58,7 @@ impl View {
         });
         Self {
             status: status::status(state),
+            progress: state.progress.told.clone(),
             queue: state.queue.clone(),
             running,
             history: state.history.clone(),
@@ -69,6 +71,20 @@ impl View {
             revisions: state.revisions.clone(),
             tasks: state.tasks.clone(),
         }
+    }
+
+    /// What is published: the status, and while a plan runs how far it is.
+    pub fn news(&self) -> Value {
+        let mut news = json!({ "status": self.status });
+        if let Some(progress) = &self.progress {
+            news["progress"] = json!(progress);
+        }
+        news
+    }
+
+    /// Whether the same is published of both.
+    pub(crate) fn is_news(&self, before: &Self) -> bool {
+        self.status["status_uid"] != before.status["status_uid"] || self.progress != before.progress
     }
 
     /// Records how much there is.

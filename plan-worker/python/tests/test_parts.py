@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from beamline_worker.documents import RunFiles
+from beamline_worker.documents import Documents, RunFiles
 from beamline_worker.plain import plain
 from beamline_worker.protocol import (
     Console,
@@ -27,6 +29,7 @@ from beamline_worker.protocol import (
 )
 from beamline_worker.settings import SettingsError, parse
 from beamline_worker.standing import Standing
+from queue_side import SOURCE
 
 NEEDED = {
     "BEAMLINE_WORKER_CONNECT_TO": "ws://127.0.0.1:1",
@@ -77,7 +80,7 @@ def test_a_queue_server_hears_first_how_things_stand():
 
 
 def test_runs_that_overlap_are_kept_apart(tmp_path):
-    keep = RunFiles(tmp_path)
+    keep = Documents([RunFiles(tmp_path)])
     for run in ("a", "b"):
         keep("start", {"uid": run, "time": 0.0})
         keep("descriptor", {"uid": f"d{run}", "run_start": run})
@@ -118,3 +121,29 @@ def test_of_long_results_only_the_newest_are_told_again():
     assert [task.success for task in ready.ended_tasks] == [False, True, True, True]
     assert "too long to be kept" in ready.ended_tasks[0].message
     assert len(encode(ready)) < 33 << 20
+
+
+KEEPS_PYTHON_FOR_ITSELF = """
+import ctypes
+from beamline_worker import hangs
+
+hangs.HANG = 0.2
+
+def measures_for_ever():
+    ctypes.PyDLL(None).usleep(900_000)
+
+hangs.sign_of_life()
+measures_for_ever()
+"""
+
+
+def test_the_log_is_told_what_keeps_python_for_itself():
+    done = subprocess.run(
+        [sys.executable, "-c", KEEPS_PYTHON_FOR_ITSELF],
+        env={"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "in measures_for_ever" in done.stderr

@@ -14,7 +14,8 @@ def test_a_worker_says_who_it_is_and_what_it_can_run(queue, worker):
         "type": "hello",
         "engine": "bluesky",
         "pid": worker.process.pid,
-        "version": 4,
+        "version": 5,
+        "wants_devices": False,
     }
     ready = next(report for report in queue.heard if report["type"] == "ready")
     assert ready["plans"]["count"]["properties"] == {"is_generator": True}
@@ -167,7 +168,9 @@ def test_a_worker_outlives_its_queue_server_for_as_long_as_it_was_allowed(queue,
     first.close()
     ready = queue.until("back", lambda report: report["type"] == "ready", begin)
     assert ready["running"] == "one" or ready["ended"]["item_uid"] == "one"
-    assert queue.heard[begin]["type"] == "hello"
+    # Something may still have come over the first connection.
+    kinds = queue.kinds()[begin:]
+    assert kinds.index("hello") < kinds.index("ready")
     assert queue.headers[0] == queue.headers[1] | {
         "sec-websocket-key": queue.headers[0]["sec-websocket-key"]
     }
@@ -176,6 +179,117 @@ def test_a_worker_outlives_its_queue_server_for_as_long_as_it_was_allowed(queue,
     assert queue.outcome()["exit_status"] == "completed"
     queue.connection.close()
     assert worker.end() == 1
+
+
+PROFILE = """
+from bluesky import RunEngine
+from bluesky.plans import count
+from ophyd import EpicsMotor, EpicsSignal, Signal
+
+RE = RunEngine()
+kept = EpicsMotor("kept:m", name="kept", labels=["motors"])
+other = EpicsMotor("profile:m", name="other")
+simulated = Signal(name="simulated", value=1)
+shutter = EpicsSignal("shutter:rbv", write_pv="shutter", name="the_shutter")
+
+
+def where():
+    return {one: globals()[one].prefix for one in ("kept", "other", "more") if one in globals()}
+
+
+def is_own():
+    return kept is OWN[0]
+
+
+OWN = [kept]
+alias = kept
+"""
+
+
+def test_devices_of_the_registry_come_before_those_of_the_profile(queue, start, tmp_path):
+    def device(name: str, prefix: str, **more: object) -> dict:
+        device_class = "ophyd.EpicsMotor" if name == "kept" else "ophyd.epics_motor.EpicsMotor"
+        return {"name": name, "device_class": device_class, "args": [prefix], "kwargs": more}
+
+    def call(function: str) -> object:
+        everything = {"allowed_functions": [None]}
+        work = {
+            "kind": "execute_function",
+            "name": function,
+            "args": [],
+            "kwargs": {},
+            "user_group": "root",
+            "permissions": {"user_groups": {"root": everything}},
+        }
+        uid = f"task {len(queue.heard)}"
+        queue.order("run_task", task={"task_uid": uid, "background": False, "work": work})
+        return queue.until(
+            uid,
+            lambda one: one["type"] == "task_finished" and one["outcome"]["task_uid"] == uid,
+        )["outcome"]["return_value"]
+
+    (tmp_path / "startup.py").write_text(PROFILE)
+    start(
+        BEAMLINE_WORKER_STARTUP_SCRIPT=str(tmp_path / "startup.py"),
+        BEAMLINE_WORKER_REGISTRY_DEVICES="ON",
+    )
+    assert queue.until("hello", lambda one: one["type"] == "hello")["wants_devices"]
+    queue.welcome()
+    gone = {"name": "gone", "device_class": "no.such.Motor", "args": ["x"], "kwargs": {}}
+    plan = {"name": "count", "device_class": "ophyd.Signal"}
+    first = [device("kept", "kept:m", labels=["motors"]), device("other", "registry:m"), gone, plan]
+    queue.order("devices", devices=first)
+    ready = queue.until("ready", lambda one: one["type"] == "ready")
+    assert set(ready["devices"]) == {"kept", "alias", "other", "simulated", "shutter"}
+    assert "count" in ready["plans"]
+    queue.state("idle")
+    assert "'gone' of the registry cannot be used: 'no.such.Motor' cannot" in queue.console()
+    assert "'count' of the registry cannot be used: the profile has" in queue.console()
+    assert "profile_devices" not in queue.kinds()
+    assert call("where") == {"kept": "kept:m", "other": "registry:m"}
+    assert call("is_own")
+
+    begin = len(queue.heard)
+    queue.order("devices", devices=[device("other", "moved:m"), device("more", "more:m"), gone])
+    queue.run("count", ["gone"], item_uid="broken")
+    lists = queue.until("lists", lambda one: one["type"] == "lists", begin)
+    assert set(lists["devices"]) == {"alias", "other", "more", "simulated", "shutter"}
+    message = queue.outcome("broken")["message"]
+    assert "Device 'gone' of the registry cannot be used: 'no.such.Motor'" in message
+    assert call("where") == {"other": "moved:m", "more": "more:m"}
+
+
+def test_an_empty_registry_hears_how_the_profile_makes_its_devices(queue, start, tmp_path):
+    (tmp_path / "startup.py").write_text(PROFILE)
+    start(
+        BEAMLINE_WORKER_STARTUP_SCRIPT=str(tmp_path / "startup.py"),
+        BEAMLINE_WORKER_REGISTRY_DEVICES="ON",
+    )
+    queue.welcome()
+    queue.order("devices", devices=[])
+    told = queue.until("told", lambda one: one["type"] == "profile_devices")["devices"]
+    known = {one["name"]: one for one in told}
+    assert sorted(known) == ["kept", "other", "shutter"]
+    assert known["kept"]["device_class"] == "ophyd.epics_motor.EpicsMotor"
+    assert known["kept"]["args"] == ["kept:m"]
+    assert known["kept"]["kwargs"] == {"name": "kept", "labels": ["motors"]}
+    assert known["kept"]["pvs"]["user_setpoint"] == "kept:m.VAL"
+    assert known["shutter"]["kwargs"] == {"name": "the_shutter", "write_pv": "shutter"}
+    assert known["shutter"]["pvs"] == {"readback": "shutter:rbv", "setpoint": "shutter"}
+    queue.until("why", lambda one: "'simulated' is not for the registry" in one.get("text", ""))
+
+
+def test_how_far_a_plan_is_and_what_it_waits_for_is_told_until_its_end(resting):
+    queue, _ = resting
+    queue.run("count", ["det"], item_uid="far", num=7, delay=0.15)
+    queue.outcome("far")
+    told = [one["progress"] for one in queue.heard if one["type"] == "progress"]
+    assert {one["item_uid"] for one in told} == {"far"}
+    assert told[-1]["points_done"] == told[-1]["points_expected"] == 7
+    # Not with every point.
+    assert len(told) < 7
+    kinds = queue.kinds()
+    assert kinds.index("progress") < kinds.index("plan_finished")
 
 
 def test_a_profile_that_fails_is_said_with_its_traceback(queue, start, tmp_path):

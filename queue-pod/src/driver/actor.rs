@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::fill::fill;
 use super::report::Reporter;
 use super::store::{LoadError, Store};
 use super::watch::SeenWorker;
@@ -112,7 +113,10 @@ impl Actor {
             let signal = tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(signal) = signals.recv() => signal,
-                _ = tick.tick() => Signal::Event(Event::Tick),
+                _ = tick.tick() => {
+                    self.follow_registry(state);
+                    Signal::Event(Event::Tick)
+                }
                 Some(_) = self.tasks.join_next() => continue,
             };
             match signal {
@@ -190,6 +194,16 @@ impl Actor {
             }
         }
         Ok(snapshot)
+    }
+
+    /// Has an open environment follow the registry.
+    fn follow_registry(&mut self, state: &State) {
+        if state.wants_devices
+            && let Environment::Open { worker, .. } = &state.environment
+        {
+            let (supply, worker) = (self.workers.supply.clone(), worker.clone());
+            self.tasks.spawn(async move { supply.follow(&worker).await });
+        }
     }
 
     /// Removes a worker that is of no use any more.
@@ -292,6 +306,17 @@ impl Actor {
                     let (workers, worker) = (self.workers.clone(), worker.to_owned());
                     self.tasks.spawn(async move { workers.tell(&worker, news).await });
                 }
+            }
+            Effect::Supply(worker) => {
+                let (supply, console) = (self.workers.supply.clone(), self.desk.console.clone());
+                self.tasks.spawn(async move { supply.begin(&worker, &console).await });
+            }
+            Effect::FillRegistry(devices) => {
+                let (client, namespace, _) = self.workers.place();
+                let console = self.desk.console.clone();
+                self.tasks.spawn(async move {
+                    fill(&client, &namespace, devices, &console).await;
+                });
             }
             Effect::SaveCatalogue(catalogue, occasion) => {
                 // Written before the next event: whoever sees the environment open finds the file as it is then.

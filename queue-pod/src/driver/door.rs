@@ -28,6 +28,8 @@ pub(super) const INSTANCE_KEY: &str = "instance";
 const COMMANDS: usize = 16;
 /// How often the worker is asked for a sign of life, and how long it may stay silent.
 const PING: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
+/// How long the end of a lost worker's process is waited for, which its resource shows and which says more than the connection.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Longest time until the process of a token is stored.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -232,7 +234,11 @@ impl Door {
             End::Lost(reason) if was_current && grace_s > 0 => {
                 tell(WorkerNews::Lost(reason)).await;
             }
-            End::Lost(reason) | End::Gone(reason) if was_current => {
+            End::Lost(reason) if was_current => {
+                tokio::time::sleep(LAST_WORDS).await;
+                tell(WorkerNews::Gone(reason)).await;
+            }
+            End::Gone(reason) if was_current => {
                 tell(WorkerNews::Gone(reason)).await;
             }
             _ => {}

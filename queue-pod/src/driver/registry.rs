@@ -1,7 +1,8 @@
-//! Which names are devices of the registry: kept by watch, asked when a plan starts.
+//! Which names are devices of the registry, and whether any is another one now: kept by watch, asked when a plan starts.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crds::Device;
@@ -20,14 +21,35 @@ const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// The names of the registry's active devices. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Registry {
-    /// Name of the device by the name of its object.
-    names: Arc<RwLock<HashMap<String, String>>>,
+    /// The device by the name of its object.
+    known: Arc<RwLock<HashMap<String, Known>>>,
+    /// Goes up whenever a device is another one.
+    revision: Arc<AtomicU64>,
     filled: watch::Sender<bool>,
+}
+
+/// An active device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    name: String,
+    generation: Option<i64>,
 }
 
 impl Registry {
     pub(super) fn new() -> Self {
-        Self { names: Arc::default(), filled: watch::Sender::new(false) }
+        Self { known: Arc::default(), revision: Arc::default(), filled: watch::Sender::new(false) }
+    }
+
+    /// A number that is another one after a device was added, changed or removed.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Changes what is known.
+    fn change(&self, change: impl FnOnce(&mut HashMap<String, Known>) -> bool) {
+        if change(&mut self.known.write()) {
+            self.revision.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Follows the devices of `namespace`. Never returns.
@@ -38,14 +60,17 @@ impl Registry {
         while let Some(event) = stream.next().await {
             match event {
                 Ok(Watched::Init) => seen.clear(),
-                Ok(Watched::InitApply(device)) => note(&mut seen, &device),
+                Ok(Watched::InitApply(device)) => {
+                    note(&mut seen, &device);
+                }
                 Ok(Watched::InitDone) => {
-                    *self.names.write() = std::mem::take(&mut seen);
+                    let seen = std::mem::take(&mut seen);
+                    self.change(|known| std::mem::replace(known, seen.clone()) != seen);
                     self.filled.send_replace(true);
                 }
-                Ok(Watched::Apply(device)) => note(&mut self.names.write(), &device),
+                Ok(Watched::Apply(device)) => self.change(|known| note(known, &device)),
                 Ok(Watched::Delete(device)) => {
-                    self.names.write().remove(&device.name_any());
+                    self.change(|known| known.remove(&device.name_any()).is_some());
                 }
                 Err(error) => tracing::warn!(%error, "the watch of the devices is interrupted"),
             }
@@ -57,15 +82,17 @@ impl Registry {
         let mut filled = self.filled.subscribe();
         let filled = tokio::time::timeout(FIRST_LOOK, filled.wait_for(|filled| *filled)).await;
         filled.ok()?.ok()?;
-        let names = self.names.read();
-        let devices: HashSet<&String> = names.values().collect();
+        let known = self.known.read();
+        let devices: HashSet<&String> = known.values().map(|device| &device.name).collect();
         Some(candidates.iter().filter(|name| devices.contains(name)).cloned().collect())
     }
 }
 
-fn note(names: &mut HashMap<String, String>, device: &Device) {
-    match device.is_active() {
-        true => names.insert(device.name_any(), device.spec.name.clone()),
-        false => names.remove(&device.name_any()),
-    };
+/// Takes note of a device; whether it is another one now.
+fn note(known: &mut HashMap<String, Known>, device: &Device) -> bool {
+    if !device.is_active() {
+        return known.remove(&device.name_any()).is_some();
+    }
+    let now = Known { name: device.spec.name.clone(), generation: device.metadata.generation };
+    known.insert(device.name_any(), now.clone()) != Some(now)
 }

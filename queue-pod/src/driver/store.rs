@@ -9,9 +9,11 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch as JsonPatch, PatchOperation, ReplaceOperation, TestOperation};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::locks::{LockError, Locks};
+use super::supply::Supply;
 use crate::machine::{Snapshot, Stored, Write, WriteError, Writes};
 use crate::manifest;
 use crate::queue::Object;
@@ -22,7 +24,7 @@ pub(super) const MANAGER: &str = "beamline-queue";
 /// Longest time that one write or read may take. Clients of the queue protocol give up after 2 to 5 s.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// Writes that are under way at the same time: what API servers like to see from one client.
-const SIDE_BY_SIDE: usize = 16;
+pub(super) const SIDE_BY_SIDE: usize = 16;
 /// Items of one page of a list.
 const PAGE: u32 = 500;
 
@@ -39,6 +41,7 @@ pub(super) struct Store {
     leader: QueueLeader,
     tenure: Tenure,
     locks: Locks,
+    supply: Supply,
 }
 
 /// Why the resources could not be read.
@@ -63,6 +66,7 @@ impl Store {
         leader: QueueLeader,
         tenure: Tenure,
         locks: Locks,
+        supply: Supply,
     ) -> Self {
         Self {
             items: Api::namespaced(client.clone(), namespace),
@@ -71,6 +75,7 @@ impl Store {
             leader,
             tenure,
             locks,
+            supply,
         }
     }
 
@@ -139,8 +144,8 @@ impl Store {
         let written = tokio::time::timeout(DEADLINE, self.perform(write)).await;
         match written {
             Ok(Ok(stored)) => Ok(stored),
-            Ok(Err(PerformError::Locked(text))) => {
-                Err(WriteError { locked: true, text, ..WriteError::default() })
+            Ok(Err(PerformError::NotNow(text))) => {
+                Err(WriteError { not_now: true, text, ..WriteError::default() })
             }
             Ok(Err(PerformError::Refused(kube::Error::Api(status)))) if status.code == 409 => {
                 let text = format!("{name} was changed by somebody else; please repeat");
@@ -163,6 +168,13 @@ impl Store {
 
     async fn perform(&self, write: Write) -> Result<Stored, PerformError> {
         match write {
+            Write::Supply(worker) => {
+                let told = self.supply.update(&worker).await;
+                told.map_err(|error| {
+                    PerformError::NotNow(format!("staleness check failed: {error}"))
+                })?;
+                Ok(Stored::default())
+            }
             Write::Lock(claim) => {
                 self.locks.take(&claim).await?;
                 Ok(Stored::default())
@@ -180,7 +192,7 @@ impl Store {
 
     async fn store(&self, write: Write) -> Result<Stored, kube::Error> {
         match write {
-            Write::Lock(_) | Write::Unlock(_) => Ok(Stored::default()),
+            Write::Supply(_) | Write::Lock(_) | Write::Unlock(_) => Ok(Stored::default()),
             Write::Create(item) => self.create(&item).await,
             Write::Spec(object, spec) => {
                 let spec = serde_json::to_value(&spec).map_err(kube::Error::SerdeError)?;
@@ -282,8 +294,8 @@ impl Store {
 /// Why a write was not carried out.
 enum PerformError {
     Refused(kube::Error),
-    /// Devices are locked by others.
-    Locked(String),
+    /// Devices are locked by others, or nobody knows which there are.
+    NotNow(String),
 }
 
 impl From<kube::Error> for PerformError {
@@ -296,7 +308,24 @@ impl From<LockError> for PerformError {
     fn from(error: LockError) -> Self {
         match error {
             LockError::Refused(error) => Self::Refused(error),
-            LockError::Taken(text) => Self::Locked(text),
+            LockError::Taken(text) => Self::NotNow(text),
+        }
+    }
+}
+
+/// All objects, page by page.
+pub(super) async fn list_all<K>(api: &Api<K>) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let mut all = Vec::new();
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page = api.list(&params).await?;
+        all.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params.continue_token = Some(token),
+            None => return Ok(all),
         }
     }
 }
@@ -329,6 +358,7 @@ fn describe(write: &Write, queue: &str) -> (&'static str, String) {
         Write::Status(object, _) => ("status", format!("QueueItem {}", object.name)),
         Write::Delete(object) => ("delete", format!("QueueItem {}", object.name)),
         Write::QueueSpec(_) | Write::QueueStatus(_) => ("queue", format!("Queue {queue}")),
+        Write::Supply(_) => ("supply", "The devices of the worker".to_owned()),
         Write::Lock(_) | Write::Unlock(_) => ("locks", "DeviceLocks".to_owned()),
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::Signal;
 use super::door::{Door, Expected, INSTANCE_KEY};
+use super::supply::Supply;
 use crate::machine::{Awaited, WorkerNews};
 
 /// Key of the token in its Secret.
@@ -37,6 +38,7 @@ pub(super) struct Keeper {
     pub(super) grace_s: u32,
     pub(super) tenure: Tenure,
     pub(super) door: Door,
+    pub(super) supply: Supply,
     pub(super) signals: mpsc::Sender<Signal>,
 }
 

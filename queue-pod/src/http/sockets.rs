@@ -49,7 +49,7 @@ async fn status(State(front): State<Front>, entry: Entry, upgrade: WebSocketUpgr
         let (statuses, end) = (front.desk.statuses(), front.end());
         let desk = front.desk;
         let text = |status: Arc<_>| info(&status).to_string();
-        let again = move || info(&desk.view().status).to_string();
+        let again = move || info(&desk.view().news()).to_string();
         forward(socket, statuses, text, Some(again), end).await;
     })
 }

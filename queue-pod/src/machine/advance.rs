@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::pending::{Writes, begin, rebalance};
 use super::state::{Chore, Environment, Execution, Manager, Running};
-use super::{Change, State, Write, finish, resources};
+use super::{Change, State, Write, finish, progress, resources};
 use crate::approval;
 use crate::claims::claim;
 use crate::item::{Item, successor_uid};
@@ -52,6 +52,9 @@ fn step(state: &mut State) -> bool {
     }
     if state.running.as_ref().is_some_and(|running| running.ending.is_some()) {
         finish::store(state);
+        return true;
+    }
+    if progress::show(state) {
         return true;
     }
     if state.autostart_ends {
@@ -112,23 +115,27 @@ fn start(state: &mut State, entry: &Arc<Entry>) {
     let running =
         Running { entry: entry.clone(), time_start: state.now, immediate: false, ending: None };
     let status = Box::new(running_status(state, &running));
-    let mut writes = locking(&entry.item);
+    let mut writes = preparing(state, &entry.item);
     writes.push(vec![Write::Status(entry.object.clone(), status)]);
     begin(state, writes, Change::Start(running));
 }
 
-/// The write that takes the devices of an item, before anything else of its start.
-pub(crate) fn locking(item: &Item) -> Writes {
-    claim(item).map(|claim| vec![Write::Lock(claim)]).into_iter().collect()
+/// What comes before anything else of the start of an item: its worker knows the devices of the registry, and the item has its own.
+pub(crate) fn preparing(state: &State, item: &Item) -> Writes {
+    let worker = state.environment.worker().filter(|_| state.wants_devices);
+    let supply = worker.map(|worker| vec![Write::Supply(worker.to_owned())]);
+    let lock = claim(item).map(|claim| vec![Write::Lock(claim)]);
+    supply.into_iter().chain(lock).collect()
 }
 
 /// The status of an item that is being executed.
 pub(crate) fn running_status(state: &State, running: &Running) -> QueueItemStatus {
     QueueItemStatus {
         state: ItemState::Running,
-        conditions: finish::conditions(ItemState::Running, "", state.now),
+        conditions: finish::conditions(ItemState::Running, "", running.time_start),
         time_start: Some(running.time_start),
         immediate: running.immediate,
+        progress: progress::of(state),
         ..QueueItemStatus::default()
     }
 }

@@ -12,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::pending::{Writes, begin, rebalance};
 use super::state::{Chore, Environment, Manager};
-use super::{Change, State, Write};
+use super::{Change, State, Write, progress};
 use crate::approval;
 use crate::item::Item;
 use crate::manifest::{self, Record, wire_result};
@@ -69,7 +69,9 @@ fn mark(state: &mut State, mut writes: Writes, copy: Option<Entry>, ended: Ended
     let Ended { item, object, result, go_on, was_running } = ended;
     let number = state.next_number;
     state.next_number += 1;
-    let status = final_status(&result, number, immediate, state.now);
+    let progress = was_running.then(|| progress::of(state)).flatten();
+    let status =
+        QueueItemStatus { progress, ..final_status(&result, number, immediate, state.now) };
     writes.push(vec![Write::Status(object.clone(), Box::new(status))]);
     let record = Record { item, result, number, object };
     begin(state, writes, Change::Finish { record, copy, go_on, was_running });
@@ -142,6 +144,7 @@ pub(super) fn orphan(state: &mut State, resource: &QueueItem, result: ItemResult
 /// The running item is stored as finished: the worker is free again.
 pub(super) fn finished(state: &mut State, go_on: bool) {
     let immediate = state.running.take().is_some_and(|running| running.immediate);
+    progress::begin(state);
     if !state.runs.is_empty() {
         state.runs.clear();
         state.revisions.runs = state.mint.uid();

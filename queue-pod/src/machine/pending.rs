@@ -9,7 +9,7 @@ use plan_worker::protocol::{Order, PlanCall};
 use serde_json::Value;
 
 use super::state::{Chore, Execution, Manager, Running, Settings};
-use super::{Effect, Request, State, Stored, Write, WriteError};
+use super::{Effect, Request, State, Stored, Write, WriteError, progress};
 use crate::item::Item;
 use crate::manifest::Record;
 use crate::methods::{Refusal, Reply};
@@ -58,6 +58,8 @@ pub enum Change {
     },
     /// The queue stopped at an instruction: removed, or in loop mode replaced by its copy at the back.
     StopHere(String, Option<Entry>),
+    /// The running item shows how far it is; the write that made it so is the last one.
+    Progress,
     /// The settings are these.
     Settings(Settings),
     /// This was asked of the queue.
@@ -134,7 +136,7 @@ pub(super) fn written(state: &mut State, outcome: Result<Vec<Stored>, WriteError
                 requests::handle(state, request);
             }
         }
-        Err(error) if error.locked => match pending.answer {
+        Err(error) if error.not_now => match pending.answer {
             Some((request, _)) => {
                 let reply = request.method.refuse(error.text.into());
                 state.effects.push(Effect::Answer(request.ticket, reply));
@@ -206,6 +208,7 @@ fn apply(state: &mut State, change: Change, stored: &[Stored]) {
             state.console("Queue is stopped.\n");
             super::advance::stop(state, true);
         }
+        Change::Progress => progress::shown(state, stored.last()),
         Change::Settings(settings) => {
             if let Some(generation) = stored.last().and_then(|stored| stored.object.generation) {
                 state.generation = generation;
@@ -284,6 +287,7 @@ fn start(state: &mut State, mut running: Running, stored: Option<&Stored>) {
         entry.object = stored.object.clone();
         running.entry = Arc::new(entry);
     }
+    progress::begin(state);
     let item = running.entry.item.clone();
     state.queue.remove(item.uid());
     state.manager = Manager::ExecutingQueue;

@@ -11,6 +11,7 @@ use plan_worker::protocol::{Order, RunEntry};
 use uuid::Uuid;
 
 use super::pending::Pending;
+use super::progress::Progress;
 use super::{Effect, Request};
 use crate::files::{Contents, Reload};
 use crate::manifest::Record;
@@ -214,6 +215,10 @@ pub struct State {
     pub stop_pending: bool,
     /// Runs of the running plan.
     pub runs: Vec<RunEntry>,
+    /// How far the running plan is.
+    pub progress: Progress,
+    /// The worker is to be told the devices of the registry.
+    pub wants_devices: bool,
     /// What the worker can run.
     pub catalogue: Arc<Catalogue>,
     /// What of it each user group may use.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::pending::order;
 use super::state::{Environment, Manager};
-use super::{Effect, State, WorkerNews, advance, finish};
+use super::{Effect, State, WorkerNews, advance, finish, progress};
 use crate::files::Update;
 use crate::methods::{Refusal, success};
 use crate::plans::Catalogue;
@@ -52,7 +52,19 @@ pub(super) fn heard(state: &mut State, worker: &str, news: WorkerNews) {
 
 fn report_came(state: &mut State, worker: &str, report: Report) {
     match report {
-        Report::Hello { .. } | Report::Document { .. } | Report::Closing => {}
+        Report::Document { .. } | Report::Closing => {}
+        Report::Hello { wants_devices, .. } => {
+            state.wants_devices = wants_devices;
+            if wants_devices {
+                state.effects.push(Effect::Supply(worker.to_owned()));
+            }
+        }
+        Report::ProfileDevices { devices } => {
+            if state.wants_devices {
+                state.effects.push(Effect::FillRegistry(devices));
+            }
+        }
+        Report::Progress { progress } => progress::told(state, progress),
         Report::Ready { plans, devices, run_engine, running, ended, ended_tasks } => {
             let doing = Doing { run_engine, running, ended, ended_tasks };
             ready(state, worker, Catalogue::new(plans, devices), doing);
@@ -277,7 +289,12 @@ fn gone(state: &mut State, worker: &str, reason: &str) {
         _ => state.console(format!("RE Worker environment is lost: {reason}\n")),
     }
     state.effects.push(Effect::RemoveWorker(worker.to_owned()));
-    closed(state, ending, message);
+    // Of an end that nobody has seen, it is no reason.
+    let message = match message {
+        DESTROYED => format!("{message}: {reason}"),
+        _ => message.to_owned(),
+    };
+    closed(state, ending, &message);
 }
 
 /// How the plan ended of a worker that is gone. What it did under an earlier leader, and how that ended, nobody has seen.
@@ -297,6 +314,7 @@ fn leave(state: &mut State, worker: &str) {
 /// There is no environment any more. A plan that was running ended so by that.
 fn closed(state: &mut State, exit_status: &str, message: &str) {
     state.environment = Environment::Closed;
+    state.wants_devices = false;
     answer_asked(state);
     Arc::make_mut(&mut state.tasks).forget_running();
     state.re_state = None;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Handled, Params, Stop, control, items, shown};
 use crate::approval;
-use crate::machine::{Change, Outcome, Running, State, Write, locking, running_status};
+use crate::machine::{Change, Outcome, Running, State, Write, preparing, running_status};
 use crate::manifest;
 use crate::methods::{Refusal, success};
 use crate::queue::{Entry, Place};
@@ -46,7 +46,7 @@ pub(super) fn execute(state: &mut State, params: &Params) -> Handled {
         Running { entry: Arc::new(entry), time_start: state.now, immediate: true, ending: None };
     let status = Box::new(running_status(state, &running));
     let object = running.entry.object.clone();
-    let mut writes = locking(&running.entry.item);
+    let mut writes = preparing(state, &running.entry.item);
     writes.push(vec![Write::Create(Box::new(resource))]);
     writes.push(vec![Write::Status(object, status)]);
     Ok(Outcome::Write(writes, Change::Start(running), reply))

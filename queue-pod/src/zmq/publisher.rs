@@ -49,7 +49,7 @@ pub(super) async fn run(
             }
             // Whoever leads says how things stand.
             _ = period.tick() => match desk.tenure() {
-                Ok(_) => ("QS_Info", info(&desk.view().status)),
+                Ok(_) => ("QS_Info", info(&desk.view().news())),
                 Err(_) => continue,
             },
         };
@@ -61,7 +61,7 @@ pub(super) async fn run(
     }
 }
 
-/// A status as it is published.
-pub(crate) fn info(status: &Value) -> Value {
-    json!({ "time": now(), "msg": { "status": status } })
+/// News as they are published.
+pub(crate) fn info(news: &Value) -> Value {
+    json!({ "time": now(), "msg": news })
 }

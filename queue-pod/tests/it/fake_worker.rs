@@ -10,8 +10,8 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use parking_lot::Mutex;
 use plan_worker::protocol::{
-    Command, ExitStatus, Order, PlanCall, PlanOutcome, Report, RunEntry, TaskCall, TaskOutcome,
-    TaskWork, VERSION,
+    Command, DeviceRecipe, ExitStatus, Movement, Order, PlanCall, PlanOutcome, PlanProgress,
+    Report, RunEntry, TaskCall, TaskOutcome, TaskWork, VERSION,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub(crate) async fn token(client: &Client, name: &str) -> String {
 pub(crate) struct Seen {
     /// Plans that were ordered, with the state of their resource at that moment.
     pub(crate) ran: Vec<(PlanCall, Option<String>)>,
+    /// Devices of the registry that were told: names and arguments, each time.
+    pub(crate) told: Vec<Vec<(String, Value)>>,
 }
 
 /// Starts a worker for every `PlanWorker`, and ends it when that is deleted.
@@ -87,7 +89,8 @@ async fn operate(client: Client, seen: Arc<Mutex<Seen>>) {
 async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
     let token = token(&client, &worker.spec.token_secret).await;
     let Ok(mut socket) = connect(&worker.spec.connect_to, &token).await else { return };
-    say(&mut socket, Report::Hello { version: VERSION, engine: "fake".to_owned(), pid: 1 }).await;
+    let (engine, wants_devices) = ("fake".to_owned(), worker.spec.profile.registry_devices);
+    say(&mut socket, Report::Hello { version: VERSION, engine, pid: 1, wants_devices }).await;
     let plan = |name: &str| {
         let num = json!({"name": "num", "kind": {"name": "POSITIONAL_OR_KEYWORD", "value": 1}, "default": "1"});
         (
@@ -109,6 +112,14 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
         assert_eq!(command.epoch, worker.spec.epoch);
         match command.order {
             Order::Welcome { .. } | Order::Permit { .. } => {}
+            Order::Devices { devices } => {
+                if devices.is_empty() {
+                    let devices = vec![recipe("ophyd.EpicsMotor"), recipe("own.Thing")];
+                    say(&mut socket, Report::ProfileDevices { devices }).await;
+                }
+                let told = devices.into_iter().map(|one| (one.name, json!(one.args)));
+                seen.lock().told.push(told.collect());
+            }
             Order::RunPlan { plan } => {
                 let items: Api<crds::QueueItem> = Api::default_namespaced(client.clone());
                 let stored = items.list(&ListParams::default()).await.unwrap();
@@ -138,6 +149,17 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
                 return;
             }
         }
+    }
+}
+
+/// How the profile makes a device of that class.
+fn recipe(class: &str) -> DeviceRecipe {
+    DeviceRecipe {
+        name: class.to_lowercase(),
+        device_class: class.to_owned(),
+        args: vec![json!("own:")],
+        pvs: [("value".to_owned(), "own:value".to_owned())].into(),
+        ..DeviceRecipe::default()
     }
 }
 
@@ -171,7 +193,16 @@ async fn run(socket: &mut Socket, plan: &PlanCall, current: &mut Option<String>)
     say(socket, Report::Runs { runs: vec![run] }).await;
     match plan.name.as_str() {
         "die" => return false,
-        "wait" => {}
+        "wait" => {
+            let progress = PlanProgress {
+                item_uid: plan.item_uid.clone(),
+                points_done: 3,
+                points_expected: Some(11),
+                time_left_s: Some(40.0),
+                moving: vec![Movement { name: "m".to_owned(), ..Movement::default() }],
+            };
+            say(socket, Report::Progress { progress }).await;
+        }
         "fail" => finish(socket, current, ExitStatus::Failed).await,
         _ => finish(socket, current, ExitStatus::Completed).await,
     }

@@ -59,7 +59,7 @@ impl Store {
             (object.uid.is_empty() || object.uid == found.uid)
                 && (object.version.is_empty() || object.version == found.version)
         };
-        let conflict = WriteError { conflict: true, locked: false, text: "conflict".to_owned() };
+        let conflict = WriteError { conflict: true, not_now: false, text: "conflict".to_owned() };
         item.filter(fits).ok_or(conflict)
     }
 
@@ -88,7 +88,7 @@ impl Store {
                 self.items.remove(&object.name);
                 Ok(Stored { object, created: 0 })
             }
-            Write::Lock(_) | Write::Unlock(_) => Ok(Stored::default()),
+            Write::Supply(_) | Write::Lock(_) | Write::Unlock(_) => Ok(Stored::default()),
             Write::QueueSpec(patch) => {
                 let mut spec = json!(self.queue.spec);
                 merge(&mut spec, patch);

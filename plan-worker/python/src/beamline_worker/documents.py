@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 import zmq
 
-from .plain import plain
+from .plain import strict_json
 
-Sink = Callable[[str, dict[str, Any]], None]
+# Takes a document as it is, and as JSON.
+Sink = Callable[[str, dict[str, Any], str], None]
+
+
+class Documents:
+    """Hands every document of a plan to all sinks; it becomes JSON once, whoever wants it so."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Hands one on; a sink that fails ends the plan."""
+        # bluesky's names are members of an enumeration.
+        name, text = str(name), strict_json(doc)
+        for sink in self._sinks:
+            sink(name, doc, text)
 
 
 class RunFiles:
@@ -30,14 +44,13 @@ class RunFiles:
         # The run of what names a descriptor or a resource only.
         self._runs: dict[str, str] = {}
 
-    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+    def __call__(self, name: str, doc: dict[str, Any], text: str) -> None:
         """Keeps one document; fails with `OSError`, and so does the plan then."""
         if name == "start":
             self._open[doc["uid"]] = self._create(doc)
         run = self._run_of(name, doc)
         file = self._open[run]
-        line = json.dumps(plain([name, doc]), allow_nan=False, separators=(",", ":"))
-        file.write(line + "\n")
+        file.write(f'["{name}",{text}]\n')
         file.flush()
         if name == "stop":
             os.fsync(file.fileno())
@@ -91,6 +104,6 @@ class Publisher:
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.bind(address)
 
-    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+    def __call__(self, name: str, doc: dict[str, Any], _text: str) -> None:
         """Publishes one document to whoever listens now; a slow subscriber loses it."""
         self._socket.send(b" ".join([b"", name.encode(), pickle.dumps(doc)]))

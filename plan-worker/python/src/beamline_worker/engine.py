@@ -8,19 +8,22 @@ main one, what interrupts it is asked of the RunEngine's own loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import Any
 
 from . import metadata, tasks
-from .documents import Sink
+from .documents import Documents, Sink
 from .outbox import Reports
-from .profile import Profile, RunEngine
+from .profile import Callback, Profile, ProfileError, RunEngine
+from .progress import Progress
 from .protocol import (
+    DeviceRecipe,
     Document,
     ExitStatus,
     Lists,
@@ -30,17 +33,22 @@ from .protocol import (
     PlanCall,
     PlanFinished,
     PlanOutcome,
+    PlanProgress,
+    ProfileDevices,
     Ready,
     ReState,
     Runs,
     TaskCall,
     TaskFinished,
 )
+from .protocol import Progress as ProgressReport
 from .runs import RunList
 
 LOG = logging.getLogger(__name__)
 
 NO_RUN_ENGINE = "Run Engine is not found in the RE Worker environment."
+# Longest wait for the devices of the registry, in seconds: the queue server asks the API for them.
+DEVICES = 60.0
 PREPARATION = "Error occurred while processing plan parameters or starting the plan"
 
 
@@ -76,8 +84,13 @@ class Engine:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._profile: Profile | None = None
         self._run_engine: RunEngine | None = None
-        self._sinks: list[Sink] = []
+        self._documents = Documents([])
         self._runs = RunList(reports)
+        self._progress = Progress()
+        self._said: PlanProgress | None = None
+        # What the registry has now, once it was said.
+        self._registered: list[DeviceRecipe] = []
+        self._has_registered = threading.Event()
         self._lock = threading.Lock()
         self._item: str | None = None
         # Set while no plan is running or paused.
@@ -86,13 +99,27 @@ class Engine:
         # How a plan ends that was interrupted while it ran.
         self._interrupted: ExitStatus | None = None
 
-    def open(self, profile: Profile, sinks: list[Sink]) -> None:
-        """Takes plans of `profile` from now on; their documents go to `sinks` too."""
+    def open(self, profile: Profile, sinks: list[Sink], *, wants_devices: bool = False) -> None:
+        """Takes plans of `profile` from now on; their documents go to `sinks` too.
+
+        Raises:
+            ProfileError: the devices of the registry are wanted, and nobody says what they are.
+        """
+        self._documents = Documents([*sinks, self._say])
+        if wants_devices:
+            if not self._has_registered.wait(DEVICES):
+                raise ProfileError(f"the devices of the registry did not come within {DEVICES:g} s")
+            own, first = profile.tell_devices(), self._registered
+            profile.use_devices(first)
         self._profile = profile
-        self._sinks = sinks
         self._adopt(profile.run_engine)
         has_engine = profile.run_engine is not None
         self._reports.send(Ready(profile.plans, profile.devices, run_engine=has_engine))
+        if wants_devices:
+            if not first:
+                self._reports.send(ProfileDevices(own))
+            # It may have changed in between.
+            self._jobs.put(lambda: self._use_devices(profile))
         if has_engine:
             self._say_state("idle")
 
@@ -109,6 +136,14 @@ class Engine:
             self._say_state(str(new))
 
         run_engine.state_hook = state_changed
+        shown = run_engine.waiting_hook
+
+        def waiting(statuses: Collection[Any] | None) -> None:
+            if shown is not None:
+                shown(statuses)
+            self._progress.waits_for(statuses)
+
+        run_engine.waiting_hook = waiting
 
     # What the thread of the queue server calls.
 
@@ -133,7 +168,22 @@ class Engine:
             self._item = call.item_uid
             self._interrupted = None
         self._reports.begins(call.item_uid)
+        self._progress.begins(call.item_uid)
         self._jobs.put(lambda: self._run(profile, call))
+
+    def supply(self, devices: list[DeviceRecipe]) -> None:
+        """From the next plan on, the devices of the registry are these."""
+        self._registered = devices
+        self._has_registered.set()
+        if (profile := self._profile) is not None:
+            self._jobs.put(lambda: self._use_devices(profile))
+
+    def say_progress(self) -> None:
+        """Reports how far the plan is, if that has changed since it was said last."""
+        now = self._progress.now()
+        if now is not None and now != self._said:
+            self._said = now
+            self._reports.send(ProgressReport(now))
 
     def permit(self, permissions: dict[str, Any]) -> None:
         """From the next plan on, its group may use what `permissions` say."""
@@ -228,9 +278,16 @@ class Engine:
             return
 
         def start() -> None:
-            run_engine(make(), {"all": [self._runs, *self._sinks, self._say]}, **metadata)
+            callbacks: list[Callback] = [self._runs, self._progress, self._documents]
+            run_engine(make(), {"all": callbacks}, **metadata)
 
         self._drive(start, ExitStatus.COMPLETED)
+
+    def _use_devices(self, profile: Profile) -> None:
+        # The log says why, and what was described before is still there.
+        with contextlib.suppress(ProfileError):
+            if profile.use_devices(self._registered):
+                self._reports.send(Lists(profile.plans, profile.devices))
 
     def _run_task(self, profile: Profile, call: TaskCall) -> None:
         outcome = tasks.run(call, profile)
@@ -266,6 +323,7 @@ class Engine:
         # Plans fail in any way; the RunEngine itself tells of interruptions by an exception.
         except BaseException as error:  # noqa: BLE001
             if self._state() == "paused":
+                self._progress.pauses()
                 return
             if self._interrupted is None:
                 self._failed(error)
@@ -287,6 +345,9 @@ class Engine:
             message=message,
             traceback=where,
         )
+        # How far it came is said to the end.
+        self.say_progress()
+        self._progress.ends()
         with self._lock:
             self._item = None
             # Before the queue server hears of it, which may order the next one at once.
@@ -302,8 +363,8 @@ class Engine:
         deferred = bool(getattr(self._run_engine, "deferred_pause_requested", False))
         self._reports.send(ReState(state, deferred and state == "running"))
 
-    def _say(self, name: str, doc: dict[str, Any]) -> None:
-        self._reports.send(Document(str(name), doc))
+    def _say(self, name: str, _doc: dict[str, Any], text: str) -> None:
+        self._reports.send(Document(name, text))
 
 
 def _ignoring_errors(method: Callable[[], Any]) -> None:

@@ -18,7 +18,7 @@ BYTES = 32 << 20
 # Bytes of the largest report, but for those that somebody waits for, which have limits of their
 # own. Larger documents stay on disk and on 0MQ.
 LARGEST = 8 << 20
-WHATEVER_THE_SIZE = ("ready", "lists", "task_finished")
+WHATEVER_THE_SIZE = ("ready", "profile_devices", "lists", "task_finished")
 
 
 class Outbox:
@@ -43,9 +43,9 @@ class Reports:
     """Sends reports in order. Without a connection only what the next queue server has to know is
     kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wants_devices: bool = False) -> None:
         self._changed = threading.Condition()
-        self._standing = Standing()
+        self._standing = Standing(wants_devices=wants_devices)
         self._outbox: Outbox | None = None
         self._never_waits: int | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -35,3 +36,9 @@ def plain(value: object) -> Plain:
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     return str(value)
+
+
+def strict_json(value: object) -> str:
+    """`value` as JSON, whatever is in it: no NaN, no lone surrogate."""
+    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode("utf-8")

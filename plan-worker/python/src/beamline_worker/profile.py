@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -22,8 +22,9 @@ from bluesky_queueserver.manager.profile_ops import (
 )
 from bluesky_queueserver.manager.profile_tools import global_user_namespace
 
-from .documents import Sink
-from .protocol import PlanCall
+from .protocol import DeviceRecipe, PlanCall
+from .recipes import recipes
+from .registry import RegistryDevices
 from .settings import ProfileSettings
 
 LOG = logging.getLogger(__name__)
@@ -33,15 +34,20 @@ EVERYTHING = "root"
 NO_LIMITS = {"user_groups": {EVERYTHING: {"allowed_plans": [None], "allowed_devices": [None]}}}
 
 
+# Takes the documents of a plan.
+Callback = Callable[[str, dict[str, Any]], None]
+
+
 class RunEngine(Protocol):
     """What is used of bluesky's RunEngine."""
 
     state: object
     state_hook: Callable[[object, object], None] | None
+    waiting_hook: Callable[[Collection[Any] | None], None] | None
     loop: asyncio.AbstractEventLoop
     deferred_pause_requested: bool
 
-    def __call__(self, plan: object, subs: dict[str, list[Sink]], /, **metadata: object) -> object:
+    def __call__(self, plan: object, subs: dict[str, list[Callback]], /, **meta: object) -> object:
         """Runs a plan."""
 
     def resume(self) -> object:
@@ -77,6 +83,7 @@ class Profile:
         # The same descriptions by user group, with the patterns of devices expanded.
         self._allowed: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._permissions: dict[str, Any] = NO_LIMITS
+        self._registered: RegistryDevices | None = None
         self.describe()
 
     def describe(self) -> None:
@@ -90,6 +97,39 @@ class Profile:
         self._plan_objects, self._device_objects = plan_objects, device_objects
         # Made for the next plan, or when the queue server says who may do what.
         self._allowed = None
+
+    def tell_devices(self) -> list[DeviceRecipe]:
+        """How the devices of the profile could be made, as far as it can be told.
+
+        To be asked once, before any device of the registry is there.
+        """
+        known, left_out = recipes(self._device_objects)
+        for name, why in left_out.items():
+            LOG.info("Device %r is not for the registry: %s", name, why)
+        own = {one.name: (one, self._device_objects[one.name]) for one in known}
+        self._registered = RegistryDevices(own)
+        return known
+
+    def use_devices(self, registered: list[DeviceRecipe]) -> bool:
+        """Has those devices of the registry from now on; whether anything is different now.
+
+        Raises:
+            ProfileError: plans and devices cannot be described any more; where is in the log.
+        """
+        if self._registered is None:
+            return False
+        others = frozenset(self.namespace) - frozenset(self._device_objects)
+        engine = self.run_engine
+        loop = None if engine is None else engine.loop
+        changed = self._registered.update(self.namespace, registered, others, loop)
+        try:
+            if changed:
+                self.describe()
+        # A device may fail at whatever is asked of it.
+        except Exception as error:
+            LOG.exception("Plans and devices cannot be described")
+            raise ProfileError(f"plans and devices cannot be described: {error}") from error
+        return changed
 
     def permit(self, permissions: dict[str, Any]) -> None:
         """From now on, groups may use what `permissions` say."""
@@ -121,7 +161,10 @@ class Profile:
 
         Raises:
             RuntimeError: the plan is unknown, or its arguments do not fit.
+            DeviceError: its arguments name a device of the registry that is not there.
         """
+        if self._registered is not None:
+            self._registered.check(call.args, call.kwargs)
         plan = {
             "name": call.name,
             "args": call.args,

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from .plain import plain
+from .plain import strict_json
 
-VERSION = 4
+VERSION = 5
 PATH = "/worker/v1"
 INSTANCE = "beamline-worker-instance"
 
@@ -59,6 +59,24 @@ class Welcome:
 
     queue: str
     orphan_grace_s: float
+
+
+@dataclass(frozen=True)
+class DeviceRecipe:
+    """How a device of the registry is made; `pvs` are those of a device that the profile made."""
+
+    name: str
+    device_class: str
+    args: list[Any] = field(default_factory=list)
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    pvs: dict[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Devices:
+    """All devices of the registry that are to be there from the next plan on."""
+
+    devices: list[DeviceRecipe]
 
 
 @dataclass(frozen=True)
@@ -155,6 +173,7 @@ class Close:
 
 Order = (
     Welcome
+    | Devices
     | RunPlan
     | Permit
     | RunTask
@@ -207,6 +226,8 @@ def _order(frame: dict[str, Any]) -> Order:
     match kind:
         case "welcome":
             return Welcome(str(frame["queue"]), float(frame["orphan_grace_s"]))
+        case "devices":
+            return Devices([_recipe(one) for one in frame["devices"]])
         case "run_plan":
             plan = frame["plan"]
             return RunPlan(
@@ -229,6 +250,12 @@ def _order(frame: dict[str, Any]) -> Order:
             return Pause(PauseOption(frame["option"]))
         case _:
             raise ProtocolError(f"an unknown order: {kind!r}")
+
+
+def _recipe(said: dict[str, Any]) -> DeviceRecipe:
+    name = str(said["name"])
+    kwargs = {"name": name} | dict(said.get("kwargs", {}))
+    return DeviceRecipe(name, str(said["device_class"]), list(said.get("args", [])), kwargs)
 
 
 def _task(task: dict[str, Any]) -> TaskCall:
@@ -279,12 +306,13 @@ class TaskOutcome:
 
 @dataclass(frozen=True)
 class Hello:
-    """First frame: who is there."""
+    """First frame: who is there, and whether it waits for the devices of the registry."""
 
     TYPE: ClassVar[str] = "hello"
     engine: str
     pid: int
     version: int = VERSION
+    wants_devices: bool = False
 
 
 @dataclass(frozen=True)
@@ -302,6 +330,14 @@ class Ready:
     running: str | None = None
     ended: PlanOutcome | None = None
     ended_tasks: list[TaskOutcome] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ProfileDevices:
+    """How the devices of the profile could be made: said when the registry has none."""
+
+    TYPE: ClassVar[str] = "profile_devices"
+    devices: list[DeviceRecipe]
 
 
 @dataclass(frozen=True)
@@ -354,6 +390,37 @@ class Runs:
 
 
 @dataclass(frozen=True)
+class Movement:
+    """What the plan waits for; `fraction` is how much of it is done."""
+
+    name: str
+    unit: str = ""
+    initial: float | None = None
+    current: float | None = None
+    target: float | None = None
+    fraction: float | None = None
+
+
+@dataclass(frozen=True)
+class PlanProgress:
+    """How far the plan of an item is: points of its newest run, and seconds to the end of it."""
+
+    item_uid: str
+    points_done: int = 0
+    points_expected: int | None = None
+    time_left_s: float | None = None
+    moving: list[Movement] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the running plan is."""
+
+    TYPE: ClassVar[str] = "progress"
+    progress: PlanProgress
+
+
+@dataclass(frozen=True)
 class PlanFinished:
     """The plan ended."""
 
@@ -372,11 +439,11 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Document:
-    """One event-model document."""
+    """One event-model document, as JSON."""
 
     TYPE: ClassVar[str] = "document"
     name: str
-    doc: dict[str, Any]
+    doc: str
 
 
 @dataclass(frozen=True)
@@ -405,6 +472,7 @@ class Closing:
 Report = (
     Hello
     | Ready
+    | ProfileDevices
     | Lists
     | TaskFinished
     | Metadata
@@ -412,6 +480,7 @@ Report = (
     | ReState
     | NoRunEngine
     | Runs
+    | Progress
     | PlanFinished
     | Document
     | Console
@@ -421,8 +490,9 @@ Report = (
 
 
 def encode(report: Report) -> str:
-    """The frame of a report. Strict JSON whatever is in it: no NaN, no lone surrogate."""
-    said = {one.name: plain(getattr(report, one.name)) for one in fields(report)}
-    frame = {"type": report.TYPE} | said
-    text = json.dumps(frame, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """The frame of a report."""
+    if isinstance(report, Document):
+        name = strict_json(report.name)
+        return f'{{"type":"{report.TYPE}","name":{name},"doc":{report.doc}}}'
+    said = {one.name: getattr(report, one.name) for one in fields(report)}
+    return strict_json({"type": report.TYPE} | said)

@@ -14,6 +14,7 @@ from .protocol import (
     Abort,
     Close,
     Command,
+    Devices,
     Halt,
     Pause,
     Permit,
@@ -95,6 +96,8 @@ class Session:
                         raise Refusal(f"item {plan.item_uid} was begun already")
                     self._engine.begin(plan)
                     self._begun.append(plan.item_uid)
+                case Devices(devices):
+                    self._engine.supply(devices)
                 case Permit(permissions):
                     self._engine.permit(permissions)
                 case RunTask(task):

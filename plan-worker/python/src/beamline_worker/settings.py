@@ -29,6 +29,7 @@ class ProfileSettings:
     ipython_dir: str | None = None
     ignore_invalid_plans: bool = False
     device_max_depth: int = 0
+    registry_devices: bool = False
 
     def __post_init__(self) -> None:
         given = [f"--{name.replace('_', '-')}" for name in SOURCES if getattr(self, name)]
@@ -74,10 +75,15 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             startup_script=given.startup_script,
             startup_profile=given.startup_profile,
             ipython_dir=given.ipython_dir,
-            ignore_invalid_plans=given.ignore_invalid_plans.upper() in ("ON", "TRUE", "1"),
+            ignore_invalid_plans=_is_on(given.ignore_invalid_plans),
+            registry_devices=_is_on(given.registry_devices),
             device_max_depth=given.device_max_depth,
         ),
     )
+
+
+def _is_on(word: str) -> bool:
+    return word.upper() in ("ON", "TRUE", "1")
 
 
 def _variable(name: str) -> str:
@@ -106,6 +112,9 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option("startup_profile", "IPython profile whose startup folder is executed")
     option("ipython_dir", "folder of IPython's profiles", "~/.ipython")
     option("ignore_invalid_plans", "ON: leave out plans that cannot be described", "OFF")
+    option(
+        "registry_devices", "ON: the devices of the registry, before those of the profile", "OFF"
+    )
     option("api_server", "address of the Kubernetes API", variable="BEAMLINE_API_SERVER")
     option("namespace", "namespace of the beamline", "default", variable="BEAMLINE_NAMESPACE")
     # A string as default goes through `type`, as if it were given.

@@ -33,6 +33,7 @@ RESULTS = 32 << 20
 class Standing:
     """What the worker has said so far, boiled down."""
 
+    wants_devices: bool = False
     ready: Ready | None = None
     running: str | None = None
     ended: PlanOutcome | None = None
@@ -87,7 +88,9 @@ class Standing:
 
     def opening(self) -> list[Report]:
         """What a queue server has to hear first, in order."""
-        opening: list[Report] = [Hello(engine=ENGINE, pid=os.getpid())]
+        opening: list[Report] = [
+            Hello(engine=ENGINE, pid=os.getpid(), wants_devices=self.wants_devices)
+        ]
         if self.ready is None:
             return opening
         tasks = [outcome for outcome, _ in self.ended_tasks]

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 
-from . import console
+from . import console, hangs
 from .documents import Publisher, RunFiles, Sink
 from .engine import Engine
 from .link import LinkError
@@ -23,6 +23,8 @@ from .settings import Settings
 
 LOG = logging.getLogger(__name__)
 
+# Seconds between two looks at how far the plan is.
+PACE = 0.5
 # How long the threads of a profile may take to end, in seconds.
 FAREWELL = 5.0
 
@@ -77,13 +79,26 @@ class Line:
         finally:
             self._is_up.set()
         session = Session(self._engine, self._reports, self._settings.epoch)
+        progress = asyncio.create_task(self._look_around())
         self.leaving = await session.serve(connection, self._shutdown)
+        progress.cancel()
         if self.leaving is not Leaving.LOST:
             self._reports.send(Closing())
             await connection.close()
         self._engine.leave()
         # The main thread may hang in a profile or in a plan that does not end.
         end_soon(self.leaving)
+
+    async def _look_around(self) -> None:
+        """Says how far the plan is: at this pace, however fast its devices and points are.
+
+        When even this gets no turn any more, because something keeps Python for itself, the log is
+        told what.
+        """
+        while True:
+            hangs.sign_of_life()
+            await asyncio.sleep(PACE)
+            self._engine.say_progress()
 
 
 def end_soon(leaving: Leaving) -> None:
@@ -96,7 +111,9 @@ def end_soon(leaving: Leaving) -> None:
 
 def run(settings: Settings) -> int:
     """Runs a worker until it leaves; the exit code of the process."""
-    reports = Reports()
+    hangs.tell_crashes()
+    wants_devices = settings.profile.registry_devices
+    reports = Reports(wants_devices=wants_devices)
     console.capture(reports)
     engine = Engine(reports)
     line = Line(settings, engine, reports)
@@ -109,13 +126,13 @@ def run(settings: Settings) -> int:
         sinks: list[Sink] = [RunFiles(settings.runs_dir)]
         if settings.documents_address:
             sinks.append(Publisher(settings.documents_address))
+        engine.open(profile, sinks, wants_devices=wants_devices)
     except (ProfileError, OSError) as error:
         reports.send(OpenFailed(str(error)))
         line.leave(Leaving.BROKEN)
         line.join()
         return 1
     LOG.info("the environment is open: %d plans", len(profile.plans))
-    engine.open(profile, sinks)
     engine.serve()
     line.join()
     return int(line.leaving in (Leaving.LOST, Leaving.BROKEN))

@@ -1,0 +1,161 @@
+//! The devices of the registry for a worker that wants them (contract queue-server §5.6): told when it connects, when they change, and
+//! before each plan, so that a plan never runs with a device as it was.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::Device;
+use kube::{Api, Client, ResourceExt};
+use plan_worker::protocol::{Command, DeviceRecipe, Order};
+use service::lease::Tenure;
+use tokio::sync::Mutex;
+
+use super::door::Door;
+use super::registry::Registry;
+use super::store::{DEADLINE, list_all};
+use crate::console::Console;
+use crate::desk::now;
+
+/// How often the registry is asked for a worker that connects, and the pause in between. A worker waits for longer.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Tells workers the devices of the registry. Clones share what was told.
+#[derive(Clone, Debug)]
+pub(super) struct Supply {
+    devices: Api<Device>,
+    door: Door,
+    tenure: Tenure,
+    registry: Registry,
+    told: Arc<Mutex<Option<Told>>>,
+}
+
+#[derive(Debug)]
+struct Told {
+    worker: String,
+    devices: Vec<DeviceRecipe>,
+    /// Revision of the registry before it was read.
+    revision: u64,
+}
+
+/// The worker was not told.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SupplyError {
+    /// The registry was not read.
+    #[error("the registry cannot be read: {0}")]
+    Refused(#[from] kube::Error),
+    /// The registry was not read in time.
+    #[error("the registry cannot be read: the Kubernetes API did not answer in time")]
+    TimedOut(#[from] tokio::time::error::Elapsed),
+    /// There is nobody to tell.
+    #[error("the worker is out of reach")]
+    NoWorker,
+}
+
+impl Supply {
+    pub(super) fn new(
+        client: &Client,
+        namespace: &str,
+        registry: Registry,
+        door: Door,
+        tenure: Tenure,
+    ) -> Self {
+        let devices = Api::namespaced(client.clone(), namespace);
+        Self { devices, door, tenure, registry, told: Arc::default() }
+    }
+
+    /// Tells a worker that has just connected. Asks again when the registry cannot be read; the console says why.
+    pub(super) async fn begin(&self, worker: &str, console: &Console) {
+        *self.told.lock().await = None;
+        for attempt in 1..=ATTEMPTS {
+            match self.update(worker).await {
+                Ok(()) | Err(SupplyError::NoWorker) => return,
+                Err(error) => {
+                    tracing::warn!(worker, %error, attempt, "cannot tell the worker its devices");
+                    console.print(now(), format!("RE Worker waits for its devices: {error}\n"));
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Tells the worker if it was told otherwise last.
+    pub(super) async fn update(&self, worker: &str) -> Result<(), SupplyError> {
+        let mut told = self.told.lock().await;
+        let revision = self.registry.revision();
+        let found = tokio::time::timeout(DEADLINE, list_all(&self.devices)).await??;
+        let devices = recipes(found);
+        let is_known =
+            told.as_ref().is_some_and(|told| told.worker == worker && told.devices == devices);
+        if !is_known {
+            let order = Order::Devices { devices: devices.clone() };
+            let command = Command { epoch: self.tenure.epoch(), order };
+            if !self.door.send(worker, command) {
+                return Err(SupplyError::NoWorker);
+            }
+            tracing::info!(worker, devices = devices.len(), "told the worker its devices");
+        }
+        *told = Some(Told { worker: worker.to_owned(), devices, revision });
+        Ok(())
+    }
+
+    /// Tells the worker what has changed since it was told, if anything has. Never in the way: whoever is at it already does so.
+    pub(super) async fn follow(&self, worker: &str) {
+        let is_stale = match self.told.try_lock().as_deref() {
+            Ok(Some(told)) => told.worker == worker && told.revision != self.registry.revision(),
+            Ok(None) | Err(_) => false,
+        };
+        if is_stale && let Err(error) = self.update(worker).await {
+            tracing::warn!(worker, %error, "cannot tell the worker its devices");
+        }
+    }
+}
+
+/// How the active ones are made. Of several devices with one name, the oldest has it.
+fn recipes(mut devices: Vec<Device>) -> Vec<DeviceRecipe> {
+    devices.sort_by_key(|device| (device.creation_timestamp(), device.name_any()));
+    let mut named = BTreeMap::new();
+    for device in &devices {
+        named.entry(device.spec.name.clone()).or_insert(device);
+    }
+    let active = named.into_iter().filter(|(_, device)| device.is_active());
+    active
+        .map(|(name, device)| DeviceRecipe {
+            name,
+            device_class: device.spec.device_class.clone(),
+            args: device.spec.rendered_args(),
+            kwargs: device.spec.rendered_kwargs().into_iter().collect(),
+            pvs: BTreeMap::new(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn device(object: &str, spec: serde_json::Value) -> Device {
+        Device::new(object, serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn a_worker_hears_of_active_devices_with_their_templates_filled_in() {
+        let told = recipes(vec![
+            device("off", json!({"name": "off", "deviceClass": "a.B", "active": false})),
+            device("m2", json!({"name": "m", "deviceClass": "x.Y", "prefix": "second"})),
+            device(
+                "m1",
+                json!({"name": "m", "deviceClass": "x.Y", "prefix": "p:",
+                       "kwargs": {"name": "{{name}}", "labels": ["motors"]}}),
+            ),
+        ]);
+        assert_eq!(
+            json!(told),
+            json!([{"name": "m", "device_class": "x.Y", "args": ["p:"],
+                    "kwargs": {"name": "m", "labels": ["motors"]}}])
+        );
+    }
+}
