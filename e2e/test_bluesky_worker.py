@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_beamline import ROOT, Beamline, end, environment, wait_for
+from local_beamline import MINI_BEAMLINE, ROOT, Beamline, end, wait_for
 
 SESSION = """
 import sys, time
@@ -77,6 +77,16 @@ RM.close()
 """
 
 
+# Without any device of the beamline.
+PROFILE = """
+from bluesky import RunEngine
+from bluesky.plans import count, scan
+from ophyd.sim import det as simulated
+
+RE = RunEngine()
+"""
+
+
 def choose(beamline: Beamline, **spec: object) -> None:
     patch = json.dumps({"spec": {"engine": "bluesky"} | spec})
     beamline.kubectl("patch", "queue", "main", "--type=merge", f"--patch={patch}")
@@ -96,12 +106,12 @@ def close_environment(beamline: Beamline) -> None:
 @pytest.fixture(scope="module")
 def bluesky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beamline]:
     """A beamline whose queue runs its plans on bluesky; no environment is open."""
-    package = {"PYTHONPATH": str(ROOT / "plan-worker" / "python" / "src")}
+    folders = [ROOT / "plan-worker" / "python" / "src", MINI_BEAMLINE]
     one = Beamline(
         tmp_path_factory.mktemp("bluesky") / "state",
         options=[f"--worker-python={sys.executable}"],
-        variables=environment() | package,
     )
+    one.variables = one.channel_access() | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
     try:
         one.start()
         choose(one)
@@ -143,17 +153,67 @@ def test_a_worker_that_is_killed_takes_only_its_plan_with_it(bluesky: Beamline) 
     bluesky.post("queue", "/api/queue/start")
     wait_for("running", lambda: bluesky.status()["re_state"] == "running")
     pid = int(bluesky.kubectl("get", "planworkers", "-o", "jsonpath={.items[0].status.pid}"))
+    wait_for("progress", lambda: "/1000" in shown(bluesky, added["item"]))
     os.kill(pid, signal.SIGKILL)
     wait_for("gone", lambda: not bluesky.status()["worker_environment_exists"])
     wait_for("idle", lambda: bluesky.status()["manager_state"] == "idle")
     last = bluesky.get("queue", "/api/history/get").json()["items"][-1]
     assert last["item_uid"] == added["item"]["item_uid"]
     assert last["result"]["exit_status"] == "failed", last
+    assert "the worker process ended (signal SIGKILL" in last["result"]["msg"], last
     (front,) = bluesky.get("queue", "/api/queue/get").json()["items"]
     assert (front["name"], front["kwargs"]) == ("count", item["kwargs"])
     bluesky.post("queue", "/api/queue/clear")
     open_environment(bluesky)
     close_environment(bluesky)
+
+
+def shown(beamline: Beamline, item: dict[str, str]) -> str:
+    """The line of an item in the wide table."""
+    lines = beamline.kubectl("get", "queueitems", "-o", "wide").splitlines()
+    return next(line for line in lines if item["item_uid"] in line)
+
+
+def test_devices_of_the_registry_are_in_the_plans_and_are_what_the_registry_says(
+    bluesky: Beamline, tmp_path: Path
+) -> None:
+    script = tmp_path / "startup.py"
+    script.write_text(PROFILE)
+    choose(bluesky, profile={"startupScript": str(script), "registryDevices": True})
+    open_environment(bluesky)
+    devices = bluesky.get("queue", "/api/devices/allowed").json()["devices_allowed"]
+    assert {"pinhole", "motor_ph", "simulated"} <= set(devices), sorted(devices)
+    assert devices["pinhole"]["module"] == "localdevs"
+
+    def source(item: dict[str, object]) -> str:
+        """Runs a plan; the PV that the detector was read from."""
+        answer = bluesky.post("queue", "/api/queue/item/add", {"item": item}).json()
+        assert answer["success"], answer
+        uid = answer["item"]["item_uid"]
+        bluesky.post("queue", "/api/queue/start")
+
+        def ended() -> dict[str, object] | None:
+            items = bluesky.get("queue", "/api/history/get").json()["items"]
+            return next((one["result"] for one in items if one["item_uid"] == uid), None)
+
+        result = wait_for("the plan ended", ended)
+        assert result["exit_status"] == "completed", result
+        (file,) = (bluesky.state / "runs").glob(f"*/{result['run_uids'][0]}.jsonl")
+        documents = [json.loads(line) for line in file.read_text().splitlines()]
+        descriptor = next(doc for name, doc in documents if name == "descriptor")
+        return str(descriptor["data_keys"]["pinhole_det"]["source"])
+
+    scan = {"item_type": "plan", "name": "scan", "args": [["pinhole"], "motor_ph", -1, 1]}
+    assert source(scan | {"kwargs": {"num": 3}}) == "PV:mini:ph:det"
+    count = {"item_type": "plan", "name": "count", "args": [["pinhole"]]}
+    patch = "--patch={{'spec': {{'prefix': '{}'}}}}"
+    bluesky.kubectl("patch", "device", "pinhole", "--type=merge", patch.format("mini:edge"))
+    try:
+        assert source(count) == "PV:mini:edge:det"
+    finally:
+        bluesky.kubectl("patch", "device", "pinhole", "--type=merge", patch.format("mini:ph"))
+    close_environment(bluesky)
+    choose(bluesky, profile=None)
 
 
 def test_an_environment_that_does_not_open_says_why(bluesky: Beamline, tmp_path: Path) -> None:
