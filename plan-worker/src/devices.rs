@@ -83,6 +83,16 @@ pub trait Device: Send + Sync + Debug {
     /// Whether [`Device::set`] can work.
     fn is_movable(&self) -> bool;
 
+    /// Whether [`Device::read`] can work.
+    fn is_readable(&self) -> bool {
+        true
+    }
+
+    /// The device as one that measures on its way.
+    fn flyer(&self) -> Option<&dyn Flyer> {
+        None
+    }
+
     /// Parts that a plan can use by their dotted name.
     fn components(&self) -> Vec<(String, DeviceRef)> {
         Vec::new()
@@ -140,6 +150,34 @@ pub trait Device: Send + Sync + Debug {
     }
 }
 
+/// What measures by itself on its way, and is asked for its readings afterwards.
+#[async_trait]
+pub trait Flyer: Send + Sync {
+    /// Starts; returns when it is on its way.
+    ///
+    /// # Errors
+    /// [`DeviceError::Pv`].
+    async fn kickoff(&self) -> Result<(), DeviceError>;
+
+    /// Returns when it has arrived.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotStarted`], and as [`Device::set`].
+    async fn complete(&self) -> Result<(), DeviceError>;
+
+    /// Stream of its readings, and their fields.
+    ///
+    /// # Errors
+    /// [`DeviceError::Pv`].
+    async fn describe_collect(&self) -> Result<(String, DataKeys), DeviceError>;
+
+    /// What it has measured since it was started, each with its time in seconds since 1970. Nobody gets it a second time.
+    ///
+    /// # Errors
+    /// [`DeviceError::Pv`].
+    async fn collect(&self) -> Result<Vec<(f64, Readings)>, DeviceError>;
+}
+
 /// What a device can fail with; every text names the device or the PV.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum DeviceError {
@@ -166,6 +204,24 @@ pub enum DeviceError {
     /// The device cannot be set.
     #[error("{device} cannot be moved")]
     NotMovable {
+        /// Name of the device.
+        device: String,
+    },
+    /// The device has nothing to read.
+    #[error("{device} cannot be read")]
+    NotReadable {
+        /// Name of the device.
+        device: String,
+    },
+    /// The device does not measure on its way.
+    #[error("{device} cannot fly")]
+    NotFlyable {
+        /// Name of the device.
+        device: String,
+    },
+    /// The end of a flight was asked for before its beginning.
+    #[error("{device} was not started")]
+    NotStarted {
         /// Name of the device.
         device: String,
     },

@@ -6,6 +6,7 @@
 mod adaptive_scan;
 mod arguments;
 mod count;
+mod fly;
 mod grid_scan;
 mod inner_product;
 mod list_grid_scan;
@@ -65,6 +66,9 @@ pub enum PlanError {
     /// A device that cannot be moved.
     #[error("device '{0}' cannot be moved")]
     NotMovable(String),
+    /// A device that does not measure on its way.
+    #[error("device '{0}' cannot fly")]
+    NotFlyable(String),
     /// Numbers of which no path can be made.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -82,10 +86,11 @@ impl PlanError {
 type Build = fn(&Arguments<'_>) -> Result<Plan, PlanError>;
 
 /// Every plan.
-const ALL: [(Signature, Build); 31] = [
+const ALL: [(Signature, Build); 32] = [
     (one_device::ABS_SET, one_device::abs_set),
     (adaptive_scan::ADAPTIVE_SCAN, adaptive_scan::adaptive_scan),
     (count::COUNT, count::count),
+    (fly::FLY, fly::fly),
     (grid_scan::GRID_SCAN, grid_scan::grid_scan),
     (inner_product::INNER_PRODUCT_SCAN, inner_product::inner_product_scan),
     (list_grid_scan::LIST_GRID_SCAN, list_grid_scan::list_grid_scan),
@@ -117,8 +122,7 @@ const ALL: [(Signature, Build); 31] = [
 ];
 
 /// Plans of bluesky that are no plans here, so that nobody is offered them, with the reason for an item that is there already.
-const REFUSED: [(&str, &str); 4] = [
-    ("fly", "none of its devices can fly"),
+const REFUSED: [(&str, &str); 3] = [
     ("ramp_plan", "it takes Python functions"),
     ("scan_nd", "it takes a cycler, which is a Python object"),
     ("tweak", "it asks somebody at a terminal for each step"),

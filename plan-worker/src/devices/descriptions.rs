@@ -15,7 +15,10 @@ pub fn describe<'a>(
 
 fn description(device: &dyn Device) -> Value {
     let class = device.class();
-    let mut described = node(&class.name, &class.module, device.is_movable());
+    let mut described = node(&class.name, &class.module);
+    described.insert("is_readable".into(), json!(device.is_readable()));
+    described.insert("is_movable".into(), json!(device.is_movable()));
+    described.insert("is_flyable".into(), json!(device.flyer().is_some()));
     let components = nested(device.components());
     if !components.is_empty() {
         described.insert("components".into(), json!(components));
@@ -23,12 +26,13 @@ fn description(device: &dyn Device) -> Value {
     Value::Object(described)
 }
 
-fn node(class: &str, module: &str, movable: bool) -> Map<String, Value> {
+/// A device that can only be read.
+fn node(class: &str, module: &str) -> Map<String, Value> {
     let mut node = Map::new();
     node.insert("classname".into(), json!(class));
     node.insert("module".into(), json!(module));
     node.insert("is_readable".into(), json!(true));
-    node.insert("is_movable".into(), json!(movable));
+    node.insert("is_movable".into(), json!(false));
     node.insert("is_flyable".into(), json!(false));
     node
 }
@@ -47,10 +51,7 @@ fn nested(components: Vec<(String, DeviceRef)>) -> BTreeMap<String, Value> {
     }
     for (group, parts) in groups {
         let parts = nested(parts);
-        match tree
-            .entry(group)
-            .or_insert_with(|| Value::Object(node("Device", "ophyd.device", false)))
-        {
+        match tree.entry(group).or_insert_with(|| Value::Object(node("Device", "ophyd.device"))) {
             Value::Object(node) => drop(node.insert("components".into(), json!(parts))),
             _ => continue,
         }

@@ -1,10 +1,11 @@
 //! The simulated devices of the queue server's simulated profile (contract queue-server §9.2).
 //!
 //! Names, components, parameters and arithmetic are those of `ophyd.sim`, so that a scan gives the same numbers here and there.
-//! Flyers, images, pseudo positioners and bundles of that profile are not part of it.
+//! Images, pseudo positioners and bundles of that profile are not part of it.
 
 mod axis;
 mod cell;
+mod flyer;
 mod peak;
 mod profile;
 mod signal;

@@ -11,7 +11,7 @@ use super::output::{Output, OutputError};
 use super::run::{Description, Run, RunError};
 use super::statuses::Deadline;
 use super::{Execution, Request, Stumble, lost};
-use crate::devices::{Device, DeviceError, DeviceRef, unix_now};
+use crate::devices::{Device, DeviceError, DeviceRef, Flyer, unix_now};
 use crate::protocol::{PauseOption, RunEntry};
 
 impl From<DeviceError> for Stumble {
@@ -78,6 +78,14 @@ impl<O: Output> Execution<'_, O> {
                 let position = self.interruptible(async { device.position().await }).await?;
                 return Ok(Response::Position(position));
             }
+            Message::Kickoff(device) => {
+                self.will_move(&device);
+                self.interruptible(async { flyer(&device)?.kickoff().await }).await?;
+            }
+            Message::Complete(device) => {
+                self.interruptible(async { flyer(&device)?.complete().await }).await?;
+            }
+            Message::Collect(device) => self.collect(&device).await?,
             Message::Stop(device) => {
                 self.interruptible(async { device.stop().await }).await?;
             }
@@ -153,10 +161,25 @@ impl<O: Output> Execution<'_, O> {
         if !device.is_movable() {
             return Err(DeviceError::NotMovable { device: device.name().to_owned() }.into());
         }
-        if !self.moved.iter().any(|moved| Arc::ptr_eq(moved, &device)) {
-            self.moved.push(Arc::clone(&device));
-        }
+        self.will_move(&device);
         self.statuses.set(device, value, group);
+        Ok(())
+    }
+
+    /// Remembers a device that has to be brought to rest.
+    fn will_move(&mut self, device: &DeviceRef) {
+        if !self.moved.iter().any(|moved| Arc::ptr_eq(moved, device)) {
+            self.moved.push(Arc::clone(device));
+        }
+    }
+
+    async fn collect(&mut self, device: &DeviceRef) -> Result<(), Stumble> {
+        let described = self.interruptible(describe_flight(device)).await?;
+        let measured = self.interruptible(async { flyer(device)?.collect().await }).await?;
+        let run = self.open_run_mut()?;
+        for (name, document) in run.collect(device, described, measured, unix_now())? {
+            self.output.document(name, document).await?;
+        }
         Ok(())
     }
 
@@ -223,4 +246,19 @@ async fn describe(device: &dyn Device) -> Result<Description, DeviceError> {
         device.describe_configuration(),
     )?;
     Ok(Description { data_keys, configuration, configuration_keys })
+}
+
+fn flyer(device: &DeviceRef) -> Result<&dyn Flyer, DeviceError> {
+    device.flyer().ok_or_else(|| DeviceError::NotFlyable { device: device.name().to_owned() })
+}
+
+/// Stream of a flyer, and what its descriptor says.
+async fn describe_flight(device: &DeviceRef) -> Result<(String, Description), DeviceError> {
+    let flyer = flyer(device)?;
+    let ((stream, data_keys), configuration, configuration_keys) = tokio::try_join!(
+        flyer.describe_collect(),
+        device.read_configuration(),
+        device.describe_configuration(),
+    )?;
+    Ok((stream, Description { data_keys, configuration, configuration_keys }))
 }

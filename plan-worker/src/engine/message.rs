@@ -97,6 +97,12 @@ pub enum Message {
     Unstage(DeviceRef),
     /// Ask where a device is; answered by [`Response::Position`].
     Locate(DeviceRef),
+    /// Have a flyer start.
+    Kickoff(DeviceRef),
+    /// Wait until a flyer has arrived.
+    Complete(DeviceRef),
+    /// Emit what a flyer has measured.
+    Collect(DeviceRef),
     /// Bring a device to rest.
     Stop(DeviceRef),
     /// Nothing.
@@ -130,6 +136,9 @@ impl Message {
             Self::Stage(device) => format!("stage {}", device.name()),
             Self::Unstage(device) => format!("unstage {}", device.name()),
             Self::Locate(device) => format!("locate {}", device.name()),
+            Self::Kickoff(device) => format!("kickoff {}", device.name()),
+            Self::Complete(device) => format!("complete {}", device.name()),
+            Self::Collect(device) => format!("collect {}", device.name()),
             Self::Stop(device) => format!("stop {}", device.name()),
             Self::Null => "null".into(),
         }

@@ -1,5 +1,7 @@
 //! The documents of one run: pure bookkeeping from readings to event-model documents.
 
+mod flight;
+
 use std::sync::Arc;
 
 use indexmap::IndexMap;

@@ -52,7 +52,7 @@ fn moves_and_num<'a>(arguments: &'a Arguments<'_>) -> Result<(&'a [Value], &'a V
             }
             Ok((moves, num))
         }
-        (None, [moves @ .., num]) if moves.len() % 3 == 0 => Ok((moves, num)),
+        (None, [moves @ .., num]) if moves.len().is_multiple_of(3) => Ok((moves, num)),
         (None, _) => Err(PlanError::argument(
             "num",
             "is missing: the number of points is the last position, or num=…",
@@ -68,7 +68,7 @@ pub(super) fn even_steps(
     num: &Value,
 ) -> Result<Scan, PlanError> {
     let detectors = arguments.detectors()?;
-    if moves.is_empty() || moves.len() % 3 != 0 {
+    if moves.is_empty() || !moves.len().is_multiple_of(3) {
         return Err(PlanError::argument("args", "have to be motor, start, stop for each motor"));
     }
     let points = count_of("num", num)?;

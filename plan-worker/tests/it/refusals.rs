@@ -13,7 +13,6 @@ fn refusal(name: &str, args: Value, kwargs: Value) -> String {
 #[test]
 fn plans_that_need_what_no_wire_carries_are_neither_offered_nor_run() {
     for (name, reason) in [
-        ("fly", "none of its devices can fly"),
         ("ramp_plan", "it takes Python functions"),
         ("scan_nd", "it takes a cycler, which is a Python object"),
         ("tweak", "it asks somebody at a terminal for each step"),
@@ -128,4 +127,5 @@ fn positions_that_make_no_grid_are_refused() {
         "Parameter 'args' have to be one value"
     );
     assert_eq!(refusal("abs_set", json!(["det", 1]), none()), "device 'det' cannot be moved");
+    assert_eq!(refusal("fly", json!([["det"]]), none()), "device 'det' cannot fly");
 }

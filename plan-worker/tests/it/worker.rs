@@ -117,7 +117,8 @@ async fn a_call_that_makes_no_plan_fails_at_once_and_says_why() {
     for (call, reason) in [
         (call("count", json!([["nope"]]), none()), "\"nope\" is not a device of this environment"),
         (call("count", json!([]), none()), "missing a required argument: 'detectors'"),
-        (call("fly", json!([]), none()), "Plan 'fly' is not in the list of plans"),
+        (call("dance", json!([]), none()), "Plan 'dance' is not in the list of plans"),
+        (call("tweak", json!([]), none()), "it asks somebody at a terminal"),
         (call("mv", json!(["det", 1]), none()), "device 'det' cannot be moved"),
         (call("count", json!([["det"]]), json!({"per_shot": "f"})), "'per_shot' takes a Python"),
         (call("scan", json!([["det"], "motor", 0, 1]), none()), "Parameter 'num' is missing"),

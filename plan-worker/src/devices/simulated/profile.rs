@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crds::device_class::Kind;
 use serde_json::{Value, json};
 
-use super::super::DeviceRef;
+use super::super::{Device, DeviceRef};
 use super::SIM;
 use super::axis::{Axis, AxisClass};
 use super::cell::Cell;
+use super::flyer::SimulatedFlyer;
 use super::peak::{Detector, Shape};
 use super::signal::{Behaviour, SoftSignal};
 
@@ -24,8 +25,15 @@ pub fn profile() -> Vec<(String, DeviceRef)> {
     let over = |axis: &Arc<Axis>| vec![axis.readback()];
     let on_plane = || shape(json!([0, 0]), 1, json!(1));
     let noisy = Shape { noise: Some(0.1), ..shape(json!(0), 1, json!(1)) };
+    let det = Arc::new(Detector::peak("det", over(&motor), shape(json!(0), 1, json!(1))));
+    let over_motor = || -> (DeviceRef, DeviceRef) { (motor.clone(), det.clone()) };
+    let flyers = [
+        SimulatedFlyer::along_line("flyer1", over_motor(), (1.0, 5.0), 20),
+        SimulatedFlyer::along_line("flyer2", over_motor(), (1.0, 5.0), 10),
+        SimulatedFlyer::trivial("trivial_flyer", "TrivialFlyer"),
+        SimulatedFlyer::trivial("new_trivial_flyer", "NewTrivialFlyer"),
+    ];
     let detectors = [
-        ("det", Detector::peak("det", over(&motor), shape(json!(0), 1, json!(1)))),
         ("identical_det", Detector::peak("det", over(&motor), shape(json!(0), 1, json!(1)))),
         ("noisy_det", Detector::peak("noisy_det", over(&motor), noisy)),
         ("det1", Detector::peak("det1", over(&motor1), shape(json!(0), 5, json!(0.5)))),
@@ -87,8 +95,12 @@ pub fn profile() -> Vec<(String, DeviceRef)> {
     ] {
         devices.push((name.to_owned(), Arc::new(Axis::new(own_name, class))));
     }
+    devices.push(("det".to_owned(), det));
     for (name, detector) in detectors {
         devices.push((name.to_owned(), Arc::new(detector)));
+    }
+    for flyer in flyers {
+        devices.push((flyer.name().to_owned(), Arc::new(flyer)));
     }
     for (name, signal) in signals() {
         devices.push((name.to_owned(), Arc::new(signal)));
