@@ -206,12 +206,16 @@ def test_devices_of_the_registry_are_in_the_plans_and_are_what_the_registry_says
     scan = {"item_type": "plan", "name": "scan", "args": [["pinhole"], "motor_ph", -1, 1]}
     assert source(scan | {"kwargs": {"num": 3}}) == "PV:mini:ph:det"
     count = {"item_type": "plan", "name": "count", "args": [["pinhole"]]}
-    patch = "--patch={{'spec': {{'prefix': '{}'}}}}"
-    bluesky.kubectl("patch", "device", "pinhole", "--type=merge", patch.format("mini:edge"))
+
+    def move(prefix: str) -> None:
+        patch = json.dumps({"spec": {"prefix": prefix}})
+        bluesky.kubectl("patch", "device", "pinhole", "--type=merge", f"--patch={patch}")
+
+    move("mini:edge")
     try:
         assert source(count) == "PV:mini:edge:det"
     finally:
-        bluesky.kubectl("patch", "device", "pinhole", "--type=merge", patch.format("mini:ph"))
+        move("mini:ph")
     close_environment(bluesky)
     choose(bluesky, profile=None)
 
