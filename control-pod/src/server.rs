@@ -6,7 +6,7 @@ use std::time::Duration;
 use channels::PvClient;
 use crds::DeviceClassSpec;
 use kube::Client;
-use service::access::{Entrance, Gate, PolicyError};
+use service::access::{Entrance, Gate, Policy, PolicyError};
 use service::http::{BindError, Listener, ServeError};
 use service::lease;
 use thiserror::Error;
@@ -49,7 +49,8 @@ pub struct Server {
     shipped: Vec<DeviceClassSpec>,
     listener: Listener,
     oas: Option<Listener>,
-    gate: Gate,
+    policy: Policy,
+    entrance: Entrance,
     settings: Settings,
 }
 
@@ -70,8 +71,9 @@ impl Server {
         } else {
             None
         };
-        let gate = Gate::keyed("control", settings.api_key.as_ref(), listener.addr())?;
-        Ok(Self { shipped, listener, oas, gate, settings })
+        let policy = settings.policy();
+        let entrance = policy.entrance(listener.addr().ip().is_loopback())?;
+        Ok(Self { shipped, listener, oas, policy, entrance, settings })
     }
 
     /// Where the API of ophyd-websocket is, unless it is switched off.
@@ -79,9 +81,9 @@ impl Server {
         self.oas.as_ref().map(Listener::addr)
     }
 
-    /// Whether requests need a key.
+    /// Whether requests need a key or a token.
     pub fn asks_for_a_key(&self) -> bool {
-        *self.gate.entrance() != Entrance::Open
+        self.entrance != Entrance::Open
     }
 
     /// Where it listens.
@@ -102,7 +104,8 @@ impl Server {
         pvs: Arc<dyn PvClient>,
         shutdown: CancellationToken,
     ) -> Result<(), ServerError> {
-        let Self { shipped, listener, oas, gate, settings } = self;
+        let Self { shipped, listener, oas, policy, entrance, settings } = self;
+        let gate = Gate::keyed("control", &policy, entrance, (client.clone(), &namespace));
         gate.announce(listener.addr());
         if settings.global_read_only {
             tracing::warn!(

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use service::access::{Pages, Secret};
+use service::access::{Pages, Policy, Secret};
 use service::settings::{Cors, JsonList, json_list, lax_bool};
 
 use crate::camera::encode::Encoding;
@@ -169,6 +169,13 @@ pub struct Settings {
     /// API key without which nobody gets in, to the API of ophyd-websocket neither: letters and digits. When absent, everybody does
     #[arg(long = "control-api-key", env = "DIRECT_CONTROL_API_KEY", hide_env_values = true)]
     pub api_key: Option<Secret>,
+    /// Audience of tokens of the cluster that are taken, such as `beamline.dev`; by the API of ophyd-websocket too. When absent, none are
+    #[arg(
+        long = "control-token-audience",
+        env = "DIRECT_CONTROL_TOKEN_AUDIENCE",
+        value_name = "NAME"
+    )]
+    pub token_audience: Option<String>,
     /// The API of ophyd-websocket beside ours
     #[command(flatten)]
     pub oas: crate::oas::Settings,
@@ -208,12 +215,18 @@ impl Default for Settings {
             cors_origins: None,
             cors_allow_credentials: false,
             api_key: None,
+            token_audience: None,
             oas: crate::oas::Settings::default(),
         }
     }
 }
 
 impl Settings {
+    /// Who gets in.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::keyed(self.api_key.as_ref(), self.token_audience.as_deref())
+    }
+
     /// What pages of other origins are told.
     pub(crate) fn cors(&self) -> Cors {
         Cors::of(self.cors_origins.as_ref(), self.cors_allow_credentials)

@@ -157,6 +157,22 @@ def test_one_secret_makes_all_three_services_ask_for_its_key() -> None:
     assert queues_own["control"][queue] == key
 
 
+def test_an_audience_lets_all_three_services_take_tokens_and_ask_about_them() -> None:
+    manifests = template(CHART, "--set=access.tokenAudience=lab", release="bl01")
+    parts = only(manifests, "Beamline")["spec"]
+    assert {part: parts[part]["env"] for part in ("registry", "control", "queue")} == {
+        "registry": [{"name": "CONFIG_TOKEN_AUDIENCE", "value": "lab"}],
+        "control": [{"name": "DIRECT_CONTROL_TOKEN_AUDIENCE", "value": "lab"}],
+        "queue": [{"name": "QSERVER_HTTP_SERVER_TOKEN_AUDIENCE", "value": "lab"}],
+    }
+    binding = only(manifests, "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == "system:auth-delegator"
+    accounts = [subject["name"] for subject in binding["subjects"]]
+    assert accounts == ["bl01-registry", "bl01-control", "bl01-queue"]
+    without = objects(template(CHART))
+    assert not [one for one in without if one["kind"] == "ClusterRoleBinding"]
+
+
 def test_without_a_secret_nobody_is_asked() -> None:
     assert all("env" not in spec()[part] for part in ("registry", "control", "queue"))
 

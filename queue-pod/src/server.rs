@@ -202,6 +202,9 @@ fn announce(entrance: &Entrance, http: SocketAddr) {
             %http, "nobody is asked for a key: whoever reaches this address may run plans"
         ),
         Entrance::Key(_) => tracing::info!(%http, "requests over HTTP need the API key"),
+        Entrance::ClusterTokens => {
+            tracing::info!(%http, "requests over HTTP need a token of the cluster");
+        }
         Entrance::Accounts => {
             tracing::info!(%http, "requests over HTTP need a login or an API key of an account");
         }

@@ -141,6 +141,13 @@ pub struct Access {
         action = ArgAction::Set
     )]
     pub open: Option<bool>,
+    /// Audience of tokens of the cluster that are taken, such as `beamline.dev`. When absent, none are.
+    #[arg(
+        id = "queue_token_audience",
+        long = "queue-token-audience",
+        env = "QSERVER_HTTP_SERVER_TOKEN_AUDIENCE"
+    )]
+    pub token_audience: Option<String>,
     /// Configuration file of bluesky-httpserver, or a folder of them: who may log in, and what each may do.
     #[arg(id = "queue_config", long = "queue-config", env = "QSERVER_HTTP_SERVER_CONFIG")]
     pub config: Option<PathBuf>,
@@ -187,6 +194,7 @@ impl Access {
             single_user_key: self.single_user_api_key.clone(),
             allow_anonymous: self.allow_anonymous,
             open: self.open,
+            audience: self.token_audience.clone().filter(|one| !one.is_empty()),
             directory: Directory::default(),
             secret_keys: secret_keys.filter(|key| !key.is_empty()).map(Secret::from).collect(),
             lifetimes: Lifetimes {

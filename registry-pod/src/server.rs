@@ -83,9 +83,10 @@ impl Server {
         Ok(Self { settings, listener })
     }
 
-    /// Whether requests need a key.
+    /// Whether requests need a key or a token.
     pub fn asks_for_a_key(&self) -> bool {
-        self.settings.api_key.as_ref().is_some_and(|key| !key.reveal().is_empty())
+        let key = self.settings.api_key.as_ref().is_some_and(|key| !key.reveal().is_empty());
+        key || self.settings.policy().audience.is_some()
     }
 
     /// The bound address.
@@ -105,7 +106,9 @@ impl Server {
     ) -> Result<(), RunError> {
         let Self { settings, listener } = self;
         settings.unused.log();
-        let gate = Gate::keyed("registry", settings.api_key.as_ref(), listener.addr())?;
+        let policy = settings.policy();
+        let entrance = policy.entrance(listener.addr().ip().is_loopback())?;
+        let gate = Gate::keyed("registry", &policy, entrance, (client.clone(), namespace));
         gate.announce(listener.addr());
         let pages = settings.pages().listening(&listener, &gate);
         if let Some(path) = &settings.openapi_export_path {

@@ -5,7 +5,7 @@ mod unused;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
-use service::access::{Pages, Secret};
+use service::access::{Pages, Policy, Secret};
 use service::settings::{Cors, JsonList, json_list, lax_bool};
 pub use unused::Unused;
 
@@ -154,6 +154,13 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub api_key: Option<Secret>,
+    /// Audience of tokens of the cluster that are taken, such as `beamline.dev`. When absent, none are.
+    #[arg(
+        id = "registry_token_audience",
+        long = "registry-token-audience",
+        env = "CONFIG_TOKEN_AUDIENCE"
+    )]
+    pub token_audience: Option<String>,
     /// What has no effect here.
     #[command(flatten)]
     pub unused: Unused,
@@ -189,12 +196,18 @@ impl Default for Settings {
             log_level: "info",
             openapi_export_path: None,
             api_key: None,
+            token_audience: None,
             unused: Unused::default(),
         }
     }
 }
 
 impl Settings {
+    /// Who gets in.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::keyed(self.api_key.as_ref(), self.token_audience.as_deref())
+    }
+
     /// What pages of other origins are told.
     pub(crate) fn cors(&self) -> Cors {
         Cors::of(self.cors_origins.as_ref(), self.cors_allow_credentials)

@@ -7,6 +7,8 @@
 //!
 //! Before that, requests that a browser sends for a page of somebody else are refused ([`Pages`]).
 //!
+//! With an audience in the [`Policy`] the tokens of the cluster are taken too, for which the Kubernetes API is asked.
+//!
 //! With providers in the [`Policy`] users log in with a password ([`routes`]). Their sessions and API keys are in a Secret of the
 //! namespace ([`Store`]), as digests; what they may do is looked up in the [`Directory`] each time.
 
@@ -25,6 +27,7 @@ mod pages;
 mod password;
 mod policy;
 mod refusal;
+mod reviews;
 mod role;
 mod routes;
 mod scope;
@@ -45,7 +48,7 @@ pub use gate::Gate;
 pub use pages::{Foreign, Pages};
 pub use password::Passwords;
 pub use policy::{Entrance, Lifetimes, Policy, PolicyError};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, Unverified};
 pub use role::{Change, PUBLIC, Roles, SINGLE_USER};
 pub use routes::routes;
 pub use scope::{Scope, Scopes, UnknownScope};

@@ -47,6 +47,14 @@ is how the settings read them.
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with .Values.access.tokenAudience }}
+{{- $names := dict "registry" "CONFIG_TOKEN_AUDIENCE" "control" "DIRECT_CONTROL_TOKEN_AUDIENCE" "queue" "QSERVER_HTTP_SERVER_TOKEN_AUDIENCE" }}
+{{- range $part, $variable := $names }}
+{{- if not (get (get $spec $part).env $variable) }}
+{{- $_ := set (get $spec $part).env $variable $.Values.access.tokenAudience }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $part := list $spec.registry $spec.control $spec.queue $spec.queue.worker $spec.simIoc }}
 {{- $_ := set $part "env" (include "beamline.environment" $part.env | fromJsonArray) }}
 {{- end }}

@@ -18,3 +18,4 @@ mod seeding;
 mod startup;
 mod stream;
 mod survival;
+mod tokens;

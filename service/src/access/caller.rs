@@ -54,6 +54,8 @@ pub enum By {
     ApiKey,
     /// An access token of an account.
     Token,
+    /// A token of the cluster.
+    ClusterToken,
 }
 
 impl By {
@@ -65,6 +67,7 @@ impl By {
             Self::SingleUserKey => "single-user-key",
             Self::ApiKey => "api-key",
             Self::Token => "token",
+            Self::ClusterToken => "cluster-token",
         }
     }
 }
@@ -80,8 +83,8 @@ impl Caller {
         self.with(|known| (known.roles, known.account) = (roles, Some(account)))
     }
 
-    pub(super) fn with_role(self, role: &str) -> Self {
-        self.with(|known| known.roles = vec![role.to_owned()])
+    pub(super) fn with_roles(self, roles: Vec<String>) -> Self {
+        self.with(|known| known.roles = roles)
     }
 
     pub(super) fn in_group(self, group: Option<&str>) -> Self {

@@ -257,6 +257,7 @@ fn policy(document: Value, otherwise: Policy) -> Result<Policy, ConfigError> {
         single_user_key: single_user_api_key.or(otherwise.single_user_key),
         allow_anonymous: allow_anonymous_access.unwrap_or(otherwise.allow_anonymous),
         open: otherwise.open,
+        audience: otherwise.audience,
         directory,
         secret_keys: match secret_keys.is_empty() {
             true => otherwise.secret_keys,

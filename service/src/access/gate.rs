@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use kube::Client;
 use tokio::sync::Semaphore;
 
 use super::accounts::Accounts;
@@ -12,8 +13,9 @@ use super::audit;
 use super::caller::{By, Caller, PUBLIC_NAME, SINGLE_USER_NAME};
 use super::credential::Credential;
 use super::directory::Directory;
-use super::policy::{Entrance, Policy, PolicyError};
+use super::policy::{Entrance, Policy};
 use super::refusal::Refusal;
+use super::reviews::Reviews;
 use super::role::{PUBLIC, SINGLE_USER};
 use super::scope::{Scope, Scopes};
 use super::secret::{Secret, SecretDigest};
@@ -34,6 +36,7 @@ struct Inner {
     single_user: Caller,
     public: Option<Caller>,
     accounts: Option<Accounts>,
+    reviews: Option<Reviews>,
     attempts: Attempts<IpAddr>,
     logins: Attempts<(Option<IpAddr>, String)>,
     unknown_sockets: Arc<Semaphore>,
@@ -61,25 +64,20 @@ impl Gate {
     /// The gate of `service`, as `policy` says and with that entrance of it. Accounts are kept in `store`.
     pub fn new(service: &'static str, policy: &Policy, entrance: Entrance, store: Store) -> Self {
         let Policy { directory, secret_keys, lifetimes, .. } = policy;
+        let reviews = reviews(policy, store.place());
         let accounts = (entrance == Entrance::Accounts)
             .then(|| Accounts::new(directory.clone(), *lifetimes, secret_keys.clone(), store));
-        Self::build(service, policy, entrance, accounts)
+        Self::build(service, policy, entrance, (accounts, reviews))
     }
 
-    /// The gate of a service that has no accounts and no users: open to everybody until there is a key, as its Python
-    /// counterpart.
-    ///
-    /// # Errors
-    /// When the key cannot be one.
+    /// The gate of a service that has no accounts ([`Policy::keyed`]). Tokens are looked at in that namespace.
     pub fn keyed(
         service: &'static str,
-        key: Option<&Secret>,
-        listens_on: SocketAddr,
-    ) -> Result<Self, PolicyError> {
-        let policy =
-            Policy { single_user_key: key.cloned(), open: Some(true), ..Policy::default() };
-        let entrance = policy.entrance(listens_on.ip().is_loopback())?;
-        Ok(Self::build(service, &policy, entrance, None))
+        policy: &Policy,
+        entrance: Entrance,
+        place: (Client, &str),
+    ) -> Self {
+        Self::build(service, policy, entrance, (None, reviews(policy, place)))
     }
 
     /// Says whether a service asks for its key; loudly if not. For the moment when it begins to serve.
@@ -92,6 +90,9 @@ impl Gate {
             (Entrance::Open, false) => tracing::warn!(
                 service, %listens_on, "nobody is asked for a key: whoever reaches this address gets in"
             ),
+            (Entrance::ClusterTokens, _) => {
+                tracing::info!(service, %listens_on, "requests need a token of the cluster");
+            }
             _ => tracing::info!(service, %listens_on, "requests need the API key"),
         }
     }
@@ -100,7 +101,7 @@ impl Gate {
         service: &'static str,
         policy: &Policy,
         entrance: Entrance,
-        accounts: Option<Accounts>,
+        (accounts, reviews): (Option<Accounts>, Option<Reviews>),
     ) -> Self {
         let Directory { roles, group, .. } = &policy.directory;
         let group = group.as_deref();
@@ -111,9 +112,11 @@ impl Gate {
             service,
             key: entrance.key().map(Secret::digest),
             entrance,
-            single_user: single_user.with_role(SINGLE_USER).in_group(group),
-            public: policy.allow_anonymous.then(|| public.with_role(PUBLIC).in_group(group)),
+            single_user: single_user.with_roles(vec![SINGLE_USER.to_owned()]).in_group(group),
+            public: (policy.allow_anonymous)
+                .then(|| public.with_roles(vec![PUBLIC.to_owned()]).in_group(group)),
             accounts,
+            reviews,
             attempts: Attempts::new(FOR_KEYS),
             logins: Attempts::new(FOR_PASSWORDS),
             unknown_sockets: Arc::new(Semaphore::new(UNKNOWN_SOCKETS)),
@@ -161,7 +164,7 @@ impl Gate {
         asked: &Asked,
         shown: Result<Option<Credential>, Refusal>,
     ) -> Result<Caller, Refusal> {
-        let decided = self.judge(asked.required(), shown).await;
+        let decided = self.judge(asked, shown).await;
         let (decided, noted) = match decided {
             Err(refusal) => self.count(asked, refusal),
             Ok(caller) => (Ok(caller), true),
@@ -173,13 +176,14 @@ impl Gate {
 
     async fn judge(
         &self,
-        required: Scopes,
+        asked: &Asked,
         shown: Result<Option<Credential>, Refusal>,
     ) -> Result<Caller, Refusal> {
+        let required = asked.required();
         let caller = match &self.0.entrance {
             Entrance::Open => Some(self.0.single_user.clone()),
-            Entrance::Key(_) | Entrance::MadeUpKey(_) | Entrance::Accounts => match shown? {
-                Some(credential) => Some(self.identify(&credential).await?),
+            _ => match shown? {
+                Some(credential) => Some(self.identify(asked, &credential).await?),
                 None => self.0.public.clone(),
             },
         };
@@ -187,10 +191,24 @@ impl Gate {
         caller.filter(|_| had.contains(required)).ok_or(Refusal::Scopes { required, had })
     }
 
-    async fn identify(&self, credential: &Credential) -> Result<Caller, Refusal> {
-        if let Some(accounts) = &self.0.accounts {
-            return accounts.identify(credential).await;
+    async fn identify(&self, asked: &Asked, credential: &Credential) -> Result<Caller, Refusal> {
+        let ours = match &self.0.accounts {
+            Some(accounts) => accounts.identify(credential).await,
+            None => self.single_user(credential),
+        };
+        match (ours, credential, &self.0.reviews) {
+            (Err(Refusal::Token), Credential::Bearer(token), Some(reviews)) => {
+                let guesses = || {
+                    let from = asked.from.map(subject);
+                    from.is_some_and(|from| self.0.attempts.is_exhausted(&from, Instant::now()))
+                };
+                reviews.identify(token, guesses).await
+            }
+            (ours, ..) => ours,
         }
+    }
+
+    fn single_user(&self, credential: &Credential) -> Result<Caller, Refusal> {
         match credential {
             Credential::ApiKey(key) if self.0.key.as_ref().is_some_and(|ours| ours.is_of(key)) => {
                 Ok(self.0.single_user.clone())
@@ -209,6 +227,11 @@ impl Gate {
             other => (Err(other), within),
         }
     }
+}
+
+fn reviews(policy: &Policy, (client, namespace): (Client, &str)) -> Option<Reviews> {
+    let audience = policy.audience.as_deref()?;
+    Some(Reviews::new(client, namespace, audience, policy.directory.roles.clone()))
 }
 
 #[cfg(test)]

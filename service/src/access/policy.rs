@@ -15,6 +15,8 @@ pub struct Policy {
     pub allow_anonymous: bool,
     /// Whether nobody is asked while no key is set; when not said, only where the service can be reached from its own machine only.
     pub open: Option<bool>,
+    /// For whom tokens of the cluster have to be, to be taken; none are without it.
+    pub audience: Option<String>,
     /// Who may log in. As soon as there is a provider, the single-user key opens nothing.
     pub directory: Directory,
     /// What signs tokens, first, and what else verifies them; when there is none, one is made up and kept.
@@ -60,6 +62,8 @@ pub enum Entrance {
     Key(Secret),
     /// With a key that was made up when the service started.
     MadeUpKey(Secret),
+    /// With tokens of the cluster only.
+    ClusterTokens,
     /// With a password, and then with tokens and API keys.
     Accounts,
 }
@@ -68,13 +72,23 @@ impl Entrance {
     /// The key, where there is one.
     pub fn key(&self) -> Option<&Secret> {
         match self {
-            Self::Open | Self::Accounts => None,
+            Self::Open | Self::ClusterTokens | Self::Accounts => None,
             Self::Key(key) | Self::MadeUpKey(key) => Some(key),
         }
     }
 }
 
 impl Policy {
+    /// Of a service without users: open to everybody until there is a key, or tokens are taken, as its Python counterpart.
+    pub fn keyed(key: Option<&Secret>, audience: Option<&str>) -> Self {
+        Self {
+            single_user_key: key.cloned(),
+            audience: audience.filter(|one| !one.is_empty()).map(str::to_owned),
+            open: Some(true),
+            ..Self::default()
+        }
+    }
+
     /// How one gets in: with the key as soon as there is one.
     ///
     /// # Errors
@@ -88,6 +102,7 @@ impl Policy {
                 Ok(Entrance::Key(key.clone()))
             }
             Some(_) => Err(PolicyError::Key),
+            None if self.audience.is_some() => Ok(Entrance::ClusterTokens),
             None if self.open.unwrap_or(loopback) => Ok(Entrance::Open),
             None => Ok(Entrance::MadeUpKey(Secret::random(MADE_UP_BYTES)?)),
         }
@@ -108,6 +123,15 @@ mod tests {
         for (open, loopback) in [(None, true), (Some(true), true), (Some(true), false)] {
             assert_eq!(entrance("k", open, loopback).unwrap(), Entrance::Key("k".into()));
         }
+    }
+
+    #[test]
+    fn where_tokens_are_taken_nobody_gets_in_without() {
+        let policy = Policy::keyed(None, Some("beamline"));
+        assert_eq!(policy.entrance(true).unwrap(), Entrance::ClusterTokens);
+        let both = Policy::keyed(Some(&"k".into()), Some("beamline"));
+        assert_eq!(both.entrance(true).unwrap(), Entrance::Key("k".into()));
+        assert_eq!(Policy::keyed(None, Some("")).entrance(false).unwrap(), Entrance::Open);
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub enum Refusal {
     /// Who shows a key or a token has no role any more.
     #[error("Permissions for the user are revoked. Please contact the administrator.")]
     Revoked,
+    /// A token may be one of the cluster, which cannot be asked.
+    #[error("The token cannot be verified: {0}")]
+    Unverified(#[from] Unverified),
     /// The accounts cannot be read or written.
     #[error("The accounts cannot be reached. Try again later.")]
     Unavailable,
@@ -55,6 +58,22 @@ pub enum Refusal {
     TooMany,
 }
 
+/// Why the cluster cannot say whose token something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unverified {
+    /// It does not answer, or not as it should.
+    #[error("the Kubernetes API does not answer. Try again later.")]
+    Silent,
+    /// It is the API of one machine, which has no users.
+    #[error("this Kubernetes API has no TokenReview and no SubjectAccessReview.")]
+    NoReviews,
+    /// We may not ask.
+    #[error(
+        "this service may not create TokenReviews and SubjectAccessReviews (ClusterRole system:auth-delegator)."
+    )]
+    Forbidden,
+}
+
 impl Refusal {
     /// The status of the answer. Missing scopes are 401 too, as upstream.
     pub fn status(&self) -> StatusCode {
@@ -67,7 +86,7 @@ impl Refusal {
             | Self::Password
             | Self::NoRole
             | Self::Revoked => StatusCode::UNAUTHORIZED,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::Unverified(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -86,6 +105,7 @@ impl Refusal {
             Self::NoRole => "no-role",
             Self::Revoked => "revoked",
             Self::Unavailable => "unavailable",
+            Self::Unverified(_) => "unverified",
             Self::Malformed => "malformed",
             Self::TooMany => "too-many-attempts",
         }

@@ -81,6 +81,11 @@ impl Roles {
         *scopes = begin.and(change.scopes_add).without(change.scopes_remove);
     }
 
+    /// The roles that somebody may be given.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|name| ![SINGLE_USER, PUBLIC].contains(name))
+    }
+
     /// Everything that one of the roles allows; a role that is not known allows nothing.
     pub fn scopes<'a>(&self, roles: impl IntoIterator<Item = &'a str>) -> Scopes {
         let known = roles.into_iter().filter_map(|role| self.0.get(role));

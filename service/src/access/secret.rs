@@ -76,6 +76,11 @@ impl<'de> Deserialize<'de> for Secret {
 pub struct SecretDigest(String);
 
 impl SecretDigest {
+    /// In hexadecimal.
+    pub(super) fn as_hex(&self) -> &str {
+        &self.0
+    }
+
     /// Whether it is of that secret. Takes the same time whichever byte differs.
     pub fn is_of(&self, secret: &Secret) -> bool {
         self.0.as_bytes().ct_eq(secret.digest().0.as_bytes()).into()

@@ -24,6 +24,7 @@ const SIGNING_KEY: &str = "signing-key";
 #[derive(Clone, Debug)]
 pub struct Store {
     api: Api<Object>,
+    namespace: String,
     name: String,
 }
 
@@ -56,7 +57,13 @@ pub(super) enum StoreError {
 impl Store {
     /// The Secret `name` of `namespace`. It is made when somebody logs in.
     pub fn new(client: Client, namespace: &str, name: String) -> Self {
-        Self { api: Api::namespaced(client, namespace), name }
+        let api = Api::namespaced(client, namespace);
+        Self { api, namespace: namespace.to_owned(), name }
+    }
+
+    /// The API that keeps it, and the namespace.
+    pub(super) fn place(&self) -> (Client, &str) {
+        (self.api.clone().into_client(), &self.namespace)
     }
 
     /// What is kept; an empty book when there is none.
