@@ -169,7 +169,7 @@ mod tests {
             "lock_key",
             "reload",
         ];
-        let given = given.as_object().cloned().unwrap();
+        let Value::Object(given) = given else { unreachable!("an object literal") };
         Function { name, takes, needs }.call(given).map(Value::Object)
     }
 
