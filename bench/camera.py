@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
-from comparison import machine
+from comparison import begin
 from local_beamline import Beamline, end, environment, free_ports, wait_for
 from picture_clients import PictureClient, look
 from process import cpu_seconds, running
@@ -144,10 +144,7 @@ def main() -> int:
         "--ophyd-websocket", type=Path, help="executable of an installed ophyd-websocket"
     )
     arguments = parser.parse_args()
-    place = arguments.json.absolute().parent
-    place.mkdir(parents=True, exist_ok=True)
-    about = machine(place)
-    print(*(f"{name}: {value}" for name, value in about.items()), sep="\n")
+    place, about = begin(arguments.json)
     with TemporaryDirectory(prefix="bench-", dir=place) as name, ExitStack() as stack:
         folder = Path(name)
         found = stack.enter_context(camera_ioc(folder))

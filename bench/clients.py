@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 import httpx
 import websockets
-from comparison import machine
+from comparison import begin
 from local_beamline import wait_for
 from process import memory_mib
 from sockets import PREFIX, PVS_IN_A_FILE, Side, ours
@@ -149,10 +149,7 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=CYCLES)
     parser.add_argument("--json", type=Path, default=Path("target/bench-clients.json"))
     arguments = parser.parse_args()
-    place = arguments.json.absolute().parent
-    place.mkdir(parents=True, exist_ok=True)
-    about = machine(place)
-    print(*(f"{name}: {value}" for name, value in about.items()), sep="\n")
+    place, about = begin(arguments.json)
     report: dict[str, list[dict[str, float]]] = {}
 
     def keep(what: str, figures: dict[str, float]) -> None:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 # The beamline that the end-to-end tests run is the one that is measured.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
-from comparison import Comparison, in_turns, machine, show, write
+from comparison import Comparison, begin, in_turns, show, write
 from engines import bare_run_engine
 from local_beamline import Beamline, end
 from pv_services import CONNECTIONS, PvService, python_pv_service
@@ -24,11 +24,7 @@ POINTS = 1_000
 
 def main() -> int:
     arguments = parse()
-    # Both sides write below the folder of the report: to a disk, not to memory.
-    place = arguments.json.absolute().parent
-    place.mkdir(parents=True, exist_ok=True)
-    about = machine(place)
-    print(*(f"{name}: {value}" for name, value in about.items()), sep="\n")
+    place, about = begin(arguments.json)
     skipped: list[str] = []
     done: list[Comparison] = []
     with TemporaryDirectory(prefix="bench-", dir=place) as name, ExitStack() as stack:

@@ -77,6 +77,18 @@ def show(comparisons: list[Comparison]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
+def begin(report: Path) -> tuple[Path, dict[str, object]]:
+    """The folder of a report and the machine, which is printed.
+
+    All sides write below the folder: to a disk, not to memory.
+    """
+    place = report.absolute().parent
+    place.mkdir(parents=True, exist_ok=True)
+    about = machine(place)
+    print(*(f"{name}: {value}" for name, value in about.items()), sep="\n")
+    return place, about
+
+
 def machine(place: Path) -> dict[str, object]:
     """What the figures depend on, and how busy it was; `place` is a folder on the disk in use."""
     cpu = platform.processor() or platform.machine()

@@ -22,7 +22,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e" / "on_cluster"))
 
 from cluster import IMAGE, ROOT, Cluster, Refused, wait_for
-from comparison import machine
+from comparison import begin
 from kubernetes_api import Kubernetes
 from release import PORTS, Release, device, open_environment
 from spread import Spread
@@ -47,9 +47,7 @@ def main() -> int:
     if os.environ.get("BEAMLINE_E2E_CLUSTER") != "1" or "KUBECONFIG" not in os.environ:
         print("KUBECONFIG must name a cluster, and BEAMLINE_E2E_CLUSTER=1 let it be changed")
         return 1
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    about = machine(arguments.json.absolute().parent)
-    print(*(f"{name}: {value}" for name, value in about.items()), sep="\n")
+    _, about = begin(arguments.json)
     cluster = Cluster(Path(os.environ["KUBECONFIG"]))
     figures: dict[str, object] = {}
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 # The executable and the environment are those of the end-to-end tests.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
-from comparison import Comparison, in_turns, machine, show, write
+from comparison import Comparison, begin, in_turns, show, write
 from queue_servers import Started, classic, ours, profile_ms
 
 FEW = 1_000
@@ -33,11 +33,7 @@ def main() -> int:
     if missing:
         print(f"SKIPPED: queue servers: {' and '.join(missing)} are not installed")
         return 1 if os.environ.get("CI") == "true" else 0
-    # Both sides write below the folder of the report: to a disk, not to memory.
-    place = arguments.json.absolute().parent
-    place.mkdir(parents=True, exist_ok=True)
-    about = machine(place)
-    print(*(f"{name}: {value}" for name, value in about.items()), sep="\n")
+    place, about = begin(arguments.json)
     with TemporaryDirectory(prefix="bench-", dir=place) as name, ExitStack() as stack:
         folder = Path(name)
         theirs = stack.enter_context(classic(folder, arguments.examples))
@@ -74,8 +70,8 @@ def environments(
         "open an environment, bluesky worker",
         "ms",
         "its profile imported and described",
-        (bluesky, theirs),
-        lambda side: side.open_ms() if side is bluesky else profile_ms(),
+        (bluesky.open_ms, profile_ms),
+        lambda read: read(),
         more_is_better=False,
     )
     opened = [

@@ -45,14 +45,31 @@ def running(
 def cpu_seconds(pid: int) -> float:
     """Processor time of a process and of those that it has started."""
     ticks = 0
+    for process, fields in processes():
+        if process == pid or int(fields[1]) == pid:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def family(pid: int) -> list[int]:
+    """A process, its children, theirs, and so on."""
+    children: dict[int, list[int]] = {}
+    for process, fields in processes():
+        children.setdefault(int(fields[1]), []).append(process)
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
+
+
+def processes() -> Iterator[tuple[int, list[str]]]:
+    """Every process, with what its `stat` says behind the name: state, parent, and so on."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(stat.parent.name) == pid or int(fields[1]) == pid:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+        yield int(stat.parent.name), fields
 
 
 def memory_mib(pid: int) -> float:

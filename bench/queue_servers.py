@@ -19,7 +19,7 @@ from bluesky_queueserver import CommTimeoutError
 from load import number, wrk
 from local_beamline import free_ports, wait_for
 from parts import ROOT, environment, executable
-from process import memory_mib, running
+from process import family, memory_mib, running
 from queue_client import START_LIMIT, QueueServer
 
 PROFILE = Path(__file__).parent / "peers" / "profile"
@@ -109,21 +109,6 @@ class Started:
             return False
         finally:
             client.close()
-
-
-def family(pid: int) -> list[int]:
-    """A process, its children, theirs, and so on."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        children.setdefault(parent, []).append(int(stat.parent.name))
-    found = [pid]
-    for one in found:
-        found += children.get(one, [])
-    return found
 
 
 @contextmanager

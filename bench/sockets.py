@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
-from comparison import machine
+from comparison import begin
 from local_beamline import Beamline, end, environment, free_ports, wait_for
 from process import cpu_seconds, memory_mib, running
 from soft_ioc import soft_ioc
@@ -131,10 +131,7 @@ def main() -> int:
     parser.add_argument("--ophyd-websocket", type=Path, help="executable of the Python service")
     parser.add_argument("--json", type=Path, default=Path("target/bench-sockets.json"))
     arguments = parser.parse_args()
-    place = arguments.json.absolute().parent
-    place.mkdir(parents=True, exist_ok=True)
-    about = machine(place)
-    print(*(f"{name}: {value}" for name, value in about.items()), sep="\n")
+    place, about = begin(arguments.json)
     count = max(pvs for pvs, _ in LOADS)
     with TemporaryDirectory(prefix="bench-", dir=place) as name, ExitStack() as stack:
         folder = Path(name)
