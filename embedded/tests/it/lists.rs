@@ -77,8 +77,9 @@ conformance! {
         let at = |version: &str, matching| {
             ListParams::default().at(version).matching(matching)
         };
-        assert_eq!(names(&api, at("0", VersionMatch::NotOlderThan)).await.len(), 2);
         assert_eq!(names(&api, at(&now, VersionMatch::NotOlderThan)).await.len(), 2);
+        // After that one: "0" takes whatever a real API server has in its cache.
+        assert_eq!(names(&api, at("0", VersionMatch::NotOlderThan)).await.len(), 2);
         assert_eq!(names(&api, at(&now, VersionMatch::Exact)).await.len(), 2);
         if !server.real && server.url.is_none() {
             // A real API server waits a few seconds first, and the network client tries again for minutes.
