@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Arguments, number};
-use super::metadata::{names, of_one_motor, representations};
+use super::metadata::of_one_motor;
 use super::signature::{Parameter, Signature};
 use super::steps::{
     PRIMARY, each_device_once, from_here_and_back, in_run, move_to, number_in, staged,
@@ -100,24 +100,16 @@ impl AdaptiveScan {
             direction: if stop >= number("start", &start)? { 1.0 } else { -1.0 },
         };
 
-        let own = json!({
-            "detectors": names(&detectors),
-            "motors": [motor.name()],
-            "plan_args": {
-                "detectors": representations(&detectors),
-                "motor": motor.representation(),
-                "start": start,
-                "stop": arguments.value("stop"),
-                "min_step": arguments.value("min_step"),
-                "max_step": arguments.value("max_step"),
-                "target_delta": arguments.value("target_delta"),
-                "backstep": arguments.value("backstep"),
-                "threshold": threshold,
-            },
-            "plan_name": name,
-            "hints": {},
+        let limits = json!({
+            "start": start,
+            "stop": arguments.value("stop"),
+            "min_step": arguments.value("min_step"),
+            "max_step": arguments.value("max_step"),
+            "target_delta": arguments.value("target_delta"),
+            "backstep": arguments.value("backstep"),
+            "threshold": threshold,
         });
-        let metadata = of_one_motor(own, arguments.metadata()?, &motor);
+        let metadata = of_one_motor(name, limits, arguments.metadata()?, &detectors, &motor);
         Ok(Self { detectors, motor, field, start, stop, steps, metadata })
     }
 

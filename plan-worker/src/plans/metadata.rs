@@ -61,16 +61,26 @@ pub(super) fn of_scan(
     metadata
 }
 
-/// What a plan says that moves `motor` as far as the readings tell it: `own`, then what the user gave.
+/// What a plan says that moves `motor` as far as the readings tell it, with `limits` among its arguments; then what the user gave.
 pub(super) fn of_one_motor(
-    own: Value,
+    name: &str,
+    limits: Value,
     given: Map<String, Value>,
+    detectors: &[DeviceRef],
     motor: &DeviceRef,
 ) -> Map<String, Value> {
-    let mut metadata = Map::new();
-    if let Value::Object(own) = own {
-        metadata.extend(own);
+    let mut plan_args = Map::new();
+    plan_args.insert("detectors".into(), representations(detectors));
+    plan_args.insert("motor".into(), json!(motor.representation()));
+    if let Value::Object(limits) = limits {
+        plan_args.extend(limits);
     }
+    let mut metadata = Map::new();
+    metadata.insert("detectors".into(), names(detectors));
+    metadata.insert("motors".into(), json!([motor.name()]));
+    metadata.insert("plan_args".into(), Value::Object(plan_args));
+    metadata.insert("plan_name".into(), json!(name));
+    metadata.insert("hints".into(), json!({}));
     metadata.extend(given);
     if let Some(Value::Object(hints)) = metadata.get_mut("hints")
         && let Some(dimensions) = own_dimensions(std::slice::from_ref(motor))

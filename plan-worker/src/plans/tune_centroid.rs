@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::arguments::{Arguments, count_of, number};
-use super::metadata::{names, of_one_motor, representations};
+use super::metadata::of_one_motor;
 use super::signature::{Parameter, Signature};
 use super::steps::{in_run, move_to, number_in, staged, trigger_and_read};
 use super::{DETECTORS, MD, MOTOR, PlanError};
@@ -65,21 +65,14 @@ pub(super) fn tune_centroid(arguments: &Arguments<'_>) -> Result<Plan, PlanError
         },
     };
 
-    let own = json!({
-        "detectors": names(&detectors),
-        "motors": [motor.name()],
-        "plan_args": {
-            "detectors": representations(&detectors),
-            "motor": motor.representation(),
-            "start": arguments.value("start"),
-            "stop": arguments.value("stop"),
-            "num": num,
-            "min_step": arguments.value("min_step"),
-        },
-        "plan_name": "tune_centroid",
-        "hints": {},
+    let limits = json!({
+        "start": arguments.value("start"),
+        "stop": arguments.value("stop"),
+        "num": num,
+        "min_step": arguments.value("min_step"),
     });
-    let metadata = of_one_motor(own, arguments.metadata()?, &motor);
+    let given = arguments.metadata()?;
+    let metadata = of_one_motor("tune_centroid", limits, given, &detectors, &motor);
     let first = arguments.value("start").clone();
     Ok(Plan::new("tune_centroid", |messages| async move {
         let mut devices = detectors;
