@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::Device;
+use crds::claims::device_owners;
 use kube::{Api, Client, ResourceExt};
 use plan_worker::protocol::{Command, DeviceRecipe, Order};
 use service::lease::Tenure;
@@ -112,17 +113,18 @@ impl Supply {
     }
 }
 
-/// How the active ones are made. Of several devices with one name, the oldest has it.
+/// How the active ones that own their names are made, by name.
 fn recipes(mut devices: Vec<Device>) -> Vec<DeviceRecipe> {
-    devices.sort_by_key(|device| (device.creation_timestamp(), device.name_any()));
-    let mut named = BTreeMap::new();
-    for device in &devices {
-        named.entry(device.spec.name.clone()).or_insert(device);
-    }
-    let active = named.into_iter().filter(|(_, device)| device.is_active());
-    active
-        .map(|(name, device)| DeviceRecipe {
-            name,
+    let owners = device_owners(&devices);
+    devices.retain(|device| {
+        let owner = owners.get(&device.spec.name);
+        device.is_active() && owner.is_some_and(|owner| owner.object == device.name_any())
+    });
+    devices.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
+    devices
+        .iter()
+        .map(|device| DeviceRecipe {
+            name: device.spec.name.clone(),
             device_class: device.spec.device_class.clone(),
             args: device.spec.rendered_args(),
             kwargs: device.spec.rendered_kwargs().into_iter().collect(),
