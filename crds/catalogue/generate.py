@@ -245,21 +245,29 @@ def entry(cls: type, module: str) -> Entry:
 
 
 def manifest(spec: Entry) -> str:
-    """One YAML document; a component is one line of JSON, which is YAML."""
-    lines = [
-        "apiVersion: beamline.dev/v1alpha1",
-        "kind: DeviceClass",
-        "metadata:",
-        f"  name: {spec['classPath'].lower().replace('_', '-')}",
-        "spec:",
-    ]
-    for key, value in spec.items():
-        if key == "components":
-            lines.append("  components:")
-            lines.extend(f"  - {json.dumps(component)}" for component in value)
-        else:
-            lines.append(f"  {key}: {json.dumps(value)}")
-    return "\n".join(lines) + "\n"
+    """One manifest; a component is one line."""
+    head = {
+        "apiVersion": "beamline.dev/v1alpha1",
+        "kind": "DeviceClass",
+        "metadata": {"name": spec["classPath"].lower().replace("_", "-")},
+    }
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    fields = [f"  {json.dumps(key)}: {field(value)}" for key, value in spec.items()]
+    lines.append('"spec": {\n' + ",\n".join(fields) + "\n}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def field(value: object) -> str:
+    """A field of a class; components are on lines of their own."""
+    if isinstance(value, list) and all(isinstance(part, dict) for part in value):
+        return "[\n" + ",\n".join(f"    {json.dumps(part)}" for part in value) + "\n  ]"
+    return json.dumps(value)
+
+
+def listed(specs: list[Entry]) -> str:
+    """A list that `kubectl` takes."""
+    items = ",\n".join(manifest(spec) for spec in specs)
+    return f'{{"apiVersion": "v1", "kind": "List", "items": [\n{items}\n]}}\n'
 
 
 def catalogue() -> dict[str, str]:
@@ -270,9 +278,9 @@ def catalogue() -> dict[str, str]:
     for name in CLASSES:
         module = importlib.import_module(name)
         specs = [entry(cls, name) for cls in classes_of(module)]
-        files[f"{name}.yaml"] = "---\n".join(manifest(spec) for spec in specs)
+        files[f"{name}.json"] = listed(specs)
     motor = entry(Motor, "ophyd_async.epics.motor")
-    files["ophyd_async.epics.motor.yaml"] = manifest(motor)
+    files["ophyd_async.epics.motor.json"] = listed([motor])
     return files
 
 
@@ -282,7 +290,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare only; exit 1 on a difference")
     check = parser.parse_args().check
     files = catalogue()
-    present = {path.name for path in HERE.glob("*.yaml")}
+    present = {path.name for path in HERE.glob("*.json")}
     stale = sorted(present - files.keys())
     for name, text in files.items():
         path = HERE / name

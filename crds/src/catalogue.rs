@@ -1,25 +1,27 @@
 //! The shipped catalogue of device classes, read off the Python packages by
 //! `crds/catalogue/generate.py`.
 
+use serde::Deserialize;
+
 use crate::DeviceClass;
 use crate::resolve::Catalogue;
 
-/// The manifests, a file for every Python module.
+/// The manifests, a list for every Python module.
 const FILES: [(&str, &str); 11] = [
-    ("localdevs", include_str!("../catalogue/localdevs.yaml")),
-    ("ophyd.areadetector.base", include_str!("../catalogue/ophyd.areadetector.base.yaml")),
-    ("ophyd.areadetector.cam", include_str!("../catalogue/ophyd.areadetector.cam.yaml")),
+    ("localdevs", include_str!("../catalogue/localdevs.json")),
+    ("ophyd.areadetector.base", include_str!("../catalogue/ophyd.areadetector.base.json")),
+    ("ophyd.areadetector.cam", include_str!("../catalogue/ophyd.areadetector.cam.json")),
     (
         "ophyd.areadetector.detectors",
-        include_str!("../catalogue/ophyd.areadetector.detectors.yaml"),
+        include_str!("../catalogue/ophyd.areadetector.detectors.json"),
     ),
-    ("ophyd.areadetector.plugins", include_str!("../catalogue/ophyd.areadetector.plugins.yaml")),
-    ("ophyd.epics_motor", include_str!("../catalogue/ophyd.epics_motor.yaml")),
-    ("ophyd.mca", include_str!("../catalogue/ophyd.mca.yaml")),
-    ("ophyd.pv_positioner", include_str!("../catalogue/ophyd.pv_positioner.yaml")),
-    ("ophyd.scaler", include_str!("../catalogue/ophyd.scaler.yaml")),
-    ("ophyd.signal", include_str!("../catalogue/ophyd.signal.yaml")),
-    ("ophyd_async.epics.motor", include_str!("../catalogue/ophyd_async.epics.motor.yaml")),
+    ("ophyd.areadetector.plugins", include_str!("../catalogue/ophyd.areadetector.plugins.json")),
+    ("ophyd.epics_motor", include_str!("../catalogue/ophyd.epics_motor.json")),
+    ("ophyd.mca", include_str!("../catalogue/ophyd.mca.json")),
+    ("ophyd.pv_positioner", include_str!("../catalogue/ophyd.pv_positioner.json")),
+    ("ophyd.scaler", include_str!("../catalogue/ophyd.scaler.json")),
+    ("ophyd.signal", include_str!("../catalogue/ophyd.signal.json")),
+    ("ophyd_async.epics.motor", include_str!("../catalogue/ophyd_async.epics.motor.json")),
 ];
 
 /// A file of the catalogue is not a list of device classes.
@@ -28,21 +30,26 @@ const FILES: [(&str, &str); 11] = [
 pub struct Error {
     module: &'static str,
     #[source]
-    source: Box<serde_saphyr::Error>,
+    source: serde_json::Error,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    items: Vec<DeviceClass>,
 }
 
 /// The shipped device classes, as manifests without a namespace.
 ///
-/// Reads about a megabyte of YAML, some 100 ms: call it once.
+/// Reads about a megabyte: call it once.
 ///
 /// # Errors
 /// When a file of the catalogue cannot be read, which a test rules out.
 pub fn shipped() -> Result<Vec<DeviceClass>, Error> {
     let mut classes = Vec::new();
     for (module, text) in FILES {
-        let of_module: Vec<DeviceClass> = serde_saphyr::from_multiple(text)
-            .map_err(|error| Error { module, source: Box::new(error) })?;
-        classes.extend(of_module);
+        let of_module: Listed =
+            serde_json::from_str(text).map_err(|source| Error { module, source })?;
+        classes.extend(of_module.items);
     }
     Ok(classes)
 }

@@ -122,8 +122,10 @@ fn every_file_of_the_catalogue_is_shipped() {
     let files = std::fs::read_dir(crate::golden::repository("crds/catalogue")).unwrap();
     let manifests: usize = files
         .map(|file| file.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .map(|path| std::fs::read_to_string(path).unwrap().matches("kind: DeviceClass\n").count())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            std::fs::read_to_string(path).unwrap().matches("\"kind\": \"DeviceClass\"").count()
+        })
         .sum();
     assert_eq!(shipped().unwrap().len(), manifests);
 }
