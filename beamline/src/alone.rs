@@ -2,12 +2,14 @@
 //!
 //! It is what `start-re-manager` is with Redis: nothing else of a beamline runs, and nothing else is needed.
 
+mod simulated;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{ArgAction, Args, ValueEnum};
 use crds::plan_worker::Engine;
 use crds::profile::Profile;
@@ -16,6 +18,7 @@ use embedded::Embedded;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use operator::Program;
+use queue_pod::console::Shown;
 use serde_json::json;
 use service::access::Pages;
 use service::http::Listener;
@@ -40,18 +43,18 @@ pub(crate) struct AloneArgs {
     #[arg(long, requires = "state")]
     engine: Option<EngineName>,
     /// By itself: folder whose `.py` and `.ipy` files are the profile. Its permissions, plans and devices are in it too.
-    #[arg(long, requires = "state", conflicts_with_all = ["startup_module", "startup_script", "startup_profile"])]
+    #[arg(long, requires = "state", conflicts_with_all = ["startup_module", "startup_script", "startup_profile", "ipython_dir"])]
     startup_dir: Option<PathBuf>,
     /// By itself: module that is the profile.
-    #[arg(long, requires = "state", conflicts_with_all = ["startup_script", "startup_profile"])]
+    #[arg(long, requires = "state", conflicts_with = "startup_script")]
     startup_module: Option<String>,
     /// By itself: script that is the profile.
-    #[arg(long, requires = "state", conflicts_with = "startup_profile")]
+    #[arg(long, requires = "state")]
     startup_script: Option<PathBuf>,
-    /// By itself: IPython profile whose startup folder is the profile.
+    /// By itself: IPython profile whose startup folder is the profile. With a module or a script only its permissions, plans and devices count.
     #[arg(long, requires = "state")]
     startup_profile: Option<String>,
-    /// By itself: folder of IPython's profiles.
+    /// By itself: folder of IPython's profiles; `~/.ipython` when absent.
     #[arg(long, requires = "state")]
     ipython_dir: Option<PathBuf>,
     /// By itself: `ON` leaves out plans that cannot be described.
@@ -89,11 +92,15 @@ enum EngineName {
 impl AloneArgs {
     /// The profile that is asked for.
     fn profile(&self) -> anyhow::Result<Profile> {
+        let is_code_elsewhere = self.startup_module.is_some() || self.startup_script.is_some();
+        let folder = self.folder()?.filter(|_| !is_code_elsewhere);
+        if let Some(missing) = folder.as_deref().filter(|folder| !folder.is_dir()) {
+            bail!("Startup directory '{}' does not exist", missing.display());
+        }
         Ok(Profile {
-            startup_dir: absolute(self.startup_dir.as_deref())?,
+            startup_dir: folder.as_deref().map(text).transpose()?,
             startup_module: self.startup_module.clone(),
             startup_script: absolute(self.startup_script.as_deref())?,
-            startup_profile: self.startup_profile.clone(),
             ignore_invalid_plans: self.ignore_invalid_plans == Switch::On,
             device_max_depth: self.device_max_depth,
             ..Profile::default()
@@ -110,18 +117,57 @@ impl AloneArgs {
         }
     }
 
+    /// The folder of the profile, if it has one: as told, or the startup folder of the IPython profile.
+    fn folder(&self) -> anyhow::Result<Option<PathBuf>> {
+        if let Some(folder) = &self.startup_dir {
+            return Ok(Some(full(folder)?));
+        }
+        if self.startup_profile.is_none() && self.ipython_dir.is_none() {
+            return Ok(None);
+        }
+        let ipython = self.ipython_dir.clone();
+        let ipython = ipython.or_else(|| std::env::var_os("IPYTHONDIR").map(PathBuf::from));
+        let ipython = full(&ipython.unwrap_or_else(|| PathBuf::from("~/.ipython")))?;
+        let name = self.startup_profile.as_deref().unwrap_or("default");
+        Ok(Some(ipython.join(format!("profile_{name}")).join("startup")))
+    }
+
     /// The settings of the server, with the files of the profile where nothing else is said.
-    fn server(&self, mut settings: queue_pod::Settings) -> queue_pod::Settings {
+    async fn server(
+        &self,
+        mut settings: queue_pod::Settings,
+        profile: &Profile,
+    ) -> anyhow::Result<queue_pod::Settings> {
         // Only one can run on a folder: a lease that a crash has left behind is not waited for.
         settings.holder = Some("queue-alone".to_owned());
         let files = &mut settings.files;
-        files.permissions = files.permissions.take().or_else(|| self.startup_dir.clone());
-        files.lists = files.lists.take().or_else(|| self.startup_dir.clone());
-        settings
+        let has_source = [&profile.startup_dir, &profile.startup_module, &profile.startup_script]
+            .into_iter()
+            .any(Option::is_some);
+        let is_simulated = !has_source && self.engine(profile) == Engine::Bluesky;
+        let beside = match self.folder()? {
+            None if is_simulated => simulated::folder(&self.worker_python).await,
+            folder => folder,
+        };
+        if is_simulated {
+            files.keep();
+        }
+        for path in [&mut files.permissions, &mut files.lists] {
+            *path = match path.take() {
+                Some(given) => Some(full(&given)?),
+                None => beside.clone(),
+            };
+        }
+        Ok(settings)
     }
 
     /// Workers find the API and keep the runs where this server has them.
-    fn operator(&self, state: &Path, api: SocketAddr) -> anyhow::Result<operator::Settings> {
+    fn operator(
+        &self,
+        state: &Path,
+        api: SocketAddr,
+        shown: Shown,
+    ) -> anyhow::Result<operator::Settings> {
         let mut native = Program::this_executable()?;
         let runs = std::path::absolute(state.join("runs"))?;
         let mut environment = BTreeMap::from([
@@ -137,6 +183,10 @@ impl AloneArgs {
         }
         let mut bluesky = Program::bluesky(&self.worker_python);
         native.environment.clone_from(&environment);
+        if shown != Shown::Log {
+            // What it prints is in this terminal as a part of the console, or is not wanted there.
+            environment.insert("BEAMLINE_WORKER_ECHO".to_owned(), "OFF".to_owned());
+        }
         bluesky.environment = environment;
         Ok(operator::Settings { grace: GRACE, ..operator::Settings::new(native, bluesky) })
     }
@@ -151,15 +201,18 @@ pub(crate) async fn run(
     let shutdown = signals::shutdown()?;
     measured::install()?;
     let queue = settings.queue.clone();
-    let server = queue_pod::Server::bind(args.server(settings)).await?;
+    let shown = settings.output.shown;
+    let profile = args.profile()?;
+    let settings = args.server(settings, &profile).await?;
+    let server = queue_pod::Server::bind(settings).await?;
     let listener = Listener::bind(API, "the API for the workers").await?;
     std::fs::create_dir_all(state)
         .with_context(|| format!("cannot make the state folder {}", state.display()))?;
     let path = state.join("state.db");
     let api = Embedded::open(embedded::Settings { path, crds: crds::all() }).await?;
-    let operator = args.operator(state, listener.addr())?;
+    let operator = args.operator(state, listener.addr(), shown)?;
     let client = api.client(NAMESPACE);
-    let ended = match configure(&args, &client, &queue).await {
+    let ended = match configure(&args, profile, &client, &queue).await {
         Ok(()) => serve(server, operator, &api, listener, &shutdown).await,
         Err(error) => Err(error),
     };
@@ -211,9 +264,13 @@ async fn serve(
 }
 
 /// Puts what the command line says into the queue.
-async fn configure(args: &AloneArgs, client: &Client, name: &str) -> anyhow::Result<()> {
+async fn configure(
+    args: &AloneArgs,
+    profile: Profile,
+    client: &Client,
+    name: &str,
+) -> anyhow::Result<()> {
     let queues: Api<Queue> = Api::namespaced(client.clone(), NAMESPACE);
-    let profile = args.profile()?;
     let engine = args.engine(&profile);
     let Some(queue) = queues.get_opt(name).await? else {
         let queue = Queue::new(name, QueueSpec { engine, profile, ..QueueSpec::default() });
@@ -236,7 +293,19 @@ async fn configure(args: &AloneArgs, client: &Client, name: &str) -> anyhow::Res
 }
 
 fn absolute(path: Option<&Path>) -> anyhow::Result<Option<String>> {
-    path.map(|path| text(&std::path::absolute(path)?)).transpose()
+    path.map(|path| text(&full(path)?)).transpose()
+}
+
+/// The path from the root, with the home folder for a `~` at its beginning, which a configuration file has nobody to replace in.
+fn full(path: &Path) -> anyhow::Result<PathBuf> {
+    let path = match path.strip_prefix("~") {
+        Ok(inner) => {
+            let home = std::env::var_os("HOME").context("there is no home folder for '~'")?;
+            PathBuf::from(home).join(inner)
+        }
+        Err(_) => path.to_owned(),
+    };
+    Ok(std::path::absolute(path)?)
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

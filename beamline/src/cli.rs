@@ -1,12 +1,16 @@
 //! What can be said on the command line.
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use service::telemetry::LogFormat;
 
+use crate::called::Called;
 use crate::files::{CrdsArgs, ImportArgs};
 use crate::parts::{
     ControlArgs, OperatorArgs, QueueServerArgs, RegistryArgs, SimIocArgs, WorkerArgs,
 };
+use crate::re_manager::{self, Program};
 use crate::remote::devices::DevicesArgs;
 use crate::remote::doctor::DoctorArgs;
 use crate::remote::engine::EngineCommand;
@@ -42,24 +46,65 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
     /// What is logged: a level, or a list such as `info,queue_pod=debug`.
-    #[arg(long, env = "BEAMLINE_LOG", global = true, display_order = LAST)]
-    log: Option<String>,
+    #[arg(id = "log", long = "log", env = "BEAMLINE_LOG", global = true, display_order = LAST)]
+    filter: Option<String>,
 
     /// How log lines look: `human` or `json`.
-    #[arg(long, env = "BEAMLINE_LOG_FORMAT", global = true, default_value = "human", display_order = LAST)]
-    pub(crate) log_format: LogFormat,
+    #[arg(
+        id = "log_format",
+        long = "log-format",
+        env = "BEAMLINE_LOG_FORMAT",
+        global = true,
+        default_value = "human",
+        display_order = LAST
+    )]
+    pub(crate) format: LogFormat,
 }
 
 impl Cli {
+    /// What those words ask for; the first is the name of the program, which is called so.
+    ///
+    /// # Errors
+    /// For the person at the terminal, with their exit code; help and version too.
+    pub(crate) fn read(called: Called, mut words: Vec<OsString>) -> Result<Self, clap::Error> {
+        if called == Called::ReManager {
+            let Program { server, log } = Program::read(words)?;
+            let command = Command::Queue(Box::new(QueueArgs { command: None, server }));
+            return Ok(Self { command, log });
+        }
+        let mut command = if called == Called::Plugin { plugin_command() } else { command() };
+        let matches = command.clone().try_get_matches_from(&words)?;
+        let served =
+            matches.subcommand().filter(|(name, of)| *name == "queue" && of.subcommand().is_none());
+        if let Some((name, of)) = served
+            && let Some(queue) = command.find_subcommand_mut(name)
+        {
+            words.extend(re_manager::completed(queue, of)?);
+        }
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+
     /// What is logged: as asked for, or as is usual for the command.
     pub(crate) fn log(&self) -> String {
         let usual = match &self.command {
             Command::Registry(args) => DEFAULT_LOG.replacen("info", args.settings.log_level, 1),
+            Command::Queue(args) if args.command.is_none() => match args.server.manager.log_level()
+            {
+                Some(level) => DEFAULT_LOG.replacen("info", level, 1),
+                None => DEFAULT_LOG.to_owned(),
+            },
             command if command.serves() => DEFAULT_LOG.to_owned(),
             _ => CLIENT_LOG.to_owned(),
         };
-        self.log.clone().unwrap_or(usual)
+        self.log.filter.clone().unwrap_or(usual)
     }
 }
 
@@ -73,7 +118,6 @@ impl Command {
             | Self::Operator(_)
             | Self::Worker(_)
             | Self::SimIoc(_) => true,
-            Self::Queue(args) => args.command.is_none(),
             _ => false,
         }
     }
@@ -182,7 +226,6 @@ pub(crate) fn plugin_command() -> clap::Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::FromArgMatches;
 
     #[test]
     fn the_command_line_is_consistent() {

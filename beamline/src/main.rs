@@ -1,12 +1,14 @@
 //! The one executable: a beamline on one machine (`up`), each of its parts, and a command line for its APIs.
 
 mod alone;
+mod called;
 mod cli;
 mod files;
+mod http_server;
 mod manifests;
 mod measured;
 mod parts;
-mod plugin;
+mod re_manager;
 mod remote;
 mod signals;
 mod up;
@@ -16,7 +18,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::FromArgMatches;
+use called::Called;
 use cli::{Cli, Command, Reference};
 use service::telemetry;
 
@@ -29,12 +31,16 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const RUNTIME_GRACE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let command = if plugin::is_running() { cli::plugin_command() } else { cli::command() };
-    let cli = match Cli::from_arg_matches(&command.get_matches()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let called = Called::now();
+    if called == Called::HttpServer {
+        return http_server::run(words).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS);
+    }
+    let cli = match Cli::read(called, words) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    if let Err(error) = telemetry::init(cli.log_format, &cli.log()) {
+    if let Err(error) = telemetry::init(cli.log.format, &cli.log()) {
         return fail(&error.into());
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

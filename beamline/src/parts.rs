@@ -8,6 +8,8 @@ use channels::{CaClient, Clients, PvaClient, ca, pva};
 use clap::Args;
 
 use crate::alone::{self, AloneArgs};
+use crate::re_manager::ManagerArgs;
+use crate::remote::Usage;
 use crate::{measured, signals};
 
 /// Where the Kubernetes API is, and which namespace is the beamline.
@@ -58,9 +60,21 @@ pub(crate) struct QueueServerArgs {
     #[command(flatten)]
     api: ApiArgs,
     #[command(flatten)]
-    alone: AloneArgs,
+    pub(crate) alone: AloneArgs,
     #[command(flatten)]
     settings: queue_pod::Settings,
+    #[command(flatten)]
+    pub(crate) manager: ManagerArgs,
+}
+
+impl QueueServerArgs {
+    /// The settings of the server, with what the options of `start-re-manager` say.
+    ///
+    /// # Errors
+    /// When one of them cannot be followed.
+    pub(crate) fn settings(&self) -> Result<queue_pod::Settings, Usage> {
+        self.manager.applied(self.settings.clone())
+    }
 }
 
 /// Settings of the operator by itself, on a cluster.
@@ -127,12 +141,14 @@ pub(crate) async fn control(args: ControlArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn queue(args: QueueServerArgs) -> anyhow::Result<()> {
+    args.manager.warn();
+    let settings = args.settings()?;
     if let Some(state) = args.alone.state.clone() {
-        return alone::run(args.alone, &state, args.settings).await;
+        return alone::run(args.alone, &state, settings).await;
     }
     measured::install()?;
     let shutdown = signals::shutdown()?;
-    let server = queue_pod::Server::bind(args.settings).await?;
+    let server = queue_pod::Server::bind(settings).await?;
     let client = args.api.client().await?;
     Ok(server.serve(client, args.api.namespace.clone(), shutdown).await?)
 }

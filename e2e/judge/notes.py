@@ -39,8 +39,10 @@ class Note:
         return dict(said)
 
     def withdraw(self) -> None:
-        """Removes it."""
-        self.path.unlink(missing_ok=True)
+        """Removes it, unless it is another's by now."""
+        said = self.read()
+        if said is not None and said["pid"] == os.getpid():
+            self.path.unlink()
 
 
 # The manager: its process.

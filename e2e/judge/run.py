@@ -27,6 +27,8 @@ SUITES = {
         "test_manager_options.py",
         "test_fixtures.py",
         "test_qserver_cli.py",
+        "test_start_re_manager_cli.py",
+        "test_console_monitor_cli.py",
     ),
     "bluesky_httpserver.tests": (
         "test_core_api_main.py",
@@ -37,6 +39,12 @@ SUITES = {
         "test_auth_for_websockets.py",
         "test_console_output.py",
         "test_system_info_socket.py",
+    ),
+    "bluesky_queueserver_api.tests": (
+        "test_api.py",
+        "test_api_fs.py",
+        "test_comm.py",
+        "test_security.py",
     ),
 }
 # Longest time of one test, in seconds.

@@ -9,7 +9,8 @@ use service::lease::Tenure;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::console::Console;
+use crate::announced;
+use crate::console::{Console, Level, Output};
 use crate::driver::Signal;
 use crate::machine::State;
 use crate::methods::{Kind, Method, Refusal, Reply, failure};
@@ -53,8 +54,8 @@ pub fn now() -> f64 {
 }
 
 impl Desk {
-    /// A door to the actor behind that channel, which shows that state.
-    pub(crate) fn new(state: &State, actor: mpsc::Sender<Signal>) -> Self {
+    /// A door to the actor behind that channel, which shows that state and prints as told.
+    pub(crate) fn new(state: &State, actor: mpsc::Sender<Signal>, output: Output) -> Self {
         Self {
             view: Arc::new(ArcSwap::from_pointee(View::of(state))),
             role: Arc::new(ArcSwap::from_pointee(Role::Standby(
@@ -63,7 +64,7 @@ impl Desk {
             actor,
             silent_until: Arc::new(ArcSwap::from_pointee(Instant::now())),
             statuses: broadcast::Sender::new(STATUS_QUEUE),
-            console: Console::default(),
+            console: Console::new(output),
         }
     }
 
@@ -131,11 +132,19 @@ impl Desk {
             return method.refuse(Refusal::plain(why));
         }
         metrics::counter!("queue_requests_total", "method" => method.name).increment(1);
-        match method.kind {
-            Kind::Read(_) => self.view().answer(method, &params),
-            Kind::Kill => self.kill(method, &params).await,
-            Kind::Act(_) => self.act(method, params).await,
+        if let Some(line) = announced::request(method.kind) {
+            self.console.say(now(), Level::Info, line);
         }
+        let (act, user) = match method.kind {
+            Kind::Read(_) => return self.view().answer(method, &params),
+            Kind::Kill => return self.kill(method, &params).await,
+            Kind::Act(act) => (act, params.get("user").cloned()),
+        };
+        let reply = self.act(method, params).await;
+        if let Some((level, line)) = announced::outcome(method.name, act, user.as_ref(), &reply) {
+            self.console.say(now(), level, &line);
+        }
+        reply
     }
 
     async fn act(&self, method: &'static Method, params: Map<String, Value>) -> Reply {

@@ -30,7 +30,12 @@ pub struct Files {
     )]
     pub reload: Reload,
     /// File with the plans and devices of the last environment, or the folder of `existing_plans_and_devices.yaml`.
-    #[arg(id = "lists_file", long = "existing-plans-devices", value_name = "PATH")]
+    #[arg(
+        id = "lists_file",
+        long = "existing-plans-devices",
+        visible_alias = "existing-plans-and-devices",
+        value_name = "PATH"
+    )]
     pub lists: Option<PathBuf>,
     /// When that file is written.
     #[arg(
@@ -92,6 +97,13 @@ impl Files {
     /// Whether there are any.
     pub(crate) fn is_any(&self) -> bool {
         self.permissions.is_some() || self.lists.is_some()
+    }
+
+    /// Leaves the lists of a profile that belongs to nobody here as they are, unless they are to be written always.
+    pub fn keep(&mut self) {
+        if self.update == Update::EnvironmentOpen {
+            self.update = Update::Never;
+        }
     }
 
     /// Reads what is there now.

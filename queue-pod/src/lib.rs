@@ -3,6 +3,7 @@
 //! One actor owns a pure state machine ([`machine`]); 0MQ, HTTP and WebSockets are thin fronts over the same commands. Every item is a
 //! `QueueItem` resource that is written before the client gets its answer.
 
+mod announced;
 pub mod approval;
 mod claims;
 pub mod console;

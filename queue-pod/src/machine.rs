@@ -27,6 +27,7 @@ use plan_worker::protocol::{DeviceRecipe, Order, Report};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::console::Print;
 use crate::files::{Contents, Update};
 use crate::methods::{Method, Reply};
 use crate::plans::Catalogue;
@@ -151,8 +152,8 @@ pub enum Effect {
     SaveCatalogue(std::sync::Arc<Catalogue>, Update),
     /// End this server, and the worker with it.
     Stop,
-    /// Text for the console.
-    Console(String),
+    /// Text or a line for the console.
+    Print(Print),
 }
 
 /// One write of one resource.

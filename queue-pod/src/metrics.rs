@@ -22,5 +22,10 @@ pub fn describe() {
         Unit::Count,
         "Writes to the Kubernetes API, by `kind` of what is written."
     );
+    describe_counter!(
+        "queue_console_unseen_total",
+        Unit::Count,
+        "Pieces of the console that the terminal did not take in time."
+    );
     describe_counter!("queue_terms_total", Unit::Count, "How often this process began to lead.");
 }

@@ -11,14 +11,15 @@ use service::lease;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::{Desk, WAITING_REQUESTS};
+use crate::console::Level;
+use crate::desk::{Desk, WAITING_REQUESTS, now};
 use crate::driver::door::Door;
 use crate::driver::{Driver, DriverError};
 use crate::http::{Front, router};
 use crate::lock;
 use crate::machine::{Setup, State};
 use crate::settings::Settings;
-use crate::zmq::{Ports, ZmqServeError};
+use crate::zmq::{Port, Ports, ZmqServeError};
 
 /// A port cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -95,9 +96,9 @@ impl Server {
         self.zmq.control.addr()
     }
 
-    /// Where 0MQ publishes status and console.
-    pub fn zmq_info_addr(&self) -> SocketAddr {
-        self.zmq.info.addr()
+    /// Where 0MQ publishes status and console, if it does.
+    pub fn zmq_info_addr(&self) -> Option<SocketAddr> {
+        self.zmq.info.as_ref().map(Port::addr)
     }
 
     /// Serves the queue until `shutdown`. The store is the Kubernetes API behind `client`, in `namespace`.
@@ -122,7 +123,7 @@ impl Server {
         };
         let state = State::new(setup.clone());
         let (sender, signals) = mpsc::channel(WAITING_REQUESTS);
-        let desk = Desk::new(&state, sender.clone());
+        let desk = Desk::new(&state, sender.clone(), settings.output);
         let door = Door::default();
         let readiness = Readiness::new();
         readiness.not_ready("lease", "nobody is known to lead the queue");
@@ -164,9 +165,11 @@ impl Server {
         tracing::info!(
             http = %http.addr(),
             zmq_control = %zmq.control.addr(),
-            zmq_info = %zmq.info.addr(),
+            zmq_info = zmq.info.as_ref().map(|info| tracing::field::display(info.addr())),
             "the queue server listens"
         );
+        let line = format!("ZeroMQ server is waiting on {}", settings.zmq_control);
+        desk.console.say(now(), Level::Info, &line);
         announce(gate.entrance(), http.addr());
         if *gate.entrance() == Entrance::Accounts && policy.single_user_key.is_some() {
             tracing::warn!("users log in here: the single-user API key opens nothing");

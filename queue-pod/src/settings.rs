@@ -6,6 +6,7 @@ use clap::{ArgAction, Args};
 use service::access::{self, ConfigError, Directory, Lifetimes, Policy, Secret};
 use service::settings::{JsonList, lax_bool};
 
+use crate::console::Output;
 use crate::encoding::Encoding;
 use crate::files::Files;
 
@@ -43,6 +44,12 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub zmq_private_key: Option<String>,
+    /// Whether status and console are published over 0MQ at all.
+    #[arg(skip = true)]
+    pub zmq_publish: bool,
+    /// What is printed on the console, and where it is shown besides.
+    #[arg(skip)]
+    pub output: Output,
     /// Encoding of everything that goes over 0MQ: `json` or `msgpack`.
     #[arg(
         long,
@@ -54,11 +61,12 @@ pub struct Settings {
     /// Version that clients are told, behind `RE Manager v`.
     #[arg(long = "queue-version", env = "QSERVER_VERSION", default_value = env!("CARGO_PKG_VERSION"))]
     pub shown_version: String,
-    /// What `re_metadata` may tell of the metadata of the Run Engine: paths such as `/key/inner`, with colons between them; `/` for everything.
+    /// What `re_metadata` may tell of the metadata of the Run Engine: paths such as `/key/inner`, several words or with colons between them; `/` for everything.
     #[arg(
         long,
         env = "QSERVER_PERMITTED_RE_METADATA_KEYS",
         default_value = "/",
+        num_args = 1..,
         value_delimiter = ':'
     )]
     pub permitted_re_metadata_keys: Vec<String>,
@@ -223,6 +231,8 @@ impl Default for Settings {
             http: "127.0.0.1:60610".to_owned(),
             zmq_control: "tcp://127.0.0.1:60615".to_owned(),
             zmq_info: "tcp://127.0.0.1:60625".to_owned(),
+            zmq_publish: true,
+            output: Output::default(),
             zmq_private_key: None,
             zmq_encoding: Encoding::default(),
             shown_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::Desk;
 use crate::encoding::Encoding;
 use crate::settings::{Settings, zmq_host_port};
-use port::{Port, bounds};
+pub(crate) use port::Port;
+use port::bounds;
 pub(crate) use publisher::info;
 
 /// How long a reply may take to leave at the end.
@@ -33,8 +34,8 @@ pub enum ZmqServeError {
 pub(crate) struct Ports {
     /// Takes requests.
     pub(crate) control: Port,
-    /// Publishes.
-    pub(crate) info: Port,
+    /// Publishes, if anything is to be published.
+    pub(crate) info: Option<Port>,
     encoding: Encoding,
 }
 
@@ -52,7 +53,10 @@ impl Ports {
         let what = "the queue server (0MQ control)";
         let control = Port::bind(SocketType::Router, options, &control, what).await?;
         let (addr, what) = (zmq_host_port(&settings.zmq_info)?, "the queue server (0MQ info)");
-        let info = Port::bind(SocketType::Pub, bounds(), &addr, what).await?;
+        let info = match settings.zmq_publish {
+            true => Some(Port::bind(SocketType::Pub, bounds(), &addr, what).await?),
+            false => None,
+        };
         Ok(Self { control, info, encoding: settings.zmq_encoding })
     }
 
@@ -68,7 +72,9 @@ impl Ports {
         let mut parts = JoinSet::new();
         let Self { control, info, encoding } = self;
         parts.spawn(control::run(control.socket, desk.clone(), encoding, shutdown.clone()));
-        parts.spawn(publisher::run(info.socket, desk, encoding, shutdown.clone()));
+        if let Some(info) = info {
+            parts.spawn(publisher::run(info.socket, desk, encoding, shutdown.clone()));
+        }
         while let Some(ended) = parts.join_next().await {
             if !shutdown.is_cancelled() {
                 return Err(ZmqServeError::Ended(ended.unwrap_or("0MQ server")));

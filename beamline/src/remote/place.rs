@@ -12,7 +12,7 @@ use super::client::Client;
 use super::cluster::Cluster;
 use super::objects::Objects;
 use super::road::Road;
-use crate::plugin;
+use crate::called::Called;
 
 /// A part of a beamline that can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl Place {
 
     fn whereabouts(&self, part: Part) -> Whereabouts {
         let address = std::env::var(part.variable()).ok().filter(|address| !address.is_empty());
-        self.decide(part, address, plugin::is_running())
+        self.decide(part, address, Called::now() == Called::Plugin)
     }
 
     /// What is said on the command line counts before the environment, and that before the name of

@@ -52,7 +52,7 @@ impl Parts<'_> {
     }
 
     fn start(&self, ports: Ports, urls: &Urls) -> anyhow::Result<Running> {
-        let Ports { api, registry, control, queue, ioc } = ports;
+        let Ports { api, registry, control, queue, ioc, .. } = ports;
         let settings = self.operator(urls)?;
         let mut running = Running::default();
 

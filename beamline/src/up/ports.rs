@@ -1,5 +1,7 @@
 //! Every port of the beamline, bound before anything is served: one that is in use is one clear error.
 
+use std::net::SocketAddr;
+
 use anyhow::Context;
 use service::access::Entrance;
 use service::http::Listener;
@@ -12,6 +14,8 @@ pub(super) struct Ports {
     pub(super) registry: registry_pod::Server,
     pub(super) control: control_pod::Server,
     pub(super) queue: queue_pod::Server,
+    /// Where the queue server publishes.
+    zmq_info: SocketAddr,
     pub(super) ioc: Option<sim_ioc::Server>,
 }
 
@@ -35,7 +39,7 @@ pub(super) struct Urls {
 
 impl Ports {
     pub(super) async fn bind(args: &UpArgs) -> anyhow::Result<Self> {
-        let api_addr = std::net::SocketAddr::from((args.api_host, args.api_port)).to_string();
+        let api_addr = SocketAddr::from((args.api_host, args.api_port)).to_string();
         let ioc = if args.no_sim_ioc {
             None
         } else {
@@ -48,7 +52,8 @@ impl Ports {
         };
         let queue = queue_pod::Server::bind(queue(args)).await?;
         let mut control = args.control.clone();
-        control.oas = control.oas.with_queue_at(queue.http_addr(), queue.zmq_info_addr());
+        let zmq_info = queue.zmq_info_addr().context("the queue server publishes nothing")?;
+        control.oas = control.oas.with_queue_at(queue.http_addr(), zmq_info);
         if let Some(key) = queue.entrance().key() {
             key.reveal().clone_into(&mut control.oas.queue_key);
         }
@@ -57,6 +62,7 @@ impl Ports {
             registry: registry_pod::Server::bind(args.registry.clone()).await?,
             control: control_pod::Server::bind(control).await?,
             queue,
+            zmq_info,
             ioc,
         })
     }
@@ -79,7 +85,7 @@ impl Ports {
         let http =
             [self.api.addr(), self.registry.addr(), self.control.addr(), self.queue.http_addr()];
         let oas = self.control.oas_addr();
-        let zmq = [self.queue.zmq_control_addr(), self.queue.zmq_info_addr()];
+        let zmq = [self.queue.zmq_control_addr(), self.zmq_info];
         Urls {
             api: format!("http://{}", http[0]),
             registry: format!("http://{}", http[1]),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from beamline_worker.console import Tee
 from beamline_worker.documents import Documents, RunFiles
+from beamline_worker.outbox import Outbox, Reports
 from beamline_worker.plain import plain
 from beamline_worker.protocol import (
     Console,
@@ -93,6 +96,15 @@ def test_runs_that_overlap_are_kept_apart(tmp_path):
         assert names == ["start", "descriptor", "event", "stop"]
     with pytest.raises(KeyError):
         keep("event", {"uid": "late", "descriptor": "da"})
+
+
+def test_what_is_printed_is_in_the_own_terminal_only_with_echo():
+    for echo in (True, False):
+        terminal, reports, outbox = io.StringIO(), Reports(), Outbox(lambda: None)
+        reports.use(outbox)
+        Tee(terminal, reports, echo).write("generator count\n")
+        assert terminal.getvalue() == ("generator count\n" if echo else "")
+        assert json.loads(outbox.waiting[-1])["text"] == "generator count\n"
 
 
 def test_settings_come_from_both_and_the_command_line_wins():

@@ -327,10 +327,7 @@ impl Actor {
                 });
             }
             Effect::Stop => self.is_stopped = true,
-            Effect::Console(text) => {
-                tracing::info!(text = text.trim_end(), "console");
-                self.desk.console.print(now(), text);
-            }
+            Effect::Print(print) => self.desk.console.print(now(), print),
         }
     }
 }

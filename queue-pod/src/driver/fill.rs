@@ -10,7 +10,7 @@ use plan_worker::protocol::DeviceRecipe;
 use tokio::time::timeout;
 
 use super::store::{DEADLINE, MANAGER, SIDE_BY_SIDE, list_all};
-use crate::console::Console;
+use crate::console::{Console, Level};
 use crate::desk::now;
 
 /// Label that says who made a device, and what it says of these.
@@ -27,14 +27,13 @@ pub(super) async fn fill(
         Ok(None) => return,
         Ok(Some((stored, errors))) => {
             for error in errors {
-                console.print(now(), format!("{error}\n"));
+                console.say(now(), Level::Warning, &error);
             }
-            format!("The registry was empty: it has {stored} devices of the profile now\n")
+            format!("The registry was empty: it has {stored} devices of the profile now")
         }
-        Err(error) => format!("The registry was not filled from the profile: {error}\n"),
+        Err(error) => format!("The registry was not filled from the profile: {error}"),
     };
-    tracing::info!(text = said.trim_end(), "bootstrap of the registry");
-    console.print(now(), said);
+    console.say(now(), Level::Info, &said);
 }
 
 /// How many were stored, and why others were not; `None` when the registry has devices.

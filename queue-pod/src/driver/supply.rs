@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use super::door::Door;
 use super::registry::Registry;
 use super::store::{DEADLINE, list_all};
-use crate::console::Console;
+use crate::console::{Console, Level};
 use crate::desk::now;
 
 /// How often the registry is asked for a worker that connects, and the pause in between. A worker waits for longer.
@@ -69,12 +69,12 @@ impl Supply {
     /// Tells a worker that has just connected. Asks again when the registry cannot be read; the console says why.
     pub(super) async fn begin(&self, worker: &str, console: &Console) {
         *self.told.lock().await = None;
-        for attempt in 1..=ATTEMPTS {
+        for _ in 0..ATTEMPTS {
             match self.update(worker).await {
                 Ok(()) | Err(SupplyError::NoWorker) => return,
                 Err(error) => {
-                    tracing::warn!(worker, %error, attempt, "cannot tell the worker its devices");
-                    console.print(now(), format!("RE Worker waits for its devices: {error}\n"));
+                    let line = format!("RE Worker waits for its devices: {error}");
+                    console.say(now(), Level::Warning, &line);
                 }
             }
             tokio::time::sleep(PAUSE).await;

@@ -15,9 +15,14 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use super::Front;
 use super::body::{Params, only};
+use crate::desk::now;
 
 /// Lines that are answered unless the client says how many, and at most.
 const LINES: (u64, u64) = (200, 2_000);
+
+/// How long ago what a stream begins with was printed at most, in seconds: who opens it and sends a request at once sees what becomes of
+/// that, whichever of the two comes in first.
+const JUST_PRINTED: f64 = 0.5;
 
 pub(super) fn routes(gate: &Gate) -> Router<Front> {
     let guarded = |handler| gate.guard(handler, Scope::ReadConsole);
@@ -61,10 +66,12 @@ async fn update(State(front): State<Front>, params: Params) -> Result<Json<Value
     })))
 }
 
-/// Everything that is printed from now on, one JSON object behind the other.
+/// Everything that is printed from now on, one JSON object behind the other; it begins with what is [`JUST_PRINTED`].
 async fn stream(State(front): State<Front>) -> Response {
-    let messages = BroadcastStream::new(front.desk.console.listen())
-        .filter_map(async |message| message.ok())
+    let (printed, listener) = front.desk.console.listen_since(now() - JUST_PRINTED);
+    let messages = BroadcastStream::new(listener).filter_map(async |message| message.ok());
+    let messages = futures::stream::iter(printed)
+        .chain(messages)
         .map(|message| Ok::<_, Infallible>(Bytes::from(json!(*message).to_string())))
         .take_until(front.end().cancelled_owned());
     ([("content-type", "text/plain; charset=utf-8")], Body::from_stream(messages)).into_response()

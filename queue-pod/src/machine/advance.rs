@@ -11,6 +11,7 @@ use super::state::{Chore, Environment, Execution, Manager, Running};
 use super::{Change, State, Write, finish, progress, resources};
 use crate::approval;
 use crate::claims::claim;
+use crate::console::Level;
 use crate::item::{Item, successor_uid};
 use crate::queue::Entry;
 use crate::requests;
@@ -90,22 +91,23 @@ fn step(state: &mut State) -> bool {
 /// Takes the next item of the queue, or stops (contract queue-server §2.5).
 fn next(state: &mut State) {
     if state.stop_pending {
-        state.console("Queue is stopped.\n");
+        state.say(Level::Info, "Queue is stopped.");
         return stop(state, true);
     }
     let Some(first) = state.queue.get(0).cloned() else {
-        state.console("Queue is empty.\n");
+        state.say(Level::Info, "Queue is empty.");
         return stop(state, false);
     };
     if state.pause_pending {
-        state.console("Queue is stopped due to unresolved outstanding RE pause request.\n");
+        let line = "Queue is stopped due to unresolved outstanding RE pause request.";
+        state.say(Level::Info, line);
         return stop(state, false);
     }
     if !state.environment.is_open() {
         return stop(state, true);
     }
     if approval::is_awaited(&first.item) {
-        state.console(format!("{}\n", approval::waits(&first.item)));
+        state.say(Level::Info, approval::waits(&first.item));
         return stop(state, false);
     }
     if first.item.is_instruction() { stop_here(state, &first) } else { start(state, &first) }
@@ -192,7 +194,7 @@ fn adopt_permissions(state: &mut State) -> bool {
         }
         found => {
             if let Some(Err(why)) = found {
-                state.console(format!("{why}\n"));
+                state.say(Level::Error, why);
             }
             state.adopts_permissions = false;
             false

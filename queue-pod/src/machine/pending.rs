@@ -10,10 +10,12 @@ use serde_json::Value;
 
 use super::state::{Chore, Execution, Manager, Running, Settings};
 use super::{Effect, Request, State, Stored, Write, WriteError, progress};
+use crate::console::Level;
 use crate::item::Item;
 use crate::manifest::Record;
 use crate::methods::{Refusal, Reply};
 use crate::plans::{self, merged_meta};
+use crate::python::repr_str;
 use crate::queue::{Crowded, Entry};
 use crate::requests;
 
@@ -142,7 +144,7 @@ pub(super) fn written(state: &mut State, outcome: Result<Vec<Stored>, WriteError
                 state.effects.push(Effect::Answer(request.ticket, reply));
             }
             None => {
-                state.console(format!("{}\n", error.text));
+                state.say(Level::Warning, error.text);
                 super::advance::stop(state, true);
             }
         },
@@ -157,7 +159,10 @@ pub(super) fn written(state: &mut State, outcome: Result<Vec<Stored>, WriteError
                     let reply = request.method.refuse(error.text.into());
                     state.effects.push(Effect::Answer(request.ticket, reply));
                 }
-                None => state.console(format!("Failed to store the state: {}\n", error.text)),
+                None => {
+                    let line = format!("Failed to store the state: {}", error.text);
+                    state.say(Level::Error, line);
+                }
             }
         }
     }
@@ -205,7 +210,7 @@ fn apply(state: &mut State, change: Change, stored: &[Stored]) {
                 insert(state, copy, stored.first());
             }
             queue_changed(state);
-            state.console("Queue is stopped.\n");
+            state.say(Level::Info, "Queue is stopped.");
             super::advance::stop(state, true);
         }
         Change::Progress => progress::shown(state, stored.last()),
@@ -293,6 +298,8 @@ fn start(state: &mut State, mut running: Running, stored: Option<&Stored>) {
     state.manager = Manager::ExecutingQueue;
     match forbidden(state, &item) {
         None => {
+            let (name, uid) = (repr_str(item.name()), item.uid());
+            state.say(Level::Info, format!("Starting the plan: name={name} item_uid='{uid}'"));
             let order = order(state, &item);
             state.effects.push(Effect::Order(order));
         }

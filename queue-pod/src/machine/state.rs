@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::pending::Pending;
 use super::progress::Progress;
 use super::{Effect, Request};
+use crate::console::{Level, Print};
 use crate::files::{Contents, Reload};
 use crate::manifest::Record;
 use crate::plans::{Allowed, Catalogue, Permissions};
@@ -334,8 +335,9 @@ impl State {
         self.allowed = Arc::new(Allowed::new(&self.catalogue, &self.settings.permissions));
     }
 
-    pub(crate) fn console(&mut self, text: impl Into<String>) {
-        self.effects.push(Effect::Console(text.into()));
+    /// A line of the manager on the console.
+    pub(crate) fn say(&mut self, level: Level, line: impl Into<String>) {
+        self.effects.push(Effect::Print(Print::Line(level, line.into())));
     }
 }
 

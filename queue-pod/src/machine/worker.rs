@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::pending::order;
 use super::state::{Environment, Manager};
 use super::{Effect, State, WorkerNews, advance, finish, progress};
+use crate::console::{Level, Print};
 use crate::files::Update;
 use crate::methods::{Refusal, success};
 use crate::plans::Catalogue;
@@ -44,9 +45,21 @@ pub(super) fn heard(state: &mut State, worker: &str, news: WorkerNews) {
         WorkerNews::Lost(reason) => lost(state, worker, &reason),
         WorkerNews::Gone(reason) => gone(state, worker, &reason),
         WorkerNews::Removed => {
+            if let Some(line) = taken_away(state) {
+                state.say(Level::Info, line);
+            }
             let (ending, message) = last_words(state);
             closed(state, ending, message);
         }
+    }
+}
+
+/// What the console says of an environment whose worker is gone as it was told to.
+fn taken_away(state: &State) -> Option<&'static str> {
+    match (&state.environment, state.manager) {
+        (_, Manager::DestroyingEnvironment) => Some("RE Worker environment is destroyed"),
+        (Environment::Closing { .. }, _) => Some("RE Worker environment is closed"),
+        _ => None,
     }
 }
 
@@ -70,7 +83,8 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
             ready(state, worker, Catalogue::new(plans, devices), doing);
         }
         Report::OpenFailed { message } => {
-            state.console(format!("Failed to start RE Worker environment. Error: {message}\n"));
+            let line = format!("Failed to start RE Worker environment. Error: {message}");
+            state.say(Level::Error, line);
             leave(state, worker);
         }
         Report::ReState { state: re_state, deferred_pause_requested } => {
@@ -105,9 +119,10 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
         }
         Report::Metadata { metadata, error } => metadata_came(state, metadata, error),
         Report::TaskFinished { outcome } => task_finished(state, outcome),
-        Report::Console { text } => state.console(text),
+        Report::Console { text } => state.effects.push(Effect::Print(Print::Text(text))),
         Report::Refused { message } => {
-            state.console(format!("Request was refused by the worker: {message}\n"));
+            let line = format!("Request was refused by the worker: {message}");
+            state.say(Level::Error, line);
         }
     }
 }
@@ -137,11 +152,11 @@ fn ready(state: &mut State, worker: &str, catalogue: Catalogue, doing: Doing) {
     know(state, catalogue, Update::EnvironmentOpen);
     state.permit();
     if comes_back {
-        state.console("RE Worker environment is back\n");
+        state.say(Level::Info, "RE Worker environment is back");
         take_over(state, worker, doing);
     } else {
         state.manager = Manager::Idle;
-        state.console("RE Environment is ready\n");
+        state.say(Level::Info, "RE Environment is ready");
     }
 }
 
@@ -165,7 +180,8 @@ fn take_over(state: &mut State, worker: &str, doing: Doing) {
             state.effects.push(Effect::Order(order));
         }
         (_, Some(uid), _) => {
-            state.console(format!("RE Worker runs item '{uid}', which nobody knows of\n"));
+            let line = format!("RE Worker runs item '{uid}', which nobody knows of");
+            state.say(Level::Warning, line);
             state.effects.push(Effect::RemoveWorker(worker.to_owned()));
             closed(state, "unknown", finish::LOST);
         }
@@ -262,7 +278,7 @@ fn lost(state: &mut State, worker: &str, reason: &str) {
     match &state.environment {
         Environment::Open { grace, .. } if *grace > 0.0 => {
             let grace = *grace;
-            state.console(format!("RE Worker is out of reach: {reason}\n"));
+            state.say(Level::Warning, format!("RE Worker is out of reach: {reason}"));
             let (worker, since) = (worker.to_owned(), state.now);
             state.environment = Environment::Awaited { worker, since, grace, inherited: false };
             answer_asked(state);
@@ -284,9 +300,10 @@ fn gone(state: &mut State, worker: &str, reason: &str) {
             return state.effects.push(Effect::RemoveWorker(worker.to_owned()));
         }
         Environment::Opening { .. } => {
-            state.console(format!("Failed to start RE Worker environment. Error: {reason}\n"));
+            let line = format!("Failed to start RE Worker environment. Error: {reason}");
+            state.say(Level::Error, line);
         }
-        _ => state.console(format!("RE Worker environment is lost: {reason}\n")),
+        _ => state.say(Level::Error, format!("RE Worker environment is lost: {reason}")),
     }
     state.effects.push(Effect::RemoveWorker(worker.to_owned()));
     // Of an end that nobody has seen, it is no reason.
@@ -339,24 +356,24 @@ fn closed(state: &mut State, exit_status: &str, message: &str) {
 pub(super) fn check_deadlines(state: &mut State) {
     let (worker, why) = match &state.environment {
         Environment::Opening { worker, since, .. } if state.now - since > OPEN_TIMEOUT => {
-            (worker.clone(), "Failed to start RE Worker environment. Error: timeout\n")
+            (worker.clone(), "Failed to start RE Worker environment. Error: timeout")
         }
         Environment::Closing { worker, since }
             if state.manager == Manager::ClosingEnvironment
                 && state.now - since > CLOSE_TIMEOUT =>
         {
-            (worker.clone(), "RE Worker did not leave in time and is taken away\n")
+            (worker.clone(), "RE Worker did not leave in time and is taken away")
         }
         Environment::Awaited { worker, since, grace, .. }
             if state.now - since > grace + CLEAN_UP_TIMEOUT =>
         {
             let worker = worker.clone();
-            state.console("RE Worker did not come back in time\n");
+            state.say(Level::Error, "RE Worker did not come back in time");
             state.effects.push(Effect::RemoveWorker(worker));
             return closed(state, "unknown", finish::LOST);
         }
         _ => return,
     };
-    state.console(why);
+    state.say(Level::Error, why);
     leave(state, &worker);
 }

@@ -32,6 +32,5 @@ pub(super) fn approve(state: &mut State, params: &Params) -> Handled {
     }
     let entry = Entry { item, ..(**entry).clone() };
     let write = store(state, &entry);
-    state.console(format!("Item approved: item_uid='{uid}' by {}\n", python::repr(user)));
     Ok(Outcome::Write(vec![vec![write]], Change::Replace(vec![(uid, entry)]), reply))
 }

@@ -120,8 +120,6 @@ pub(super) fn add(state: &mut State, params: &Params) -> Handled {
     let place = state.queue.places(index, 1, 0)?.remove(0);
     let (write, entry) = creation(state, &item, place, None);
     let reply = success([("qsize", json!(state.queue.len() + 1)), ("item", shown(&item))]);
-    let (name, uid) = (item.name(), item.uid());
-    state.console(format!("Item added: success=True name='{name}' item_uid='{uid}'\n"));
     Ok(Outcome::Write(vec![vec![write]], Change::Insert(vec![entry], 0), reply))
 }
 

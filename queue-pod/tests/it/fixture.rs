@@ -174,7 +174,7 @@ impl Pod {
         let server = Server::bind(settings).await.unwrap();
         let url = format!("http://{}", server.http_addr());
         let control = format!("tcp://{}", server.zmq_control_addr());
-        let info = format!("tcp://{}", server.zmq_info_addr());
+        let info = format!("tcp://{}", server.zmq_info_addr().unwrap());
         let shutdown = CancellationToken::new();
         let served = server.serve(client, NAMESPACE.to_owned(), shutdown.clone());
         Self {

@@ -16,16 +16,18 @@ PIECE = 64 << 10
 
 
 class Tee(io.TextIOBase):
-    """Writes to a stream, and says the same to the queue server."""
+    """Says what is written to the queue server, and with `echo` writes it to a stream as well."""
 
-    def __init__(self, stream: TextIO, reports: Reports) -> None:
+    def __init__(self, stream: TextIO, reports: Reports, echo: bool = True) -> None:
         self._stream = stream
         self._reports = reports
+        self._echo = echo
 
     def write(self, text: str) -> int:
         """Writes `text`; nobody reading the stream any more is no reason to fail."""
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.write(text)
+        if self._echo:
+            with contextlib.suppress(OSError, ValueError):
+                self._stream.write(text)
         for start in range(0, len(text), PIECE):
             self._reports.send(Console(text[start : start + PIECE]))
         return len(text)
@@ -51,10 +53,13 @@ class Tee(io.TextIOBase):
         return getattr(self._stream, name)
 
 
-def capture(reports: Reports) -> None:
-    """Sends from now on what this process prints and logs, in the lines of bluesky-queueserver."""
-    sys.stdout = Tee(sys.stdout, reports)
-    sys.stderr = Tee(sys.stderr, reports)
+def capture(reports: Reports, echo: bool = True) -> None:
+    """Sends from now on what this process prints and logs, in the lines of bluesky-queueserver.
+
+    Without `echo` it is in the terminal of this process no more: the queue server shows it in its.
+    """
+    sys.stdout = Tee(sys.stdout, reports, echo)
+    sys.stderr = Tee(sys.stderr, reports, echo)
     lines = logging.Formatter("[%(levelname).1s %(asctime)s %(name)s] %(message)s")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(lines)

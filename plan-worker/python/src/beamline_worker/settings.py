@@ -48,6 +48,7 @@ class Settings:
     documents_address: str | None = None
     api_server: str | None = None
     namespace: str = "default"
+    echo: bool = True
     profile: ProfileSettings = field(default_factory=ProfileSettings)
 
 
@@ -69,6 +70,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         documents_address=given.documents_address,
         api_server=given.api_server,
         namespace=given.namespace,
+        echo=_is_on(given.echo),
         profile=ProfileSettings(
             startup_dir=given.startup_dir,
             startup_module=given.startup_module,
@@ -115,6 +117,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option(
         "registry_devices", "ON: the devices of the registry, before those of the profile", "OFF"
     )
+    option("echo", "OFF: what is printed goes to the queue server alone", "ON")
     option("api_server", "address of the Kubernetes API", variable="BEAMLINE_API_SERVER")
     option("namespace", "namespace of the beamline", "default", variable="BEAMLINE_NAMESPACE")
     # A string as default goes through `type`, as if it were given.

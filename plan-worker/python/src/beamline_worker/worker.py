@@ -114,7 +114,7 @@ def run(settings: Settings) -> int:
     hangs.tell_crashes()
     wants_devices = settings.profile.registry_devices
     reports = Reports(wants_devices=wants_devices)
-    console.capture(reports)
+    console.capture(reports, settings.echo)
     engine = Engine(reports)
     line = Line(settings, engine, reports)
     signal.signal(signal.SIGTERM, lambda *_: line.leave(Leaving.SHUTDOWN))

@@ -1,0 +1,11 @@
+//! What `beamline queue` has of `start-re-manager`: its options, its configuration file, and the program of that name.
+
+mod configuration;
+mod options;
+mod program;
+mod variables;
+mod words;
+
+pub(crate) use options::ManagerArgs;
+pub(crate) use program::Program;
+pub(crate) use words::completed;

@@ -1,0 +1,198 @@
+//! The options of `start-re-manager` that are about more than the queue, and those that are taken and change nothing
+//! (contract queue-server §2.15).
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+use queue_pod::console::{Level, Output, Shown};
+use service::settings::lax_bool;
+
+use crate::remote::Usage;
+
+/// Variable of the private key of the 0MQ control socket under its earlier name.
+const OLD_PRIVATE_KEY: &str = "QSERVER_ZMQ_PRIVATE_KEY";
+/// Said to who wants a kernel.
+const NO_KERNEL: &str = "--use-ipython-kernel: there are no IPython kernels here, and nothing that qserver-console could be \
+    attached to; without this option plans run in plain Python";
+
+/// Options of `start-re-manager`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "As start-re-manager has them")]
+pub(crate) struct ManagerArgs {
+    /// Configuration file of `start-re-manager`, or a folder of them. Options count before it, and it counts before variables.
+    #[arg(long, env = "QSERVER_CONFIG", value_name = "PATH")]
+    pub(super) config: Option<PathBuf>,
+    /// Whether console and status are published over 0MQ, at `--zmq-info-addr`: `ON` or `OFF`.
+    #[arg(
+        long,
+        value_name = "ON|OFF",
+        default_value = "ON",
+        value_parser = lax_bool,
+        action = ArgAction::Set
+    )]
+    zmq_publish_console: bool,
+    /// Whether the console is printed to the standard output: `ON` or `OFF`. When absent it is in the log.
+    #[arg(long, value_name = "ON|OFF", value_parser = lax_bool, action = ArgAction::Set)]
+    console_output: Option<bool>,
+    /// Log everything.
+    #[arg(long, group = "verbosity")]
+    verbose: bool,
+    /// Print and log warnings and errors only. What plans print is printed all the same.
+    #[arg(long, group = "verbosity")]
+    quiet: bool,
+    /// Print and log nothing. What plans print is printed all the same.
+    #[arg(long, group = "verbosity")]
+    silent: bool,
+    /// Name of the folder of the state, in `~/.local/state/beamline`. Counts for `start-re-manager` without `--state`.
+    #[arg(long, value_name = "NAME", default_value = "qs_default")]
+    pub(super) redis_name_prefix: String,
+    /// Earlier name of `--zmq-control-addr`.
+    #[arg(long, value_name = "ADDRESS")]
+    zmq_addr: Option<String>,
+    /// Earlier name of `--zmq-info-addr`.
+    #[arg(long, value_name = "ADDRESS")]
+    zmq_publish_console_addr: Option<String>,
+    /// Only `OFF` is taken: there are no IPython kernels.
+    #[arg(
+        long,
+        env = "QSERVER_USE_IPYTHON_KERNEL",
+        value_name = "ON|OFF",
+        default_value = "OFF",
+        value_parser = lax_bool,
+        action = ArgAction::Set
+    )]
+    use_ipython_kernel: bool,
+    #[command(flatten)]
+    idle: IdleArgs,
+}
+
+/// Options that are taken because sites give them. There is no Redis and no kernel for them to be about.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Of start-re-manager, without effect here")]
+struct IdleArgs {
+    /// There is no Redis: the queue is in the folder of the state.
+    #[arg(long, value_name = "ADDRESS")]
+    redis_addr: Option<String>,
+    /// The Run Engine of the profile is kept in any case.
+    #[arg(long)]
+    keep_re: bool,
+    /// There are no IPython kernels.
+    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_IP", value_name = "IP")]
+    ipython_kernel_ip: Option<String>,
+    /// There are no IPython kernels.
+    #[arg(long, value_name = "NAME")]
+    ipython_matplotlib: Option<String>,
+    /// There are no IPython kernels.
+    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_CONNECTION_FILE", value_name = "NAME")]
+    ipython_connection_file: Option<String>,
+    /// There are no IPython kernels.
+    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_CONNECTION_DIR", value_name = "PATH")]
+    ipython_connection_dir: Option<String>,
+    /// There are no IPython kernels.
+    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_SHELL_PORT", value_name = "PORT")]
+    ipython_shell_port: Option<u16>,
+    /// There are no IPython kernels.
+    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_IOPUB_PORT", value_name = "PORT")]
+    ipython_iopub_port: Option<u16>,
+    /// There are no IPython kernels.
+    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_STDIN_PORT", value_name = "PORT")]
+    ipython_stdin_port: Option<u16>,
+    /// There are no IPython kernels.
+    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_HB_PORT", value_name = "PORT")]
+    ipython_hb_port: Option<u16>,
+    /// There are no IPython kernels.
+    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_CONTROL_PORT", value_name = "PORT")]
+    ipython_control_port: Option<u16>,
+}
+
+impl IdleArgs {
+    /// Those that were given.
+    fn given(&self) -> Vec<&'static str> {
+        let all = [
+            ("--redis-addr", self.redis_addr.is_some()),
+            ("--keep-re", self.keep_re),
+            ("--ipython-kernel-ip", self.ipython_kernel_ip.is_some()),
+            ("--ipython-matplotlib", self.ipython_matplotlib.is_some()),
+            ("--ipython-connection-file", self.ipython_connection_file.is_some()),
+            ("--ipython-connection-dir", self.ipython_connection_dir.is_some()),
+            ("--ipython-shell-port", self.ipython_shell_port.is_some()),
+            ("--ipython-iopub-port", self.ipython_iopub_port.is_some()),
+            ("--ipython-stdin-port", self.ipython_stdin_port.is_some()),
+            ("--ipython-hb-port", self.ipython_hb_port.is_some()),
+            ("--ipython-control-port", self.ipython_control_port.is_some()),
+        ];
+        all.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
+    }
+}
+
+impl ManagerArgs {
+    /// What is logged, as one level; the usual when absent.
+    pub(crate) fn log_level(&self) -> Option<&'static str> {
+        match (self.verbose, self.quiet, self.silent) {
+            (true, _, _) => Some("debug"),
+            (_, true, _) => Some("warn"),
+            (_, _, true) => Some("off"),
+            _ => None,
+        }
+    }
+
+    /// The options that were given under an earlier name: that, the one of today, and the value.
+    pub(super) fn renamed(&self) -> Vec<(&'static str, &'static str, &str)> {
+        let all = [
+            ("--zmq-addr", "zmq-control-addr", &self.zmq_addr),
+            ("--zmq-publish-console-addr", "zmq-info-addr", &self.zmq_publish_console_addr),
+        ];
+        all.into_iter()
+            .filter_map(|(old, new, value)| Some((old, new, value.as_deref()?)))
+            .collect()
+    }
+
+    /// The settings of the server with what is said here.
+    ///
+    /// # Errors
+    /// [`Usage`] when something is asked for that there is not.
+    pub(crate) fn applied(
+        &self,
+        mut settings: queue_pod::Settings,
+    ) -> Result<queue_pod::Settings, Usage> {
+        if self.use_ipython_kernel {
+            return Err(Usage(NO_KERNEL.to_owned()));
+        }
+        settings.zmq_publish = self.zmq_publish_console;
+        settings.output = Output { least: self.least(), shown: self.shown() };
+        if settings.zmq_private_key.is_none() {
+            settings.zmq_private_key = std::env::var(OLD_PRIVATE_KEY).ok();
+        }
+        Ok(settings)
+    }
+
+    /// Says in the log which options and variables are no longer what they were.
+    pub(crate) fn warn(&self) {
+        for option in self.idle.given() {
+            tracing::warn!(option, "this option of start-re-manager has no effect here");
+        }
+        for (option, instead, _) in self.renamed() {
+            tracing::warn!(option, instead, "this option has another name today");
+        }
+        if std::env::var_os(OLD_PRIVATE_KEY).is_some() {
+            let instead = "QSERVER_ZMQ_PRIVATE_KEY_FOR_SERVER";
+            tracing::warn!(variable = OLD_PRIVATE_KEY, instead, "has another name today");
+        }
+    }
+
+    fn least(&self) -> Option<Level> {
+        match (self.quiet, self.silent) {
+            (true, _) => Some(Level::Warning),
+            (_, true) => None,
+            _ => Some(Level::Info),
+        }
+    }
+
+    fn shown(&self) -> Shown {
+        match self.console_output {
+            Some(true) => Shown::Output,
+            Some(false) => Shown::Nowhere,
+            None => Shown::Log,
+        }
+    }
+}
