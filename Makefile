@@ -111,7 +111,7 @@ ifeq ($(shell id -u),0)
 judge-selection: $(VENV)/.installed judge-packages build ## Some tests of bluesky-queueserver's and bluesky-httpserver's own against our queue server (needs root)
 	BEAMLINE=$(BEAMLINE) $(VENV)/bin/python e2e/judge/run.py
 
-judge: $(VENV)/.installed judge-packages build ## All of them: an hour and a half (needs root)
+judge: $(VENV)/.installed judge-packages build ## All of them, and those of their client: three hours (needs root)
 	BEAMLINE=$(BEAMLINE) $(VENV)/bin/python e2e/judge/run.py --all
 else
 judge judge-selection:

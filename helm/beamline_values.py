@@ -91,7 +91,9 @@ def all_variables_of(beamline: str, command: str) -> list[Variable]:
 
 def variable_in(option: str) -> Variable | None:
     """The variable of one option of a help, on one line."""
-    match = re.search(r"^\S+(?: <\S+>)? (.*?) ?\[env: (\w+)(=?)\](?: \[default: (.*)\])?", option)
+    match = re.search(
+        r"^\S+(?: <\S+>(?:\.\.\.)?)? (.*?) ?\[env: (\w+)(=?)\](?: \[default: (.*)\])?", option
+    )
     if not match:
         return None
     words, name, shown, default = match.groups()

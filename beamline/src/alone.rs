@@ -2,6 +2,7 @@
 //!
 //! It is what `start-re-manager` is with Redis: nothing else of a beamline runs, and nothing else is needed.
 
+mod paths;
 mod simulated;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use service::http::Listener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{measured, signals};
+use paths::{absolute, full, text};
 
 /// Namespace of the queue.
 const NAMESPACE: &str = "default";
@@ -149,7 +151,7 @@ impl AloneArgs {
             None if is_simulated => simulated::folder(&self.worker_python).await,
             folder => folder,
         };
-        if is_simulated {
+        if is_simulated && files.lists.is_none() {
             files.keep();
         }
         for path in [&mut files.permissions, &mut files.lists] {
@@ -177,9 +179,6 @@ impl AloneArgs {
         ]);
         if let Some(address) = &self.documents_address {
             environment.insert("BEAMLINE_WORKER_DOCUMENTS_ADDRESS".to_owned(), address.clone());
-        }
-        if let Some(folder) = absolute(self.ipython_dir.as_deref())? {
-            environment.insert("BEAMLINE_WORKER_IPYTHON_DIR".to_owned(), folder);
         }
         let mut bluesky = Program::bluesky(&self.worker_python);
         native.environment.clone_from(&environment);
@@ -290,25 +289,4 @@ async fn configure(
         queues.patch_status(name, &PatchParams::default(), &unlocked).await?;
     }
     Ok(())
-}
-
-fn absolute(path: Option<&Path>) -> anyhow::Result<Option<String>> {
-    path.map(|path| text(&full(path)?)).transpose()
-}
-
-/// The path from the root, with the home folder for a `~` at its beginning, which a configuration file has nobody to replace in.
-fn full(path: &Path) -> anyhow::Result<PathBuf> {
-    let path = match path.strip_prefix("~") {
-        Ok(inner) => {
-            let home = std::env::var_os("HOME").context("there is no home folder for '~'")?;
-            PathBuf::from(home).join(inner)
-        }
-        Err(_) => path.to_owned(),
-    };
-    Ok(std::path::absolute(path)?)
-}
-
-fn text(path: &Path) -> anyhow::Result<String> {
-    let text = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
-    Ok(text.to_owned())
 }

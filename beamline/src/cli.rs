@@ -109,17 +109,17 @@ impl Cli {
 }
 
 impl Command {
-    /// Whether it runs a part of a beamline.
+    /// Whether it runs a part of a beamline. Of the queue server the options say what is logged.
     fn serves(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Up(_)
-            | Self::Registry(_)
-            | Self::Control(_)
-            | Self::Operator(_)
-            | Self::Worker(_)
-            | Self::SimIoc(_) => true,
-            _ => false,
-        }
+                | Self::Registry(_)
+                | Self::Control(_)
+                | Self::Operator(_)
+                | Self::Worker(_)
+                | Self::SimIoc(_)
+        )
     }
 }
 

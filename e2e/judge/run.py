@@ -1,4 +1,4 @@
-"""The tests of bluesky-queueserver and of bluesky-httpserver against our queue server.
+"""The tests of bluesky-queueserver, of bluesky-httpserver and of their client against our server.
 
 `run.py` runs the selection of `selection.txt`, `run.py --all` every test that can judge another
 implementation, `run.py -- ARGS` what pytest makes of ARGS, where a file of a suite needs no folder.

@@ -11,6 +11,11 @@ use crate::remote::Usage;
 
 /// Variable of the private key of the 0MQ control socket under its earlier name.
 const OLD_PRIVATE_KEY: &str = "QSERVER_ZMQ_PRIVATE_KEY";
+// Read here, and not with the options: in a pod they are nothing to be set.
+/// Variable of the configuration file.
+const CONFIGURATION: &str = "QSERVER_CONFIG";
+/// Variable that asks for a kernel.
+const KERNEL: &str = "QSERVER_USE_IPYTHON_KERNEL";
 /// Said to who wants a kernel.
 const NO_KERNEL: &str = "--use-ipython-kernel: there are no IPython kernels here, and nothing that qserver-console could be \
     attached to; without this option plans run in plain Python";
@@ -19,9 +24,9 @@ const NO_KERNEL: &str = "--use-ipython-kernel: there are no IPython kernels here
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "As start-re-manager has them")]
 pub(crate) struct ManagerArgs {
-    /// Configuration file of `start-re-manager`, or a folder of them. Options count before it, and it counts before variables.
-    #[arg(long, env = "QSERVER_CONFIG", value_name = "PATH")]
-    pub(super) config: Option<PathBuf>,
+    /// Configuration file of `start-re-manager`, or a folder of them; `QSERVER_CONFIG` when absent. Options count before it, and it counts before variables.
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
     /// Whether console and status are published over 0MQ, at `--zmq-info-addr`: `ON` or `OFF`.
     #[arg(
         long,
@@ -53,15 +58,8 @@ pub(crate) struct ManagerArgs {
     #[arg(long, value_name = "ADDRESS")]
     zmq_publish_console_addr: Option<String>,
     /// Only `OFF` is taken: there are no IPython kernels.
-    #[arg(
-        long,
-        env = "QSERVER_USE_IPYTHON_KERNEL",
-        value_name = "ON|OFF",
-        default_value = "OFF",
-        value_parser = lax_bool,
-        action = ArgAction::Set
-    )]
-    use_ipython_kernel: bool,
+    #[arg(long, value_name = "ON|OFF", value_parser = lax_bool, action = ArgAction::Set)]
+    use_ipython_kernel: Option<bool>,
     #[command(flatten)]
     idle: IdleArgs,
 }
@@ -77,31 +75,31 @@ struct IdleArgs {
     #[arg(long)]
     keep_re: bool,
     /// There are no IPython kernels.
-    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_IP", value_name = "IP")]
+    #[arg(long, value_name = "IP")]
     ipython_kernel_ip: Option<String>,
     /// There are no IPython kernels.
     #[arg(long, value_name = "NAME")]
     ipython_matplotlib: Option<String>,
     /// There are no IPython kernels.
-    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_CONNECTION_FILE", value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     ipython_connection_file: Option<String>,
     /// There are no IPython kernels.
-    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_CONNECTION_DIR", value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     ipython_connection_dir: Option<String>,
     /// There are no IPython kernels.
-    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_SHELL_PORT", value_name = "PORT")]
+    #[arg(long, value_name = "PORT")]
     ipython_shell_port: Option<u16>,
     /// There are no IPython kernels.
-    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_IOPUB_PORT", value_name = "PORT")]
+    #[arg(long, value_name = "PORT")]
     ipython_iopub_port: Option<u16>,
     /// There are no IPython kernels.
-    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_STDIN_PORT", value_name = "PORT")]
+    #[arg(long, value_name = "PORT")]
     ipython_stdin_port: Option<u16>,
     /// There are no IPython kernels.
-    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_HB_PORT", value_name = "PORT")]
+    #[arg(long, value_name = "PORT")]
     ipython_hb_port: Option<u16>,
     /// There are no IPython kernels.
-    #[arg(long, env = "QSERVER_IPYTHON_KERNEL_CONTROL_PORT", value_name = "PORT")]
+    #[arg(long, value_name = "PORT")]
     ipython_control_port: Option<u16>,
 }
 
@@ -136,6 +134,12 @@ impl ManagerArgs {
         }
     }
 
+    /// The configuration, if there is one.
+    pub(super) fn configuration(&self) -> Option<PathBuf> {
+        let usual = || std::env::var_os(CONFIGURATION).filter(|path| !path.is_empty());
+        self.config.clone().or_else(|| usual().map(PathBuf::from))
+    }
+
     /// The options that were given under an earlier name: that, the one of today, and the value.
     pub(super) fn renamed(&self) -> Vec<(&'static str, &'static str, &str)> {
         let all = [
@@ -155,7 +159,8 @@ impl ManagerArgs {
         &self,
         mut settings: queue_pod::Settings,
     ) -> Result<queue_pod::Settings, Usage> {
-        if self.use_ipython_kernel {
+        let usual = || std::env::var(KERNEL).is_ok_and(|word| lax_bool(&word) == Ok(true));
+        if self.use_ipython_kernel.unwrap_or_else(usual) {
             return Err(Usage(NO_KERNEL.to_owned()));
         }
         settings.zmq_publish = self.zmq_publish_console;

@@ -28,8 +28,8 @@ pub(crate) fn completed(
     let args = ManagerArgs::from_arg_matches(matches)?;
     let mut said: Vec<_> =
         args.renamed().into_iter().map(|(_, option, value)| renamed(option, value)).collect();
-    if let Some(path) = &args.config {
-        let found = configuration::read(path)
+    if let Some(path) = args.configuration() {
+        let found = configuration::read(&path)
             .map_err(|error| command.error(ErrorKind::ValueValidation, error))?;
         said.extend(found);
     }
@@ -50,15 +50,10 @@ pub(crate) fn completed(
             continue;
         }
         known.push(option);
-        match values.split_first() {
-            None => words.push(format!("--{option}").into()),
-            Some((first, more)) => {
-                // One word: a value may begin with a dash.
-                words.push(
-                    format!("--{option}={}", [&[first.clone()], more].concat().join(":")).into(),
-                );
-            }
-        }
+        // One word: a value may begin with a dash.
+        let value =
+            if values.is_empty() { String::new() } else { format!("={}", values.join(":")) };
+        words.push(format!("--{option}{value}").into());
     }
     Ok(words)
 }
