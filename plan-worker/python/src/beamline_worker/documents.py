@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 import zmq
+from beamline_documents.zmq_proxy import frame
 
 from .plain import strict_json
 
@@ -106,4 +106,4 @@ class Publisher:
 
     def __call__(self, name: str, doc: dict[str, Any], _text: str) -> None:
         """Publishes one document to whoever listens now; a slow subscriber loses it."""
-        self._socket.send(b" ".join([b"", name.encode(), pickle.dumps(doc)]))
+        self._socket.send(frame(name, doc))
