@@ -68,6 +68,14 @@ class Variable:
         return f"{self.words}. Default: `{self.default}`" if self.default else self.words
 
 
+# The publisher is a program of its own, in Python, and what else it is told is in the Queue.
+PUBLISHER = {
+    ("queue", "publisher"): [
+        Variable("TILED_API_KEY", "Key for the Tiled server", default="", secret=True)
+    ]
+}
+
+
 def variables_of(beamline: str, command: str) -> list[Variable]:
     """The variables in the help of a command, but for those that are set for it."""
     found = all_variables_of(beamline, command)
@@ -109,7 +117,7 @@ class BeamlineValues:
 
     def __init__(self, definition: Schema, beamline: str) -> None:
         self.spec = structural_schema(definition)
-        self.variables = {
+        self.variables = PUBLISHER | {
             path: variables_of(beamline, command) for path, command in COMMANDS.items()
         }
 

@@ -9,7 +9,9 @@ mod pod;
 mod shapes;
 
 pub use epics::Epics;
-pub use parts::{Control, LoadStrategy, QueueServer, Registry, RuntimeEdits, SimIoc, Worker};
+pub use parts::{
+    Control, LoadStrategy, Publisher, QueueServer, Registry, RuntimeEdits, SimIoc, Worker,
+};
 pub use pod::{
     Image, LocalReference, Part, PodSettings, PullPolicy, ServiceAccountSettings, ServiceSettings,
     ServiceType,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::profile::Profile;
+use crate::publishers::Publishers;
 use crate::schema::conditions;
 
 /// One open worker environment: what runs plans, and where it reports to.
@@ -61,6 +62,9 @@ pub struct PlanWorkerSpec {
     /// The profile that the bluesky engine opens.
     #[serde(default, skip_serializing_if = "Profile::is_default")]
     pub profile: Profile,
+    /// Where the documents of its runs are published.
+    #[serde(default, skip_serializing_if = "Publishers::is_default")]
+    pub publishers: Publishers,
     /// WebSocket address of the queue pod that the worker connects out to first. Later ones are in the
     /// status of the queue.
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^wss?://"))]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan_worker::Engine;
 use crate::profile::Profile;
+use crate::publishers::Publishers;
 use crate::queue_item::Approval;
 use crate::schema::{FreeForm, conditions, free_form_object};
 
@@ -76,6 +77,9 @@ pub struct QueueSpec {
     /// The profile that the bluesky engine opens; holds for the next environment that is opened.
     #[serde(skip_serializing_if = "Profile::is_default")]
     pub profile: Profile,
+    /// Where the documents of the runs are published; holds for the next environment that is opened.
+    #[serde(skip_serializing_if = "Publishers::is_default")]
+    pub publishers: Publishers,
     /// How many finished items are kept.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub history_limit: HistoryLimit,

@@ -3,6 +3,7 @@
 mod last_words;
 pub(crate) mod pod;
 pub(crate) mod process;
+mod publisher;
 
 use std::fmt;
 

@@ -15,7 +15,8 @@ pub(crate) struct Trouble {
 
 /// What keeps the pod from coming up; none while it is merely on its way.
 pub(crate) fn trouble(status: &PodStatus) -> Option<Trouble> {
-    let mut containers = status.container_statuses.iter().flatten();
+    let sidecars = status.init_container_statuses.iter().flatten();
+    let mut containers = sidecars.chain(status.container_statuses.iter().flatten());
     containers.find_map(of_container).or_else(|| unschedulable(status))
 }
 

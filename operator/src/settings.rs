@@ -10,6 +10,9 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How a Python interpreter is told to be a worker.
 pub(crate) const BLUESKY_MODULE: [&str; 2] = ["-m", "beamline_worker"];
 
+/// How a Python interpreter is told to publish documents.
+pub(crate) const PUBLISHER_MODULE: [&str; 3] = ["-m", "beamline_documents", "follow"];
+
 /// Settings of the operator.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -17,14 +20,18 @@ pub struct Settings {
     pub worker: Program,
     /// What a `PlanWorker` with the bluesky engine runs on this machine.
     pub bluesky: Program,
+    /// What publishes the documents of a worker on this machine, if its `PlanWorker` has `publishers`.
+    pub publisher: Program,
     /// How long a worker may take to end after SIGTERM before it gets SIGKILL.
     pub grace: Duration,
 }
 
 impl Settings {
-    /// Runs `worker`, or `bluesky`, with the usual grace of 15 seconds.
+    /// Runs `worker`, or `bluesky`, with the usual grace of 15 seconds. Documents are published by the interpreter of `bluesky`.
     pub fn new(worker: Program, bluesky: Program) -> Self {
-        Self { worker, bluesky, grace: GRACE }
+        let publisher =
+            Program { args: PUBLISHER_MODULE.map(str::to_owned).to_vec(), ..bluesky.clone() };
+        Self { worker, bluesky, publisher, grace: GRACE }
     }
 }
 

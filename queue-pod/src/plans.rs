@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 pub use self::allowed::{Allowed, Group};
+use self::description::Plan;
 pub use self::permissions::Permissions;
 use crate::item::Item;
 use crate::python;
@@ -77,6 +78,21 @@ fn check(item: &Item, group: &Group) -> Result<(), String> {
             Err("Plan parameter 'meta' must be a dictionary or a list of dictionaries".to_owned())
         }
     }
+}
+
+/// The defaults with which the worker calls the plan `item`, where a decorator of the plan says them: those of parameters for
+/// which the item has no value. None of a plan that cannot be called so.
+pub fn defaults_by_name(item: &Item, description: &Value) -> Vec<Value> {
+    let plan = Plan::read(description);
+    let nothing = Map::new();
+    let kwargs = item.0.get("kwargs").and_then(Value::as_object).unwrap_or(&nothing);
+    let (Ok(parameters), Ok(args)) = (plan.parameters(), positional(item.0.get("args"))) else {
+        return Vec::new();
+    };
+    let Ok(bound) = binding::bind(parameters, &args, kwargs) else { return Vec::new() };
+    let is_given = |name: &str| bound.iter().any(|(parameter, _)| parameter.name == name);
+    let unsaid = parameters.iter().filter(|one| one.default_by_name && !is_given(&one.name));
+    unsaid.filter_map(|one| one.default.clone()).collect()
 }
 
 /// The positional arguments: as for Python, whatever can be iterated over.

@@ -2,7 +2,7 @@
 //!
 //! Settings that have no field here are given as `env`, under their upstream names.
 
-use k8s_openapi::api::core::v1::Volume;
+use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements, Volume, VolumeMount};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,8 @@ pub struct QueueServer {
     pub engine: Engine,
     /// The pod of an open worker environment.
     pub worker: Worker,
+    /// The container beside the worker that publishes documents, if the `Queue` has `publishers`.
+    pub publisher: Publisher,
     /// Its service, its service account and where its pods run.
     #[serde(flatten)]
     pub part: Part,
@@ -143,6 +145,7 @@ impl Default for QueueServer {
             queue_name: crate::queue::DEFAULT_NAME.to_owned(),
             engine: Engine::default(),
             worker: Worker::default(),
+            publisher: Publisher::default(),
             part: Part::default(),
         }
     }
@@ -162,6 +165,28 @@ pub struct Worker {
     /// Where it runs and what it is given, such as a volume with the profile of the site.
     #[serde(flatten)]
     pub pod: PodSettings,
+}
+
+/// The container in the pod of a worker that publishes documents. A change holds for the next
+/// environment that is opened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Publisher {
+    /// Its image, with Python and the package `beamline-worker`; that of the worker when the worker
+    /// has one of its own.
+    pub image: Image,
+    /// CPU and memory of the container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "shapes::resources")]
+    pub resources: Option<ResourceRequirements>,
+    /// More environment of the container, such as `TILED_API_KEY`; it wins over what the operator sets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "shapes::environment")]
+    pub env: Vec<EnvVar>,
+    /// Where the container finds volumes of the worker.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "shapes::volume_mounts")]
+    pub volume_mounts: Vec<VolumeMount>,
 }
 
 /// Settings of the simulated IOC. There is one pod of it.

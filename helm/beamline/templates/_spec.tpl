@@ -55,7 +55,7 @@ is how the settings read them.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $part := list $spec.registry $spec.control $spec.queue $spec.queue.worker $spec.simIoc }}
+{{- range $part := list $spec.registry $spec.control $spec.queue $spec.queue.worker $spec.queue.publisher $spec.simIoc }}
 {{- $_ := set $part "env" (include "beamline.environment" $part.env | fromJsonArray) }}
 {{- end }}
 {{- if include "beamline.stopped" . }}

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crds::Beamline;
 use crds::beamline::{
     Control, DisruptionSettings, Epics, FORCE_ROLLOUT_ANNOTATION, Image, LoadStrategy,
-    NetworkPolicySettings, Part, PodSettings, PullPolicy, QueueServer, Registry, RuntimeEdits,
-    SimIoc, Worker,
+    NetworkPolicySettings, Part, PodSettings, Publisher, PullPolicy, QueueServer, Registry,
+    RuntimeEdits, SimIoc,
 };
 use k8s_openapi::api::core::v1::{LocalObjectReference, Volume, VolumeMount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -59,10 +59,21 @@ pub(crate) struct ValidWorker {
     pub(crate) own_image: bool,
     /// How it reaches EPICS, as environment.
     pub(crate) config: BTreeMap<String, String>,
+    /// Its publisher; none when no image for it has Python.
+    pub(crate) publisher: Option<ValidPublisher>,
     /// Where the documents of the runs are kept.
     pub(crate) runs_claim: Option<String>,
     /// What the user says of it.
     pub(crate) pod: PodSettings,
+}
+
+/// The container that publishes documents.
+#[derive(Clone, Debug)]
+pub(crate) struct ValidPublisher {
+    /// Its image.
+    pub(crate) image: ValidImage,
+    /// What the user says of it, as of a pod.
+    pub(crate) container: PodSettings,
 }
 
 /// An image as a pod names it.
@@ -151,7 +162,7 @@ pub(crate) fn validate(
         namespace: beamline.namespace().unwrap_or_default(),
         owner: beamline.controller_owner_ref(&()).unwrap_or_default(),
         parts: parts.collect::<Result<_, _>>()?,
-        worker: worker(&spec.queue.worker, &image, epics)?,
+        worker: worker(&spec.queue, &image, epics)?,
         network_policy: spec.network_policy.clone(),
         disruption: spec.pod_disruption_budget.clone(),
         forced: beamline.annotations().get(FORCE_ROLLOUT_ANNOTATION).is_some_and(|v| v == "true"),
@@ -170,23 +181,16 @@ pub(crate) fn serving<'a>(
 }
 
 fn worker(
-    worker: &Worker,
+    QueueServer { worker, publisher, .. }: &QueueServer,
     default_image: &ValidImage,
     epics: BTreeMap<String, String>,
 ) -> Result<ValidWorker, Invalid> {
     own_names("queue.worker", &worker.pod, &[TMP_VOLUME, RUNS_VOLUME])?;
-    let own = &worker.image;
-    let pull_secrets = match own.pull_secrets.as_slice() {
-        [] => default_image.pull_secrets.clone(),
-        _ => pull_secrets(own),
-    };
-    let image = ValidImage {
-        reference: reference(own, Some(&default_image.reference))?,
-        pull_policy: own.pull_policy.unwrap_or(default_image.pull_policy),
-        pull_secrets,
-    };
+    let image = own_image(&worker.image, default_image)?;
+    let own_image = worker.image.repository.is_some();
     Ok(ValidWorker {
-        own_image: own.repository.is_some(),
+        publisher: publisher_of(publisher, own_image, &image)?,
+        own_image,
         image,
         config: with_logs(epics),
         runs_claim: worker.runs_claim.clone(),
@@ -194,9 +198,40 @@ fn worker(
     })
 }
 
+fn publisher_of(
+    publisher: &Publisher,
+    worker_has_python: bool,
+    workers_image: &ValidImage,
+) -> Result<Option<ValidPublisher>, Invalid> {
+    let Publisher { image, resources, env, volume_mounts } = publisher;
+    if image.repository.is_none() && !worker_has_python {
+        return Ok(None);
+    }
+    let container = PodSettings {
+        resources: resources.clone(),
+        env: env.clone(),
+        volume_mounts: volume_mounts.clone(),
+        ..PodSettings::default()
+    };
+    Ok(Some(ValidPublisher { image: own_image(image, workers_image)?, container }))
+}
+
 fn own_names(part: &'static str, pod: &PodSettings, taken: &[&str]) -> Result<(), Invalid> {
     let clash = pod.volumes.iter().find(|volume| taken.contains(&volume.name.as_str()));
     clash.map_or(Ok(()), |volume| Err(Invalid::VolumeName { part, name: volume.name.clone() }))
+}
+
+/// The image of a container that may have its own; what is not said is as that of `default`.
+fn own_image(own: &Image, default: &ValidImage) -> Result<ValidImage, Invalid> {
+    let pull_secrets = match own.pull_secrets.as_slice() {
+        [] => default.pull_secrets.clone(),
+        _ => pull_secrets(own),
+    };
+    Ok(ValidImage {
+        reference: reference(own, Some(&default.reference))?,
+        pull_policy: own.pull_policy.unwrap_or(default.pull_policy),
+        pull_secrets,
+    })
 }
 
 fn image(image: &Image, default: Option<&str>) -> Result<ValidImage, Invalid> {

@@ -70,6 +70,13 @@ impl PodLauncher {
                 beamline.name_any()
             )));
         }
+        if worker.spec.publishers.are_any() && valid.worker.publisher.is_none() {
+            return Err(LaunchError::Unfit(format!(
+                "Beamline '{}': spec.queue.publisher.image.repository: publishers need an image with Python and the package \
+                 beamline-worker",
+                beamline.name_any()
+            )));
+        }
         Ok(worker_pod(&valid, worker))
     }
 }

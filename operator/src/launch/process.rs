@@ -22,6 +22,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
     LONGEST_EXIT, LaunchError, Launcher, Nature, Order, Phase, TOKEN_VARIABLE, last_words,
+    publisher,
 };
 use crate::settings::{Program, Settings};
 
@@ -35,6 +36,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct ProcessLauncher {
     native: Program,
     bluesky: Program,
+    publisher: Program,
     grace: Duration,
     workers: Mutex<HashMap<String, Worker>>,
     tasks: TaskTracker,
@@ -53,6 +55,7 @@ impl ProcessLauncher {
         Self {
             native: settings.worker.clone(),
             bluesky: settings.bluesky.clone(),
+            publisher: settings.publisher.clone(),
             grace: settings.grace,
             workers: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -117,7 +120,13 @@ impl Launcher for ProcessLauncher {
         let stop = CancellationToken::new();
         workers.insert(uid, Worker { phase, stop: stop.clone() });
         let (grace, ends) = (self.grace, self.ends.clone());
+        let over = CancellationToken::new();
+        if worker.spec.publishers.are_any() {
+            let program = self.publisher.clone();
+            self.tasks.spawn(publisher::accompany(program, worker, over.clone(), grace));
+        }
         self.tasks.spawn(async move {
+            let _over = over.drop_guard();
             let ended = own(child, &stop, grace).await;
             tracing::info!(worker = name, pid, ?ended, "a worker ended");
             phase_sender.send_replace(ended);
@@ -183,19 +192,25 @@ async fn own(mut child: Child, stop: &CancellationToken, grace: Duration) -> Pha
         let said = said.ok().and_then(Result::ok).flatten();
         return with_last_words(ended(status), said);
     }
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok())
+    ended(end(child, grace).await)
+}
+
+/// Asks `child` to end, and kills it after `grace`.
+pub(super) async fn end(mut child: Child, grace: Duration) -> io::Result<ExitStatus> {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    if let Some(pid) = pid
         && let Err(error) = kill(Pid::from_raw(pid), Signal::SIGTERM)
     {
         tracing::warn!(pid, %error, "failed to send SIGTERM");
     }
     if let Ok(status) = tokio::time::timeout(grace, child.wait()).await {
-        return ended(status);
+        return status;
     }
-    tracing::warn!(grace_s = grace.as_secs(), "a worker did not end in time and is killed");
+    tracing::warn!(pid, grace_s = grace.as_secs(), "a child did not end in time and is killed");
     if let Err(error) = child.start_kill() {
         tracing::warn!(%error, "failed to send SIGKILL");
     }
-    ended(child.wait().await)
+    child.wait().await
 }
 
 /// A program that gave up by itself says why on its last line.

@@ -19,6 +19,16 @@ trap '' TERM
 echo ready > \"$FOLDER/ready\"
 while :; do sleep 0.1; done";
 
+/// A worker, and a publisher that says where it publishes and that it was asked to end.
+const PUBLISHED: &str = "
+case \"$*\" in
+'-m beamline_documents follow') ;;
+*) exec sleep 600 ;;
+esac
+trap 'echo asked > \"$FOLDER/ended\"; exit 0' TERM
+echo \"$BEAMLINE_PUBLISH_TILED\" > \"$FOLDER/publishes\"
+while :; do sleep 0.1; done";
+
 const SECRET: &str = "
 apiVersion: v1
 kind: Secret
@@ -66,6 +76,18 @@ async fn a_worker_is_given_its_address_on_the_command_line_and_its_token_in_the_
     assert_eq!(beamline.wait_for_file("token").await, "open-sesame\n");
     assert!(is_alive(pid(&worker)));
     assert_eq!(exit(&worker), None);
+    beamline.stop_operator().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_publishes_has_a_publisher_as_long_as_it_is_there() {
+    let mut beamline = Beamline::start(PUBLISHED).await;
+    beamline.create::<Secret>(SECRET).await;
+    let publishers = "epoch: 4, publishers: {tiled: {uri: 'http://tiled'}}";
+    beamline.create::<PlanWorker>(&WORKER.replace("epoch: 4", publishers)).await;
+    assert_eq!(beamline.wait_for_file("publishes").await, "http://tiled\n");
+    beamline.delete::<PlanWorker>("w").await;
+    assert_eq!(beamline.wait_for_file("ended").await, "asked\n");
     beamline.stop_operator().await;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -194,6 +195,14 @@ def test_what_is_left_at_the_end_is_delivered_first(tmp_path):
     with Publisher(tmp_path, target) as publisher:
         publisher.follow(stop)
     assert target.uids() == uids(run)
+
+
+def test_a_publisher_that_cannot_keep_bookmarks_ends_and_says_so(tmp_path, caplog, monkeypatch):
+    (tmp_path / ".published").write_text("in the way")
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    flags = ["--runs-dir", str(tmp_path), "--zmq", "127.0.0.1:9"]
+    assert command.main(["follow", *flags]) == 1
+    assert "zmq: cannot be delivered to" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,8 @@ fn start(state: &mut State, entry: &Arc<Entry>) {
 pub(crate) fn preparing(state: &State, item: &Item) -> Writes {
     let worker = state.environment.worker().filter(|_| state.wants_devices);
     let supply = worker.map(|worker| vec![Write::Supply(worker.to_owned())]);
-    let lock = claim(item).map(|claim| vec![Write::Lock(claim)]);
+    let description = state.catalogue.plans.get(item.name());
+    let lock = claim(item, description).map(|claim| vec![Write::Lock(claim)]);
     supply.into_iter().chain(lock).collect()
 }
 

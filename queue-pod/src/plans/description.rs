@@ -45,6 +45,9 @@ pub struct Parameter {
     pub kind: Kind,
     /// What it is without a value; `None` if it needs one.
     pub default: Option<Value>,
+    /// Whether that is what a decorator says: then a name in it is that of a device, and the worker
+    /// passes the device.
+    pub default_by_name: bool,
     /// What it accepts; of a variable parameter, for each value.
     pub ty: Type,
     /// The least number that it accepts, or why there is no telling.
@@ -120,7 +123,9 @@ fn parameter(description: &Map<String, Value>) -> Result<Parameter, String> {
     };
     let limit = |key| description.get(key).filter(|v| !v.is_null()).map(Limit::read);
     let (min, max) = (limit("min"), limit("max"));
-    Ok(Parameter { name: name.to_owned(), kind, default, ty, min, max })
+    let by_name = description.get("default_defined_in_decorator");
+    let default_by_name = by_name.and_then(Value::as_bool).unwrap_or_default();
+    Ok(Parameter { name: name.to_owned(), kind, default, default_by_name, ty, min, max })
 }
 
 /// The type of a parameter that is annotated with `None`: the package then takes its default for the type.

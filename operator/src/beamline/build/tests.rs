@@ -51,6 +51,11 @@ queue:
     volumes: [{name: profile, configMap: {name: profile}}]
     volumeMounts: [{name: profile, mountPath: /profile, readOnly: true}]
     podAnnotations: {note: x}
+  publisher:
+    image: {tag: v2, pullSecrets: [{name: other}]}
+    resources: {limits: {memory: 512Mi}}
+    env: [{name: TILED_API_KEY, valueFrom: {secretKeyRef: {name: tiled, key: key}}}]
+    volumeMounts: [{name: profile, mountPath: /kafka, readOnly: true}]
 simIoc: {enabled: true}
 networkPolicy: {enabled: true, from: [{namespaceSelector: {matchLabels: {team: hex}}}]}
 podDisruptionBudget: {maxUnavailable: 0}
@@ -78,6 +83,16 @@ fn worker() -> PlanWorker {
          connectTo: 'ws://10.0.0.1:60610/worker/v1', tokenSecret: w1-token, epoch: 4}}",
     )
     .unwrap()
+}
+
+/// The same, with its documents published.
+fn published(mut worker: PlanWorker) -> PlanWorker {
+    worker.spec.publishers = serde_saphyr::from_str(
+        "{zmq: {address: 'proxy:5577'}, tiled: {uri: 'http://tiled'}, since: '2026-11-01', \
+         kafka: {bootstrapServers: ['k1:9092', 'k2:9092'], topic: runs, configFile: /kafka/k.json}}",
+    )
+    .unwrap();
+    worker
 }
 
 /// All objects as one file.
@@ -130,7 +145,7 @@ fn a_beamline_with_defaults_is_built_as_checked_in() {
 
 #[test]
 fn a_beamline_with_every_setting_is_built_as_checked_in() {
-    let pod = yaml(&worker_pod_of(&valid(FULL), &worker()));
+    let pod = yaml(&worker_pod_of(&valid(FULL), &published(worker())));
     assert_golden("full.yaml", &documents(&built(FULL), &[pod]));
 }
 
@@ -271,6 +286,22 @@ fn a_worker_with_the_bluesky_engine_is_python_with_the_profile_of_the_site() {
     };
     assert_eq!(value("BEAMLINE_WORKER_STARTUP_DIR"), Some("/site"));
     assert_eq!(value("HOME"), Some("/tmp"));
+}
+
+#[test]
+fn documents_are_published_by_an_image_with_python_beside_the_worker() {
+    let of = |spec: &str| {
+        let pod = worker_pod_of(&valid(spec), &published(worker())).spec.unwrap();
+        pod.init_containers.unwrap_or_default().pop()
+    };
+    // The image of the other pods has none.
+    assert_eq!(of("{}"), None);
+    let own = of("queue: {worker: {image: {repository: site/worker, tag: v3}}}").unwrap();
+    assert_eq!(own.image.as_deref(), Some("site/worker:v3"));
+    let another = of("queue: {publisher: {image: {repository: site/python}}}").unwrap();
+    assert_eq!(another.image.as_deref(), Some("site/python:latest"));
+    // It is started again when it fails, and lets the worker start and end.
+    assert_eq!(another.restart_policy.as_deref(), Some("Always"));
 }
 
 #[test]

@@ -53,10 +53,18 @@ def follow(settings: Settings, _given: argparse.Namespace) -> int:
         except OSError as error:
             LOG.warning("no metrics on %s:%d: %s", host, port, error)
 
+    failed = threading.Event()
+
     def deliver(name: str, make: Callable[[], Target]) -> None:
-        forwarder = _forwarder(settings, name, make)
-        forwarder.follow(stop)
-        forwarder.close()
+        try:
+            forwarder = _forwarder(settings, name, make)
+            forwarder.follow(stop)
+            forwarder.close()
+        except Exception:
+            # Such as a folder that cannot be written to. Who has started this sees that it ended.
+            LOG.exception("%s: cannot be delivered to", name)
+            failed.set()
+            stop.set()
 
     # Daemons: one that waits for another process or for its target does not hold up the end.
     threads = [
@@ -72,7 +80,7 @@ def follow(settings: Settings, _given: argparse.Namespace) -> int:
         thread.join(max(end - time.monotonic(), 0.0))
         if thread.is_alive():
             LOG.warning("%s: the next publisher delivers what is left", thread.name)
-    return 0
+    return int(failed.is_set())
 
 
 def once(settings: Settings, given: argparse.Namespace) -> int:

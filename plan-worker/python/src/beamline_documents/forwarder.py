@@ -81,9 +81,11 @@ class Forwarder:
 
     def behind(self) -> int:
         """Length of what is left, as far as it was seen."""
+        offsets = {run: self._bookmarks.offset(run.key) for run in self._open}
         return sum(
-            max(self._runs.size(run) - (self._bookmarks.offset(run.key) or 0), 0)
-            for run in self._open
+            max(self._runs.size(run) - offset, 0)
+            for run, offset in offsets.items()
+            if offset is not None
         )
 
     def try_step(self) -> int | None:
