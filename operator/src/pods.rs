@@ -75,6 +75,15 @@ mod tests {
     }
 
     #[test]
+    fn a_sidecar_that_cannot_start_keeps_the_pod_from_coming_up() {
+        let sidecar = "name: s, image: 'a/s:1', imageID: '', ready: false, restartCount: 0, \
+                       state: {waiting: {reason: ImagePullBackOff}}";
+        let found = of(&format!("{{phase: Pending, initContainerStatuses: [{{{sidecar}}}]}}"));
+        let message = "the image 'a/s:1' cannot be pulled".to_owned();
+        assert_eq!(found, Some((reasons::IMAGE_PULL_FAILED, message)));
+    }
+
+    #[test]
     fn an_image_that_cannot_be_pulled_reads_the_same_at_every_attempt() {
         let at = |reason: &str, message: &str| {
             container(&format!(
