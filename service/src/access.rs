@@ -9,8 +9,8 @@
 //!
 //! With an audience in the [`Policy`] the tokens of the cluster are taken too, for which the Kubernetes API is asked.
 //!
-//! With providers in the [`Policy`] users log in with a password ([`routes`]). Their sessions and API keys are in a Secret of the
-//! namespace ([`Store`]), as digests; what they may do is looked up in the [`Directory`] each time.
+//! With providers in the [`Policy`] users log in ([`routes`]), with a password or where a [`Provider`] sends them. Their sessions and
+//! API keys are in a Secret of the namespace ([`Store`]), as digests; what they may do is looked up in the [`Directory`] each time.
 
 mod accounts;
 mod attempts;
@@ -22,10 +22,14 @@ mod credential;
 mod directory;
 mod gate;
 mod guard;
+mod ldap;
 mod login;
+mod login_elsewhere;
+mod oidc;
 mod pages;
 mod password;
 mod policy;
+mod provider;
 mod refusal;
 mod reviews;
 mod role;
@@ -34,7 +38,9 @@ mod scope;
 mod secret;
 mod socket;
 mod store;
+mod template;
 mod token;
+mod trust;
 
 pub(crate) use attempts::{Attempts, FOR_KEYS, subject};
 pub(crate) use audit::{describe, note_foreign};
@@ -45,9 +51,12 @@ pub use config::{ConfigError, read as read_configuration};
 pub use credential::{Credential, SUBPROTOCOL};
 pub use directory::{Directory, User};
 pub use gate::Gate;
+pub use ldap::Ldap;
+pub use oidc::Oidc;
 pub use pages::{Foreign, Pages};
 pub use password::Passwords;
 pub use policy::{Entrance, Lifetimes, Policy, PolicyError};
+pub use provider::{Provider, Silent};
 pub use refusal::{Refusal, Unverified};
 pub use role::{Change, PUBLIC, Roles, SINGLE_USER};
 pub use routes::routes;
@@ -55,3 +64,4 @@ pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::{NoRandomness, Secret, SecretDigest};
 pub use socket::{Entry, Unknown};
 pub use store::Store;
+pub use template::BadTemplate;

@@ -18,8 +18,8 @@ enum Reads {
     Form(&'static [&'static str]),
     /// An object.
     Object(&'static str),
-    /// A parameter of the query.
-    Query(&'static str),
+    /// Parameters of the query.
+    Queries(&'static [&'static str]),
 }
 
 /// One operation: verb, path, name, what it is for, and what it reads.
@@ -28,13 +28,19 @@ type Route = (HttpMethod, &'static str, &'static str, &'static str, Reads);
 const KEY: Reads = Reads::Object("`expires_in` in seconds or null, `scopes` and a `note`");
 
 #[rustfmt::skip]
-const ROUTES: [Route; 12] = [
-    (Post, "/api/auth/provider/{provider}/token", "log_in", "Log in with a name and a password", Reads::Form(&["username", "password"])),
+const ROUTES: [Route; 18] = [
+    (Post, "/api/auth/provider/{provider}/token", "log_in", "Log in with a name and a password, or as a program with its `device_code`", Reads::Form(&["username", "password"])),
+    (Get, "/api/auth/provider/{provider}/authorize", "authorize", "Log in at the provider's own page, for a refresh token: a redirect", Reads::Nothing),
+    (Post, "/api/auth/provider/{provider}/authorize", "device_login", "Log in for a program without a browser: the codes for it and for its user", Reads::Nothing),
+    (Get, "/api/auth/provider/{provider}/device_code", "device_page", "Where its user logs in: a redirect", Reads::Nothing),
+    (Post, "/api/auth/provider/{provider}/device_code", "device_approve", "The form that its user sends", Reads::Form(&["approval", "user_code"])),
+    (Get, "/api/auth/provider/{provider}/code", "code", "Where the provider sends browsers back to: the refresh token", Reads::Queries(&["code", "state"])),
+    (Post, "/api/auth/provider/{provider}/code", "code_posted", "The same", Reads::Queries(&["code", "state"])),
     (Post, "/api/auth/session/refresh", "session_refresh", "New tokens for a session", Reads::Object("The `refresh_token`")),
     (Delete, "/api/auth/session/revoke/{session}", "session_revoke", "End a session of one's own", Reads::Nothing),
     (Post, "/api/auth/apikey", "apikey_new", "Make an API key; its secret is shown this once", KEY),
     (Get, "/api/auth/apikey", "apikey_info", "The API key that this request shows", Reads::Nothing),
-    (Delete, "/api/auth/apikey", "apikey_delete", "Delete an API key of one's own", Reads::Query("first_eight")),
+    (Delete, "/api/auth/apikey", "apikey_delete", "Delete an API key of one's own", Reads::Queries(&["first_eight"])),
     (Get, "/api/auth/whoami", "whoami", "Who one is: identities, sessions and API keys", Reads::Nothing),
     (Get, "/api/auth/scopes", "scopes", "Roles and scopes of the caller", Reads::Nothing),
     (Post, "/api/auth/logout", "logout", "Nothing is forgotten: cookies are not set here", Reads::Nothing),
@@ -77,7 +83,9 @@ fn parameter(name: &str, place: ParameterIn) -> ParameterBuilder {
 fn read(operation: OperationBuilder, reads: Reads) -> OperationBuilder {
     match reads {
         Reads::Nothing => operation,
-        Reads::Query(name) => operation.parameter(parameter(name, ParameterIn::Query)),
+        Reads::Queries(names) => names.iter().fold(operation, |operation, name| {
+            operation.parameter(parameter(name, ParameterIn::Query))
+        }),
         Reads::Object(what) => operation.request_body(Some(
             RequestBodyBuilder::new()
                 .description(Some(what))

@@ -29,8 +29,6 @@ pub(super) const FRESH: Duration = Duration::from_secs(10);
 const FRESH_ENOUGH_TO_REFUSE: Duration = Duration::from_secs(1);
 /// Tries to write while others write too.
 const TRIES: usize = 5;
-/// Passwords that are hashed at the same time: each takes a core for a good part of a second.
-const HASHING: usize = 2;
 
 /// The accounts of a service.
 #[derive(Debug)]
@@ -42,7 +40,6 @@ pub(super) struct Accounts {
     known: ArcSwapOption<Known>,
     /// One reads or writes at a time, so that what is known never goes back.
     alone: Semaphore,
-    pub(super) hashing: Semaphore,
     /// When each API key was used last, by its first eight characters. Since the start only.
     used: Mutex<HashMap<String, i64>>,
 }
@@ -72,7 +69,6 @@ impl Accounts {
             store,
             known: ArcSwapOption::empty(),
             alone: Semaphore::new(1),
-            hashing: Semaphore::new(HASHING),
             used: Mutex::default(),
         }
     }
@@ -186,7 +182,6 @@ impl Accounts {
             .in_group(self.directory.group.as_deref())
     }
 
-    /// What signs, first, and what else verifies.
     fn keys(&self, kept: &Kept) -> Vec<Secret> {
         match self.secret_keys.is_empty() {
             true => vec![kept.signing_key.clone()],
@@ -194,7 +189,13 @@ impl Accounts {
         }
     }
 
-    /// A session for somebody whose password fits.
+    /// What signs, first, and what else verifies.
+    pub(super) async fn signing_keys(&self) -> Result<Vec<Secret>, Refusal> {
+        let known = self.book(FRESH).await?;
+        Ok(self.keys(&known.kept))
+    }
+
+    /// A session for somebody for whom a provider vouches.
     pub(super) async fn log_in(&self, provider: &str, id: &str) -> Result<Value, Refusal> {
         let scopes = self.directory.scopes(id).ok_or(Refusal::NoRole)?;
         let now = now();

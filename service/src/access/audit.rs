@@ -40,8 +40,7 @@ pub(super) fn note(
         "service" => service, "decision" => decision, "reason" => reason,
     )
     .increment(1);
-    let changes = asked.scope.map_or(asked.method != "GET", Scope::is_write);
-    let is_quiet = decided.is_ok() && !changes;
+    let is_quiet = decided.is_ok() && !asked.changes;
     if is_quiet || !worth_a_line {
         return;
     }

@@ -1,16 +1,23 @@
 //! The configuration file of bluesky-httpserver (contract queue-server §4.6), as far as it says who gets in.
 
+mod document;
+mod error;
+mod ldap;
+mod oidc;
+mod provider;
+mod variables;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::directory::{Directory, User};
-use super::password::Passwords;
+use super::directory::Directory;
 use super::policy::{Lifetimes, Policy};
 use super::role::{Change, Roles};
-use super::secret::Secret;
+use document::{ApiAccess, Authentication, Document, ResourceAccess};
+
+pub use error::ConfigError;
 
 /// Sections about other things, which are settings here.
 const ELSEWHERE: [&str; 6] = [
@@ -21,130 +28,6 @@ const ELSEWHERE: [&str; 6] = [
     "server_configuration",
     "uvicorn",
 ];
-
-/// A configuration that cannot be used. Never shows what stands in it.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file or folder cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is no YAML mapping.
-    #[error("{} is not a YAML mapping", .0.display())]
-    NoMapping(PathBuf),
-    /// Two files of a folder have the same section.
-    #[error("the section '{0}' stands in two files")]
-    Twice(String),
-    /// `${NAME}` names nothing.
-    #[error("the environment variable '{0}' is not set")]
-    Unset(String),
-    /// The file says something that is not known.
-    #[error("the configuration of access is not valid: {0}")]
-    Invalid(#[from] serde_json::Error),
-    /// Something of the Python server that is not here.
-    #[error("'{name}' is not available here; available: {available}")]
-    Absent {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        available: &'static str,
-    },
-    /// A provider has no name that can stand in a path, or the name of another.
-    #[error("'{0}' is not the name of one provider")]
-    Provider(String),
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Document {
-    authentication: Authentication,
-    api_access: Option<ApiAccess>,
-    resource_access: Option<ResourceAccess>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Authentication {
-    providers: Vec<Provider>,
-    secret_keys: Vec<Secret>,
-    allow_anonymous_access: Option<bool>,
-    single_user_api_key: Option<Secret>,
-    access_token_max_age: Option<u32>,
-    refresh_token_max_age: Option<u32>,
-    session_max_age: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Provider {
-    provider: String,
-    authenticator: String,
-    #[serde(default)]
-    args: ProviderArgs,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ProviderArgs {
-    users_to_passwords: BTreeMap<String, Secret>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ApiAccess {
-    policy: String,
-    #[serde(default)]
-    args: ApiAccessArgs,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ApiAccessArgs {
-    roles: BTreeMap<String, Option<Change>>,
-    /// One without anything is as good as not there.
-    users: BTreeMap<String, Option<UserEntry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserEntry {
-    #[serde(default)]
-    roles: OneOrMany,
-    displayed_name: Option<String>,
-    #[serde(alias = "mail")]
-    email: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResourceAccess {
-    policy: String,
-    #[serde(default)]
-    args: ResourceAccessArgs,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ResourceAccessArgs {
-    default_group: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Default for OneOrMany {
-    fn default() -> Self {
-        Self::Many(Vec::new())
-    }
-}
 
 /// Reads a file, or every `.yml` and `.yaml` of a folder. Where it says nothing, `otherwise` holds.
 ///
@@ -170,7 +53,7 @@ pub fn read(path: &Path, otherwise: Policy) -> Result<Policy, ConfigError> {
             tracing::warn!(section = name, "has no effect: see the settings of the queue server");
         }
     }
-    policy(expand(Value::Object(sections), &|name| std::env::var(name).ok())?, otherwise)
+    policy(variables::expand(Value::Object(sections), &|name| std::env::var(name).ok())?, otherwise)
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
@@ -187,36 +70,6 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     Ok(files)
 }
 
-/// Replaces each `${NAME}` in texts.
-fn expand(value: Value, variable: &impl Fn(&str) -> Option<String>) -> Result<Value, ConfigError> {
-    Ok(match value {
-        Value::String(text) => Value::String(expand_text(&text, variable)?),
-        Value::Array(list) => {
-            list.into_iter().map(|one| expand(one, variable)).collect::<Result<_, _>>()?
-        }
-        Value::Object(members) => {
-            let members = members.into_iter().map(|(name, one)| Ok((name, expand(one, variable)?)));
-            Value::Object(members.collect::<Result<_, ConfigError>>()?)
-        }
-        other => other,
-    })
-}
-
-fn expand_text(
-    mut text: &str,
-    variable: &impl Fn(&str) -> Option<String>,
-) -> Result<String, ConfigError> {
-    let mut expanded = String::new();
-    while let Some((before, (name, after))) =
-        text.split_once("${").and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
-    {
-        expanded.push_str(before);
-        expanded += &variable(name).ok_or_else(|| ConfigError::Unset(name.to_owned()))?;
-        text = after;
-    }
-    Ok(expanded + text)
-}
-
 fn policy(document: Value, otherwise: Policy) -> Result<Policy, ConfigError> {
     let Document { authentication, api_access, resource_access } =
         serde_json::from_value(document)?;
@@ -231,13 +84,9 @@ fn policy(document: Value, otherwise: Policy) -> Result<Policy, ConfigError> {
     } = authentication;
     let Lifetimes { access_s, refresh_s, session_s } = otherwise.lifetimes;
     let mut directory = Directory::default();
-    for provider in providers {
-        let Provider { provider: name, authenticator, args } = provider;
-        is("DictionaryAuthenticator", &authenticator)?;
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let passwords = Passwords::new(&args.users_to_passwords);
-        let is_name = !name.is_empty() && name.chars().all(fits);
-        if !is_name || directory.providers.insert(name.clone(), passwords).is_some() {
+    for entry in providers {
+        let (name, provider) = provider::read(entry)?;
+        if directory.providers.insert(name.clone(), provider).is_some() {
             return Err(ConfigError::Provider(name));
         }
     }
@@ -291,17 +140,6 @@ fn last(path: &str) -> &str {
     path.rsplit([':', '.']).next().unwrap_or(path)
 }
 
-impl From<UserEntry> for User {
-    fn from(entry: UserEntry) -> Self {
-        let UserEntry { roles, displayed_name, email } = entry;
-        let roles = match roles {
-            OneOrMany::One(role) => vec![role],
-            OneOrMany::Many(roles) => roles,
-        };
-        Self { roles, displayed_name, email }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,13 +177,14 @@ uvicorn: {port: 1}
         read(&path, Policy::default())
     }
 
-    #[test]
-    fn providers_users_and_roles_are_read() {
+    #[tokio::test]
+    async fn providers_users_and_roles_are_read() {
         let policy = read_text(TOY).unwrap();
         let Directory { providers, users, group, .. } = &policy.directory;
         assert_eq!(group.as_deref(), Some("visitors"));
         assert!(!users.contains_key("tom"));
-        assert!(providers["toy"].fit("bob", &"bob_password".into()));
+        let toy = providers["toy"].takes_passwords().unwrap();
+        assert_eq!(toy.user("bob", "bob_password".into()).await, Ok(Some("bob".into())));
         assert_eq!(users["bob"].roles, ["admin", "expert"]);
         assert_eq!(users["alice"].roles, ["observer"]);
         assert_eq!((policy.lifetimes.access_s, policy.lifetimes.refresh_s), (60, 604_800));
@@ -366,12 +205,8 @@ uvicorn: {port: 1}
             ("[1]", "is not a YAML mapping"),
             ("api_access: {policy: 'a.b:ServerBasedAPIAccessControl'}", "not available here"),
             (
-                "authentication: {providers: [{provider: p, authenticator: 'm:PAMAuthenticator'}]}",
-                "'m:PAMAuthenticator' is not available here; available: DictionaryAuthenticator",
-            ),
-            (
-                "authentication: {providers: [{provider: a/b, authenticator: DictionaryAuthenticator}]}",
-                "'a/b' is not the name of one provider",
+                "authentication: {providers: [{provider: p, authenticator: DictionaryAuthenticator}, {provider: p, authenticator: DictionaryAuthenticator}]}",
+                "'p' is not the name of one provider",
             ),
         ] {
             let error = read_text(text).unwrap_err().to_string();
@@ -384,16 +219,6 @@ uvicorn: {port: 1}
         let text = TOY.replace("alice_password", "12345");
         let error = read_text(&text).unwrap_err().to_string();
         assert!(error.contains("put it in quotes") && !error.contains("12345"), "{error}");
-    }
-
-    #[test]
-    fn variables_are_expanded_in_texts() {
-        let variable = |name: &str| (name == "A").then(|| "1".to_owned());
-        assert_eq!(expand_text("x${A}y${A}", &variable).unwrap(), "x1y1");
-        assert_eq!(expand_text("$A ${", &variable).unwrap(), "$A ${");
-        assert!(
-            matches!(expand_text("${B}", &variable), Err(ConfigError::Unset(name)) if name == "B")
-        );
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::password::Passwords;
+use super::provider::Provider;
 use super::role::Roles;
 use super::scope::Scopes;
 
 /// Who may log in and what they may do.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    /// By their names in `/api/auth/provider/{name}/token`.
-    pub providers: BTreeMap<String, Passwords>,
+    /// By their names in `/api/auth/provider/{name}/…`.
+    pub providers: BTreeMap<String, Provider>,
     /// Who has which roles; others have none.
     pub users: BTreeMap<String, User>,
     /// What the roles allow.

@@ -52,6 +52,8 @@ pub(super) struct Asked {
     pub(super) path: String,
     /// What it takes; nothing but to be somebody without it.
     pub(super) scope: Option<Scope>,
+    /// Whether it may change something.
+    pub(super) changes: bool,
 }
 
 impl Asked {
@@ -133,7 +135,7 @@ impl Gate {
         self.0.accounts.as_ref()
     }
 
-    /// Failed logins of late, by address and name.
+    /// Failed logins of late, by address and name, or by address and route where no name is given.
     pub(super) fn logins(&self) -> &Attempts<(Option<IpAddr>, String)> {
         &self.0.logins
     }
@@ -256,7 +258,13 @@ mod tests {
 
     fn asked(scope: Scope) -> Asked {
         let from = Some(IpAddr::from([192, 0, 2, 1]));
-        Asked { from, method: "GET".to_owned(), path: "/".to_owned(), scope: Some(scope) }
+        Asked {
+            from,
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            scope: Some(scope),
+            changes: false,
+        }
     }
 
     async fn user(gate: &Gate, scope: Scope, shown: Option<Credential>) -> Result<String, String> {

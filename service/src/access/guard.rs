@@ -76,6 +76,7 @@ impl Asked {
             method: method.to_string(),
             path: uri.path().to_owned(),
             scope,
+            changes: scope.map_or(method != Method::GET, Scope::is_write),
         }
     }
 }

@@ -8,11 +8,12 @@ use super::accounts::Accounts;
 use super::attempts::subject;
 use super::audit;
 use super::gate::{Asked, Gate};
+use super::provider::Provider;
 use super::refusal::Refusal;
 use super::secret::Secret;
 
-/// How long a login may wait until its password is looked at.
-const WAIT: Duration = Duration::from_secs(10);
+/// How long a login may wait for its turn.
+pub(super) const WAIT: Duration = Duration::from_secs(10);
 /// Longest name that failures are counted of.
 const NAME: usize = 100;
 
@@ -48,20 +49,20 @@ impl Gate {
         let Login { provider, user, password } = login;
         let name: String = user.chars().take(NAME).collect();
         let who = (asked.from.map(subject), name);
-        let turn = timeout(WAIT, accounts.hashing.acquire()).await;
+        let known = accounts.directory.providers.get(&provider);
+        let known = known.and_then(Provider::takes_passwords).ok_or(Refusal::Password)?;
+        let turn = timeout(WAIT, known.turns().acquire()).await;
         let Ok(Ok(_turn)) = turn else { return Err(Refusal::TooMany) };
         // Only now: whoever asks many times at once waits here as well.
         if self.logins().is_exhausted(&who, Instant::now()) {
             return Err(Refusal::TooMany);
         }
-        let passwords = accounts.directory.providers.get(&provider).cloned();
-        let passwords = passwords.ok_or(Refusal::Password)?;
-        let asked_for = user.clone();
-        let fits = tokio::task::spawn_blocking(move || passwords.fit(&asked_for, &password));
-        if !fits.await.unwrap_or(false) {
-            self.logins().failed(&who, Instant::now());
-            return Err(Refusal::Password);
+        match known.user(&user, password).await? {
+            Some(id) => accounts.log_in(&provider, &id).await,
+            None => {
+                self.logins().failed(&who, Instant::now());
+                Err(Refusal::Password)
+            }
         }
-        accounts.log_in(&provider, &user).await
     }
 }

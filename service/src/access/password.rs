@@ -3,14 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::secret::{Secret, SecretDigest};
 
 /// How a hash by bcrypt begins.
 const BCRYPT: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
 
-/// Users and their passwords.
+/// Passwords that are hashed at the same time: each takes a core for a good part of a second.
+const HASHING: usize = 2;
+
+/// Users and their passwords. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Passwords(Arc<BTreeMap<String, Password>>);
+pub struct Passwords(Arc<Listed>);
+
+#[derive(Debug)]
+struct Listed {
+    users: BTreeMap<String, Password>,
+    turns: Semaphore,
+}
 
 #[derive(Clone, Debug)]
 enum Password {
@@ -41,15 +52,27 @@ impl Passwords {
     /// As listed: a password, or its hash by bcrypt.
     pub fn new<'a>(users: impl IntoIterator<Item = (&'a String, &'a Secret)>) -> Self {
         let users = users.into_iter().map(|(user, text)| (user.clone(), Password::new(text)));
-        Self(Arc::new(users.collect()))
+        Self(Arc::new(Listed { users: users.collect(), turns: Semaphore::new(HASHING) }))
+    }
+
+    /// Room for the passwords that are hashed at the same time.
+    pub(super) fn turns(&self) -> &Semaphore {
+        &self.0.turns
+    }
+
+    /// The user, if that is the password.
+    pub(super) async fn user(&self, user: &str, password: Secret) -> Option<String> {
+        let (passwords, user) = (self.clone(), user.to_owned());
+        let looked_at = move || passwords.fit(&user, &password).then_some(user);
+        tokio::task::spawn_blocking(looked_at).await.ok().flatten()
     }
 
     /// Whether it is the password of that user. Takes as long for a user who is not there. Works for a good part of a
     /// second where passwords are hashed: not for a thread that others wait for.
-    pub(super) fn fit(&self, user: &str, password: &Secret) -> bool {
-        let (known, is_there) = match self.0.get(user) {
+    fn fit(&self, user: &str, password: &Secret) -> bool {
+        let (known, is_there) = match self.0.users.get(user) {
             Some(known) => (Some(known), true),
-            None => (self.0.values().next(), false),
+            None => (self.0.users.values().next(), false),
         };
         // Both are always worked out.
         known.is_some_and(|known| known.is(password)) & is_there

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::provider::Silent;
 use super::scope::Scopes;
 use crate::ApiError;
 
@@ -35,6 +36,12 @@ pub enum Refusal {
     /// Nobody has that name and that password.
     #[error("Incorrect username or password")]
     Password,
+    /// A login elsewhere came to nothing, or to nobody whom we know.
+    #[error("Authentication failure")]
+    Elsewhere,
+    /// The provider that knows who somebody is cannot be asked.
+    #[error("The login provider does not answer as it should. Try again later.")]
+    Provider(#[from] Silent),
     /// Who logs in has no role.
     #[error("User is not authorized to access the server")]
     NoRole,
@@ -84,9 +91,12 @@ impl Refusal {
             | Self::TokenExpired
             | Self::SessionEnded
             | Self::Password
+            | Self::Elsewhere
             | Self::NoRole
             | Self::Revoked => StatusCode::UNAUTHORIZED,
-            Self::Unavailable | Self::Unverified(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::Unverified(_) | Self::Provider(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -102,6 +112,8 @@ impl Refusal {
             Self::TokenExpired => "token-expired",
             Self::SessionEnded => "session-ended",
             Self::Password => "wrong-password",
+            Self::Elsewhere => "wrong-login",
+            Self::Provider(_) => "provider-unavailable",
             Self::NoRole => "no-role",
             Self::Revoked => "revoked",
             Self::Unavailable => "unavailable",

@@ -1,6 +1,7 @@
 //! `/api/auth`: logging in, sessions and API keys (contract queue-server §4.5).
 
 mod body;
+mod elsewhere;
 mod keys;
 mod principals;
 mod sessions;
@@ -24,6 +25,18 @@ pub fn routes(gate: &Gate) -> Router {
         .merge(gate.guard_any(get(keys::info)));
     Router::new()
         .route("/api/auth/provider/{provider}/token", post(sessions::log_in))
+        .route(
+            "/api/auth/provider/{provider}/authorize",
+            get(elsewhere::authorize).post(elsewhere::wait),
+        )
+        .route(
+            "/api/auth/provider/{provider}/code",
+            get(elsewhere::come_back).post(elsewhere::come_back),
+        )
+        .route(
+            "/api/auth/provider/{provider}/device_code",
+            get(elsewhere::authorize_for_device).post(elsewhere::approve),
+        )
         .route("/api/auth/session/refresh", post(sessions::refresh))
         .route("/api/auth/session/revoke/{session}", gate.guard_any(delete(sessions::revoke)))
         .route("/api/auth/apikey", own_keys)

@@ -1,7 +1,7 @@
 //! Logging in, refreshing and ending sessions.
 
 use axum::Json;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, FromRequest, Path, Request, State};
 use axum::http::Extensions;
 use axum::http::{Method, Uri};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::body::RefreshToken;
-use super::{Shared, account, accounts};
+use super::{Shared, account, accounts, elsewhere};
 use crate::ApiError;
 use crate::access::Caller;
 use crate::access::accounts::FRESH;
@@ -32,17 +32,27 @@ pub(super) async fn log_in(
     State(gate): Shared,
     Path(provider): Path<String>,
     (method, uri, extensions): (Method, Uri, Extensions),
-    form: Result<Form<Password>, axum::extract::rejection::FormRejection>,
-) -> Result<Json<Value>, Response> {
-    let known = gate.accounts().filter(|all| all.directory.providers.contains_key(&provider));
-    let accounts = known.ok_or_else(|| ApiError::not_found("Not Found").into_response())?;
+    request: Request,
+) -> Result<Response, Response> {
+    let known = gate.accounts().and_then(|accounts| {
+        let provider = accounts.directory.providers.get(&provider)?;
+        Some((accounts, provider))
+    });
+    let (accounts, known) =
+        known.ok_or_else(|| ApiError::not_found("Not Found").into_response())?;
+    if known.page().is_some() {
+        let parts = (method, uri, extensions);
+        return Ok(elsewhere::ask(&gate, &provider, &parts, request).await);
+    }
+    let form = Form::from_request(request, &()).await;
     let Form(Password { username, password }) = form.map_err(|_| {
         ApiError::unprocessable("A form with username and password is expected").into_response()
     })?;
     let asked = Asked::of(&extensions, (&method, &uri), None);
     let login = Login { provider, user: username, password: password.as_str().into() };
     let outcome = gate.log_in(accounts, &asked, login).await;
-    outcome.map(Json).map_err(|refusal| refusal.answer(Scopes::default()))
+    let answer = outcome.map(|tokens| Json(tokens).into_response());
+    answer.map_err(|refusal| refusal.answer(Scopes::default()))
 }
 
 pub(super) async fn refresh(
