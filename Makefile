@@ -32,7 +32,7 @@ VERSION = $(shell sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\
 IMAGE_TAG ?= localhost/beamline:$(if $(filter dev,$(PROFILE)),dev,$(VERSION))
 IMAGE_ARCHIVE ?= $(TARGET)/images/beamline-$(PROFILE).tar
 
-.PHONY: help run build test lint unit fuzz programs conformance cluster scenarios node-packages e2e judge judge-selection judge-packages charts bench bench-cluster generate images book clean-state
+.PHONY: help run build test lint unit fuzz programs conformance cluster scenarios node-packages e2e judge judge-selection e2e-packages judge-packages charts bench bench-cluster generate images book clean-state
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -103,7 +103,7 @@ scenarios:
 	@test -z "$$CI"
 endif
 
-e2e: $(VENV)/.installed build ## The executable as a user runs it, with real clients
+e2e: $(VENV)/.installed e2e-packages build ## The executable as a user runs it, with real clients
 	BEAMLINE=$(abspath $(BEAMLINE)) $(VENV)/bin/python -m pytest e2e -q
 
 # Each run in a network of its own, which needs root.
@@ -119,12 +119,19 @@ judge judge-selection:
 	@test -z "$$CI"
 endif
 
-# What those tests take from Debian: the store of the RE manager, whose keys they delete to begin anew.
-judge-packages:
-	@missing=; for needed in redis-server:redis-server ip:iproute2; do \
-		command -v "$${needed%%:*}" > /dev/null || missing="$$missing $${needed##*:}"; \
+# What the tests take from Debian, as PROGRAM:PACKAGE. No service of the machine is started: tests start their own.
+e2e-packages: NEEDED := slapd:slapd
+# The store of the RE manager, whose keys its own tests delete to begin anew.
+judge-packages: NEEDED := redis-server:redis-server ip:iproute2
+POLICY := /usr/sbin/policy-rc.d
+e2e-packages judge-packages:
+	@missing=; for needed in $(NEEDED); do \
+		PATH="$$PATH:/usr/sbin" command -v "$${needed%%:*}" > /dev/null || missing="$$missing $${needed##*:}"; \
 	done; \
-	[ -z "$$missing" ] || { apt-get update -q; apt-get install -q -y --no-install-recommends $$missing; }
+	[ -n "$$missing" ] || exit 0; \
+	[ $$(id -u) = 0 ] || { echo "NOT RUN: the tests that need$$missing, which only root can install" >&2; test -z "$$CI"; exit; }; \
+	[ -e $(POLICY) ] || { trap 'rm $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' > $(POLICY); chmod 755 $(POLICY); }; \
+	apt-get update -q; DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
 ifneq ($(shell command -v $(GO)),)
 charts: $(VENV)/.installed $(CHART_TOOLS) $(CLUSTER)/bin/e2e-cluster $(CLUSTER)/bin/kubernetes build ## The charts and the image: what they render and hold, on a real API server too
