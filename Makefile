@@ -54,6 +54,8 @@ lint: $(VENV)/.installed ## Formats, lints, licences, and whether the device cla
 	cd plan-worker/python && $(abspath $(VENV))/bin/mypy
 	$(VENV)/bin/python crds/catalogue/generate.py --check
 
+# Tests wait for sockets, IOCs and leases more than they compute: two at a time for each core.
+unit: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 unit: $(VENV)/.installed ## Rust tests: pure, over sockets, against real IOCs and clients; and those of the bluesky worker
 	$(CARGO) test --locked --workspace --no-fail-fast
 	$(VENV)/bin/python -m pytest plan-worker/python -q
