@@ -1,4 +1,4 @@
-//! Ten thousand devices: what happens costs what it concerns, not what there is.
+//! Thousands of devices: what happens costs what it concerns, not what there is. `make bench-cluster` has ten thousand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use crate::cluster::Replica;
 
-const DEVICES: usize = 10_000;
-/// A debug build on a busy machine takes minutes for all of them.
+const DEVICES: usize = 2_000;
+/// A debug build on a busy machine takes a minute for all of them.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Counts the writes to the status of devices.
@@ -112,7 +112,7 @@ fn is_leading(status: u16, body: &Value) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_of_ten_thousand_devices_is_written_once_and_a_change_costs_what_it_concerns() {
+async fn each_of_thousands_of_devices_is_written_once_and_a_change_costs_what_it_concerns() {
     let world = World::new().await;
     let classes: Api<DeviceClass> = Api::namespaced(world.client.clone(), "default");
     let params = PostParams::default();
@@ -176,7 +176,7 @@ async fn each_of_ten_thousand_devices_is_written_once_and_a_change_costs_what_it
         let label = device.status.as_ref().and_then(|status| status.device_label);
         label.is_some_and(|label| label.as_str() == "detector")
     };
-    for name in ["d0", "d7", "d9999", "rival"] {
+    for name in ["d0", "d7", "d1999", "rival"] {
         world.wait(name, is_detector).await;
     }
     settled(&operator).await;
