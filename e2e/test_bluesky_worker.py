@@ -220,6 +220,38 @@ def test_devices_of_the_registry_are_in_the_plans_and_are_what_the_registry_says
     choose(bluesky, profile=None)
 
 
+@pytest.mark.parametrize("engine", ["bluesky", "native"])
+def test_a_plan_waits_until_a_condition_is_met(bluesky: Beamline, engine: str) -> None:
+    pv = "mini:dot:shutter_open"
+    closed = {"pv": pv, "state": "low", "message": "the shutter is closed"}
+    choose(bluesky, engine=engine, suspenders=[closed])
+    open_environment(bluesky)
+    item = {"item_type": "plan", "name": "count", "args": [["det"]], "kwargs": {"num": 100}}
+    item["kwargs"]["delay"] = 0.05
+
+    def shutter(value: int) -> None:
+        answer = bluesky.post("control", "/api/v1/pv/set", {"pv_name": pv, "value": value})
+        assert answer.json()["success"], answer.text
+
+    added = bluesky.post("queue", "/api/queue/item/add", {"item": item}).json()
+    assert added["success"], added
+    try:
+        bluesky.post("queue", "/api/queue/start")
+        wait_for("running", lambda: bluesky.status()["re_state"] == "running")
+        shutter(0)
+        wait_for("it waits", lambda: " waits" in shown(bluesky, added["item"]), 30)
+        waiting = "{.items[*].status.progress.waiting}"
+        said = bluesky.kubectl("get", "queueitems", "-o", f"jsonpath={waiting}")
+        assert said == f"{pv} is low: the shutter is closed"
+    finally:
+        shutter(1)
+    wait_for("it ended", lambda: bluesky.status()["manager_state"] == "idle", 60)
+    last = bluesky.get("queue", "/api/history/get").json()["items"][-1]
+    assert last["result"]["exit_status"] == "completed", last
+    close_environment(bluesky)
+    choose(bluesky, suspenders=None)
+
+
 def test_an_environment_that_does_not_open_says_why(bluesky: Beamline, tmp_path: Path) -> None:
     script = tmp_path / "startup.py"
     script.write_text("raise RuntimeError('the ring is down')\n")

@@ -33,6 +33,7 @@ pub mod queue;
 pub mod queue_item;
 pub mod resolve;
 mod schema;
+pub mod suspender;
 pub mod yaml;
 
 pub use beamline::{Beamline, BeamlineSpec, BeamlineStatus};
@@ -46,6 +47,7 @@ pub use publishers::Publishers;
 pub use queue::{Queue, QueueSpec, QueueStatus};
 pub use queue_item::{QueueItem, QueueItemSpec, QueueItemStatus};
 pub use schema::FreeForm;
+pub use suspender::Suspender;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

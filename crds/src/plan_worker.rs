@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::profile::Profile;
 use crate::publishers::Publishers;
 use crate::schema::conditions;
+use crate::suspender::Suspender;
 
 /// One open worker environment: what runs plans, and where it reports to.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +66,10 @@ pub struct PlanWorkerSpec {
     /// Where the documents of its runs are published.
     #[serde(default, skip_serializing_if = "Publishers::is_default")]
     pub publishers: Publishers,
+    /// What makes its plans wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub suspenders: Vec<Suspender>,
     /// WebSocket address of the queue pod that the worker connects out to first. Later ones are in the
     /// status of the queue.
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^wss?://"))]

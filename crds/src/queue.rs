@@ -12,6 +12,7 @@ use crate::profile::Profile;
 use crate::publishers::Publishers;
 use crate::queue_item::Approval;
 use crate::schema::{FreeForm, conditions, free_form_object};
+use crate::suspender::Suspender;
 
 /// `metadata.name` of the queue that a beamline has when nobody says otherwise.
 pub const DEFAULT_NAME: &str = "main";
@@ -80,6 +81,11 @@ pub struct QueueSpec {
     /// Where the documents of the runs are published; holds for the next environment that is opened.
     #[serde(skip_serializing_if = "Publishers::is_default")]
     pub publishers: Publishers,
+    /// What makes plans wait, such as too little current in the ring; holds for the next environment
+    /// that is opened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub suspenders: Vec<Suspender>,
     /// How many finished items are kept.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub history_limit: HistoryLimit,

@@ -257,17 +257,20 @@ pub struct QueueItemStatus {
 }
 
 /// How far an item is, by the points of its newest run.
+// What is absent is written as `null`: in a merge patch that takes away what was there before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ItemProgress {
     /// Points that are done.
     pub points_done: i64,
     /// Points that the run will have, if it says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub points_expected: Option<i64>,
-    /// Both as a text, such as `3/11`.
+    /// Both as a text, such as `3/11`; `3/11 waits` when it does.
     #[schemars(length(max = 64))]
     pub shown: String,
+    /// Why its plan stands still until a condition is met, if it does.
+    #[schemars(length(max = 1024))]
+    pub waiting: Option<String>,
 }
 
 /// Where an item is in its life.

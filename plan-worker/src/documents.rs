@@ -4,7 +4,7 @@ mod publisher;
 mod run_files;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use publisher::{PublishError, Publisher};
 pub use run_files::{RunFileError, RunFiles};
@@ -32,6 +32,15 @@ impl Outlet {
 
 #[async_trait]
 impl Output for Outlet {
+    async fn begins(&mut self, metadata: &Map<String, Value>) {
+        self.progress.begin(metadata.get("item_uid").and_then(Value::as_str).unwrap_or_default());
+    }
+
+    async fn waits(&mut self, reason: Option<&str>) {
+        let progress = self.progress.wait(reason);
+        self.reports.send(&Report::Progress { progress }).await;
+    }
+
     async fn next_scan_id(&mut self) -> Result<i64, OutputError> {
         self.runs.next_scan_id().await.map_err(|error| OutputError(error.to_string()))
     }

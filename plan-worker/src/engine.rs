@@ -4,6 +4,7 @@
 //! plan has moved, and with a stop document for every run that it has opened.
 
 mod commands;
+pub mod hold;
 pub mod message;
 pub mod output;
 pub mod plan;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 
 use crate::devices::DeviceRef;
 use crate::protocol::{ExitStatus, PauseOption, RunEntry};
+use hold::Hold;
 use message::{Message, Response, RunStatus, Thrown};
 use output::{Output, State};
 use plan::{Plan, Step};
@@ -64,12 +66,18 @@ pub struct Finished {
 pub struct Engine<O> {
     output: O,
     metadata: Map<String, Value>,
+    hold: Hold,
 }
 
 impl<O: Output> Engine<O> {
     /// An engine that reports to `output` and puts `metadata` into every start document.
     pub fn new(output: O, metadata: Map<String, Value>) -> Self {
-        Self { output, metadata }
+        Self { output, metadata, hold: Hold::never() }
+    }
+
+    /// This engine, whose plans wait as `hold` says.
+    pub fn held_by(self, hold: Hold) -> Self {
+        Self { hold, ..self }
     }
 
     /// Carries out `plan` to its end. `metadata` goes into its start documents before all else.
@@ -81,9 +89,11 @@ impl<O: Output> Engine<O> {
         metadata: Map<String, Value>,
         requests: &mut mpsc::Receiver<Request>,
     ) -> Finished {
+        self.output.begins(&metadata).await;
         let mut execution = Execution {
             output: &mut self.output,
             requests,
+            hold: &mut self.hold,
             constant: &self.metadata,
             metadata,
             plan_name: plan.name().to_owned(),
@@ -109,6 +119,7 @@ impl<O: Output> Engine<O> {
 struct Execution<'a, O> {
     output: &'a mut O,
     requests: &'a mut mpsc::Receiver<Request>,
+    hold: &'a mut Hold,
     constant: &'a Map<String, Value>,
     metadata: Map<String, Value>,
     plan_name: String,
@@ -128,7 +139,15 @@ struct Execution<'a, O> {
 /// Why a message was not carried out.
 enum Stumble {
     Failed(String),
+    Interrupted(Interruption),
+}
+
+/// What comes between a plan and its next step.
+enum Interruption {
+    /// The user asks for something.
     Requested(Request),
+    /// The plan has to wait, for this reason.
+    Held(String),
 }
 
 /// What becomes of the plan instead of an answer to its message.
@@ -165,10 +184,10 @@ impl<O: Output> Execution<'_, O> {
         let mut ahead = VecDeque::from([message]);
         let mut response = Response::Done;
         while let Some(message) = ahead.pop_front() {
-            let request = match self.pending_request().await {
-                Some(request) => {
+            let interruption = match self.pending_interruption().await {
+                Some(interruption) => {
                     ahead.push_front(message);
-                    request
+                    interruption
                 }
                 None => {
                     self.remember(&message);
@@ -180,11 +199,14 @@ impl<O: Output> Execution<'_, O> {
                         Err(Stumble::Failed(reason)) => {
                             return Err(Verdict::Throw(Thrown::Failed(reason)));
                         }
-                        Err(Stumble::Requested(request)) => request,
+                        Err(Stumble::Interrupted(interruption)) => interruption,
                     }
                 }
             };
-            self.obey(request).await?;
+            match interruption {
+                Interruption::Requested(request) => self.obey(request).await?,
+                Interruption::Held(reason) => self.stand_by(reason).await?,
+            }
             // Back from a pause.
             let again = std::mem::take(&mut self.since_checkpoint);
             if !again.is_empty()
@@ -244,6 +266,40 @@ impl<O: Output> Execution<'_, O> {
         }
     }
 
+    /// Stands still until nothing makes the plan wait any more, or the user decides otherwise. As in the Run Engine, the state is
+    /// `running` meanwhile, so the plan can be paused.
+    async fn stand_by(&mut self, mut reason: String) -> Result<(), Verdict> {
+        self.output.console(format!("Plan '{}' waits: {reason}\n", self.plan_name)).await;
+        self.enter(State::Suspending).await;
+        self.rest().await;
+        self.enter(State::Running).await;
+        let request = loop {
+            self.output.waits(Some(&reason)).await;
+            let request = tokio::select! {
+                biased;
+                request = self.requests.recv() => request.unwrap_or_else(lost),
+                changed = self.hold.differs_from(&reason) => match changed {
+                    Some(other) => {
+                        reason = other;
+                        continue;
+                    }
+                    None => break None,
+                },
+            };
+            if let Some(request) = self.admit(request).await {
+                break Some(request);
+            }
+        };
+        self.output.waits(None).await;
+        match request {
+            Some(request) => self.obey(request).await,
+            None => {
+                self.output.console(format!("Plan '{}' goes on\n", self.plan_name)).await;
+                Ok(())
+            }
+        }
+    }
+
     /// Waits in a pause for what the user decides.
     async fn decision(&mut self) -> Request {
         loop {
@@ -257,19 +313,19 @@ impl<O: Output> Execution<'_, O> {
         }
     }
 
-    /// A request that has already arrived and interrupts the plan.
-    async fn pending_request(&mut self) -> Option<Request> {
+    /// What interrupts the plan already. A plan that is being ended waits for nothing.
+    async fn pending_interruption(&mut self) -> Option<Interruption> {
         loop {
             let request = match self.requests.try_recv() {
                 Ok(request) => request,
-                Err(mpsc::error::TryRecvError::Empty) => return None,
-                Err(mpsc::error::TryRecvError::Disconnected) if self.ending.is_some() => {
-                    return None;
+                Err(_) if self.ending.is_some() => return None,
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    return self.hold.reason().map(Interruption::Held);
                 }
                 Err(mpsc::error::TryRecvError::Disconnected) => lost(),
             };
             if let Some(request) = self.admit(request).await {
-                return Some(request);
+                return Some(Interruption::Requested(request));
             }
         }
     }

@@ -20,6 +20,7 @@ pub mod rejoin;
 pub mod session;
 pub mod settings;
 mod standing;
+pub mod suspenders;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ use protocol::Report;
 use rejoin::Connection;
 use session::{Leaving, Session};
 pub use settings::Settings;
+use suspenders::Suspenders;
 
 /// Why a worker ended other than by being told to.
 #[derive(Debug, Error)]
@@ -121,7 +123,8 @@ pub async fn run(
     reports.send(&Report::ReState { state, deferred_pause_requested: false }).await;
 
     let outlet = Outlet::new(runs, publisher, reports.clone());
-    let engine = Engine::new(outlet, constant_metadata());
+    let suspenders = Suspenders::watch(settings.suspenders.0.clone(), &pvs);
+    let engine = Engine::new(outlet, constant_metadata()).held_by(suspenders.hold());
     let mut session = Session::new(devices, settings.epoch, reports.clone(), engine);
     let leaving = session.serve(&mut connection, &shutdown).await;
     drop(session);

@@ -333,6 +333,9 @@ pub struct PlanProgress {
     /// What the plan waits for and tells of its way.
     #[serde(default)]
     pub moving: Vec<Movement>,
+    /// Why the plan stands still until a condition is met, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<String>,
 }
 
 /// Something on its way.

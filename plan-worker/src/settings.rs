@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
+
+use crds::Suspender;
 
 /// Settings of one worker; flags and environment of `beamline worker`.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,6 +38,27 @@ pub struct Settings {
     /// Leave out the simulated devices.
     #[arg(long, env = "BEAMLINE_WORKER_NO_SIMULATED_DEVICES")]
     pub no_simulated_devices: bool,
+
+    /// What makes plans wait, as a JSON list of what `suspenders` of a `Queue` holds.
+    #[arg(
+        long,
+        env = "BEAMLINE_WORKER_SUSPENDERS",
+        default_value = "[]",
+        hide_default_value = true
+    )]
+    pub suspenders: SuspenderList,
+}
+
+/// Conditions under which plans wait.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SuspenderList(pub Vec<Suspender>);
+
+impl FromStr for SuspenderList {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        serde_json::from_str(text).map(Self)
+    }
 }
 
 impl Settings {

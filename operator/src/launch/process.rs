@@ -9,8 +9,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crds::PlanWorker;
 use crds::plan_worker::Engine;
+use crds::{PlanWorker, Suspender};
 use kube::ResourceExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -78,6 +78,7 @@ impl ProcessLauncher {
             .args(["--connect-to", address, "--epoch", &epoch])
             .envs(&program.environment)
             .envs(worker.spec.profile.environment())
+            .envs(Suspender::environment(&worker.spec.suspenders))
             .env(TOKEN_VARIABLE, token)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())

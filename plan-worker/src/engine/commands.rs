@@ -10,7 +10,7 @@ use super::message::{Group, Message, Response, RunStatus};
 use super::output::{Output, OutputError};
 use super::run::{Description, Run, RunError};
 use super::statuses::Deadline;
-use super::{Execution, Request, Stumble, lost};
+use super::{Execution, Interruption, Request, Stumble, lost};
 use crate::devices::{Device, DeviceError, DeviceRef, Flyer, unix_now};
 use crate::protocol::{PauseOption, RunEntry};
 
@@ -189,7 +189,7 @@ impl<O: Output> Execution<'_, O> {
         }
         self.set_checkpoint();
         if self.deferred_pause && self.ending.is_none() {
-            return Err(Stumble::Requested(Request::Pause(PauseOption::Deferred)));
+            return Err(requested(Request::Pause(PauseOption::Deferred)));
         }
         Ok(())
     }
@@ -209,10 +209,11 @@ impl<O: Output> Execution<'_, O> {
                 request = self.requests.recv(), if self.ending.is_none() || !self.requests.is_closed() => {
                     request.unwrap_or_else(lost)
                 }
+                reason = self.hold.begins(), if self.ending.is_none() => return Err(held(reason)),
                 result = self.statuses.wait(group, deadline) => return result.map_err(Stumble::Failed),
             };
             if let Some(request) = self.admit(request).await {
-                return Err(Stumble::Requested(request));
+                return Err(requested(request));
             }
         }
     }
@@ -229,14 +230,23 @@ impl<O: Output> Execution<'_, O> {
                 request = self.requests.recv(), if self.ending.is_none() || !self.requests.is_closed() => {
                     request.unwrap_or_else(lost)
                 }
+                reason = self.hold.begins(), if self.ending.is_none() => return Err(held(reason)),
                 failure = self.statuses.failure() => return Err(Stumble::Failed(failure)),
                 done = &mut work => return done.map_err(Stumble::from),
             };
             if let Some(request) = self.admit(request).await {
-                return Err(Stumble::Requested(request));
+                return Err(requested(request));
             }
         }
     }
+}
+
+fn requested(request: Request) -> Stumble {
+    Stumble::Interrupted(Interruption::Requested(request))
+}
+
+fn held(reason: String) -> Stumble {
+    Stumble::Interrupted(Interruption::Held(reason))
 }
 
 async fn describe(device: &dyn Device) -> Result<Description, DeviceError> {

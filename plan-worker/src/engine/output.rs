@@ -1,7 +1,7 @@
 //! What the engine tells the world.
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::protocol::RunEntry;
@@ -18,6 +18,8 @@ pub enum State {
     Pausing,
     /// Everything rests; the user decides.
     Paused,
+    /// Everything comes to rest, because a condition is not met.
+    Suspending,
     /// Ending as a success.
     Stopping,
     /// Ending as a failure, with clean-up.
@@ -34,6 +36,7 @@ impl State {
             Self::Running => "running",
             Self::Pausing => "pausing",
             Self::Paused => "paused",
+            Self::Suspending => "suspending",
             Self::Stopping => "stopping",
             Self::Aborting => "aborting",
             Self::Halting => "halting",
@@ -49,6 +52,12 @@ pub struct OutputError(pub String);
 /// Where documents and states go.
 #[async_trait]
 pub trait Output: Send {
+    /// A plan begins, with that metadata for its runs.
+    async fn begins(&mut self, metadata: &Map<String, Value>);
+
+    /// The plan waits until a condition is met, for that reason; or not any more.
+    async fn waits(&mut self, reason: Option<&str>);
+
     /// The number of the next run, counted up for ever.
     ///
     /// # Errors

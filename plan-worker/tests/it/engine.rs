@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use plan_worker::engine::Request;
+use plan_worker::engine::hold::Hold;
 use plan_worker::engine::message::{Message, RunStatus, Thrown};
 use plan_worker::engine::output::State;
 use plan_worker::engine::plan::{Messages, Plan};
@@ -11,6 +12,7 @@ use plan_worker::plans;
 use plan_worker::protocol::{ExitStatus, PauseOption};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 
 use crate::recorder::{Told, Underway, call, carry_out, documents, names, none, unroll, within};
 use crate::slow_motor::{SlowMotor, commands};
@@ -24,12 +26,22 @@ fn slow_scan(
     arrivals: usize,
     refused: Option<f64>,
 ) -> (Underway, Arc<SlowMotor>, UnboundedReceiver<String>) {
+    held_scan(name, arrivals, refused, Hold::never())
+}
+
+/// The same, which waits as `hold` says.
+fn held_scan(
+    name: &str,
+    arrivals: usize,
+    refused: Option<f64>,
+    hold: Hold,
+) -> (Underway, Arc<SlowMotor>, UnboundedReceiver<String>) {
     let (motor, told) = SlowMotor::new(arrivals, refused);
     let mut devices = Devices::simulated();
     devices.insert("slow", Arc::clone(&motor) as _);
     let start = if name == "scan" { 1.0 } else { 0.0 };
     let call = call(name, json!([["det"], "slow", start, start + 2.0, 3]), none());
-    (Underway::start(plans::build(&call, &devices).unwrap()), motor, told)
+    (Underway::start_held(plans::build(&call, &devices).unwrap(), hold), motor, told)
 }
 
 fn events(documents: &[(&'static str, Value)]) -> Vec<(i64, f64)> {
@@ -226,6 +238,88 @@ async fn a_move_that_takes_longer_than_its_timeout_fails_and_is_stopped() {
     assert_eq!(finished.exit_status, ExitStatus::Failed);
     assert_eq!(finished.message, "not everything was done within 0.05 s");
     assert_eq!(commands(&mut told)[..2], ["go to 5", "stop"]);
+}
+
+/// What can make a plan wait, which is fine now.
+fn objections() -> (watch::Sender<Vec<Option<String>>>, Hold) {
+    let (objections, receiver) = watch::channel(vec![None, None]);
+    (objections, Hold::new(receiver))
+}
+
+/// The next reason why the plan waits, or that it does not.
+async fn waits(plan: &mut Underway) -> Option<String> {
+    loop {
+        if let Told::Waits(reason) = within(plan.told.recv()).await.expect("the plan ended") {
+            return reason;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plan_stands_still_while_there_is_an_objection_and_takes_the_point_again() {
+    let (objections, hold) = objections();
+    let (mut plan, motor, mut told) = held_scan("scan", 1, None, hold);
+    plan.document("event").await;
+    within(async { while told.recv().await.unwrap() != "go to 2.0" {} }).await;
+
+    objections.send_replace(vec![None, Some("no beam".into())]);
+    assert_eq!(waits(&mut plan).await.as_deref(), Some("no beam"));
+    assert_eq!(commands(&mut told), ["stop"]);
+    objections.send_replace(vec![Some("no water".into()), Some("no beam".into())]);
+    assert_eq!(waits(&mut plan).await.as_deref(), Some("no water; no beam"));
+    objections.send_replace(vec![None, None]);
+    assert_eq!(waits(&mut plan).await, None);
+
+    motor.let_arrive(2);
+    let (finished, rest) = plan.end().await;
+    assert_eq!(finished.exit_status, ExitStatus::Completed);
+    assert_eq!(commands(&mut told), ["go to 2.0", "go to 3.0"]);
+    assert_eq!(events(&documents(rest)), [(2, 2.0), (3, 3.0)]);
+}
+
+#[tokio::test]
+async fn nothing_moves_before_a_plan_may_begin_and_it_can_be_ended_as_it_waits() {
+    let (objections, hold) = objections();
+    objections.send_replace(vec![Some("no beam".into()), None]);
+    let (mut plan, _, mut told) = held_scan("scan", 3, None, hold);
+    assert_eq!(waits(&mut plan).await.as_deref(), Some("no beam"));
+    plan.request(Request::Abort(String::new())).await;
+    let (finished, rest) = plan.end().await;
+    assert_eq!(finished.exit_status, ExitStatus::Aborted);
+    assert!(documents(rest).is_empty());
+    assert!(commands(&mut told).is_empty());
+}
+
+#[tokio::test]
+async fn a_plan_that_is_paused_as_it_waits_waits_again_when_it_goes_on() {
+    let (objections, hold) = objections();
+    let (mut plan, motor, _told) = held_scan("scan", 1, None, hold);
+    plan.document("event").await;
+    objections.send_replace(vec![Some("no beam".into()), None]);
+    assert!(waits(&mut plan).await.is_some());
+    plan.request(IMMEDIATE).await;
+    plan.until(State::Paused).await;
+    plan.request(Request::Resume).await;
+    assert_eq!(waits(&mut plan).await.as_deref(), Some("no beam"));
+    objections.send_replace(vec![None, None]);
+    motor.let_arrive(2);
+    let (finished, _) = plan.end().await;
+    assert_eq!(finished.exit_status, ExitStatus::Completed);
+}
+
+#[tokio::test]
+async fn the_way_back_of_an_aborted_plan_waits_for_nothing() {
+    let (objections, hold) = objections();
+    let (mut plan, motor, mut told) = held_scan("rel_scan", 1, None, hold);
+    plan.document("event").await;
+    within(async { while told.recv().await.unwrap() != "go to 2.0" {} }).await;
+    objections.send_replace(vec![Some("no beam".into()), None]);
+    assert!(waits(&mut plan).await.is_some());
+    motor.let_arrive(1);
+    plan.request(Request::Abort(String::new())).await;
+    let (finished, _) = plan.end().await;
+    assert_eq!(finished.exit_status, ExitStatus::Aborted);
+    assert!(commands(&mut told).contains(&"go to 1.0".to_owned()), "it went back");
 }
 
 async fn bad_run(messages: &Messages) -> Result<(), Thrown> {

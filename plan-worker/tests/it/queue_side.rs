@@ -128,6 +128,7 @@ impl Session {
             documents_address: None,
             api_server: None,
             no_simulated_devices: false,
+            suspenders: Default::default(),
         };
         change(&mut settings);
         let shutdown = CancellationToken::new();

@@ -1,6 +1,7 @@
 //! An output that remembers, and plans carried out over simulated devices.
 
 use async_trait::async_trait;
+use plan_worker::engine::hold::Hold;
 use plan_worker::engine::message::{Message, Response};
 use plan_worker::engine::output::{Output, OutputError, State};
 use plan_worker::engine::plan::{Plan, Step};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 pub(crate) enum Told {
     Document(&'static str, Value),
     State(State, bool),
+    Waits(Option<String>),
     Refused(String),
 }
 
@@ -35,6 +37,12 @@ impl Recorder {
 
 #[async_trait]
 impl Output for Recorder {
+    async fn begins(&mut self, _: &Map<String, Value>) {}
+
+    async fn waits(&mut self, reason: Option<&str>) {
+        let _ = self.told.send(Told::Waits(reason.map(str::to_owned)));
+    }
+
     async fn next_scan_id(&mut self) -> Result<i64, OutputError> {
         self.scan_id += 1;
         Ok(self.scan_id)
@@ -67,10 +75,14 @@ pub(crate) struct Underway {
 
 impl Underway {
     pub(crate) fn start(plan: Plan) -> Self {
+        Self::start_held(plan, Hold::never())
+    }
+
+    pub(crate) fn start_held(plan: Plan, hold: Hold) -> Self {
         let (recorder, told) = Recorder::new();
         let (requests, mut requested) = mpsc::channel(16);
         let task = tokio::spawn(async move {
-            let mut engine = Engine::new(recorder, Map::new());
+            let mut engine = Engine::new(recorder, Map::new()).held_by(hold);
             engine.run(plan, Map::new(), &mut requested).await
         });
         Self { requests, told, task }

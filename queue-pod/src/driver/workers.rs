@@ -90,7 +90,8 @@ impl Keeper {
 
     async fn create(&self, worker: &str, token: String) -> Result<(), kube::Error> {
         let queues: Api<Queue> = Api::namespaced(self.client.clone(), &self.namespace);
-        let QueueSpec { engine, profile, publishers, .. } = queues.get(&self.queue).await?.spec;
+        let QueueSpec { engine, profile, publishers, suspenders, .. } =
+            queues.get(&self.queue).await?.spec;
         let mut secret = Secret::default();
         secret.metadata.name = Some(worker.to_owned());
         secret.data = Some([(TOKEN_KEY.to_owned(), ByteString(token.into_bytes()))].into());
@@ -100,6 +101,7 @@ impl Keeper {
             engine,
             profile,
             publishers,
+            suspenders,
             connect_to: self.connect_to.clone(),
             token_secret: worker.to_owned(),
             epoch: self.tenure.epoch(),

@@ -14,6 +14,8 @@ use crate::queue::Entry;
 const PAUSE: f64 = 5.0;
 /// Largest number of movements that is passed on.
 const MOST: usize = 32;
+/// Longest reason of a plan that waits, in characters.
+const LONGEST_REASON: usize = 1_000;
 
 /// How far the running plan is.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,9 @@ pub(super) fn told(state: &mut State, mut progress: PlanProgress) {
     });
     if is_ours {
         progress.moving.truncate(MOST);
+        if let Some(reason) = &mut progress.waiting {
+            *reason = reason.chars().take(LONGEST_REASON).collect();
+        }
         state.progress.told = Some(progress);
     }
 }
@@ -70,10 +75,13 @@ pub(super) fn shown(state: &mut State, stored: Option<&Stored>) {
 
 /// How far the running item is, as its resource shows it.
 pub(super) fn of(state: &State) -> Option<ItemProgress> {
-    let PlanProgress { points_done, points_expected, .. } = state.progress.told.as_ref()?;
+    let PlanProgress { points_done, points_expected, waiting, .. } =
+        state.progress.told.as_ref()?;
     let number = |points: u64| i64::try_from(points).unwrap_or(i64::MAX);
     let points_expected = points_expected.map(number);
     let expected = points_expected.map_or_else(|| "?".to_owned(), |points| points.to_string());
-    let shown = format!("{points_done}/{expected}");
-    Some(ItemProgress { points_done: number(*points_done), points_expected, shown })
+    let waits = if waiting.is_some() { " waits" } else { "" };
+    let shown = format!("{points_done}/{expected}{waits}");
+    let waiting = waiting.clone();
+    Some(ItemProgress { points_done: number(*points_done), points_expected, shown, waiting })
 }

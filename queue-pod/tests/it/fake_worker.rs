@@ -200,6 +200,7 @@ async fn run(socket: &mut Socket, plan: &PlanCall, current: &mut Option<String>)
                 points_expected: Some(11),
                 time_left_s: Some(40.0),
                 moving: vec![Movement { name: "m".to_owned(), ..Movement::default() }],
+                waiting: None,
             };
             say(socket, Report::Progress { progress }).await;
         }

@@ -41,6 +41,7 @@ pub(crate) async fn serve_one(
         documents_address: None,
         api_server: None,
         no_simulated_devices: false,
+        suspenders: Default::default(),
     };
     plan_worker::run(settings, machine.client(), "default", Arc::new(Fake::new()), shutdown).await
 }

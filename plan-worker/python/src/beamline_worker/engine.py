@@ -14,6 +14,7 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -43,6 +44,7 @@ from .protocol import (
 )
 from .protocol import Progress as ProgressReport
 from .runs import RunList
+from .suspenders import Guards
 
 LOG = logging.getLogger(__name__)
 
@@ -79,8 +81,9 @@ Job = Callable[[], None]
 class Engine:
     """The RunEngine and what it does."""
 
-    def __init__(self, reports: Reports) -> None:
+    def __init__(self, reports: Reports, guards: Guards) -> None:
         self._reports = reports
+        self._guards = guards
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._profile: Profile | None = None
         self._run_engine: RunEngine | None = None
@@ -144,6 +147,7 @@ class Engine:
             self._progress.waits_for(statuses)
 
         run_engine.waiting_hook = waiting
+        self._guards.install(run_engine)
 
     # What the thread of the queue server calls.
 
@@ -169,6 +173,7 @@ class Engine:
             self._interrupted = None
         self._reports.begins(call.item_uid)
         self._progress.begins(call.item_uid)
+        self._guards.begins()
         self._jobs.put(lambda: self._run(profile, call))
 
     def supply(self, devices: list[DeviceRecipe]) -> None:
@@ -181,6 +186,8 @@ class Engine:
     def say_progress(self) -> None:
         """Reports how far the plan is, if that has changed since it was said last."""
         now = self._progress.now()
+        if now is not None:
+            now = replace(now, waiting=self._guards.reason())
         if now is not None and now != self._said:
             self._said = now
             self._reports.send(ProgressReport(now))

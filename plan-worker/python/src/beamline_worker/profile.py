@@ -62,6 +62,9 @@ class RunEngine(Protocol):
     def halt(self) -> object:
         """Ends it at once."""
 
+    def install_suspender(self, suspender: object) -> None:
+        """Makes plans wait."""
+
     def _request_pause_coro(self, defer: bool = False) -> Coroutine[None, None, None]:
         """Pauses; what `request_pause` waits for."""
 

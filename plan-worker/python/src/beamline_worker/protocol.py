@@ -403,13 +403,17 @@ class Movement:
 
 @dataclass(frozen=True)
 class PlanProgress:
-    """How far the plan of an item is: points of its newest run, and seconds to the end of it."""
+    """How far the plan of an item is: points of its newest run, seconds to the end of it.
+
+    And why it waits, if a condition makes it.
+    """
 
     item_uid: str
     points_done: int = 0
     points_expected: int | None = None
     time_left_s: float | None = None
     moving: list[Movement] = field(default_factory=list)
+    waiting: str | None = None
 
 
 @dataclass(frozen=True)

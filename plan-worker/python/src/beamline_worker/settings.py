@@ -49,6 +49,7 @@ class Settings:
     api_server: str | None = None
     namespace: str = "default"
     echo: bool = True
+    suspenders: str = "[]"
     profile: ProfileSettings = field(default_factory=ProfileSettings)
 
 
@@ -71,6 +72,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         api_server=given.api_server,
         namespace=given.namespace,
         echo=_is_on(given.echo),
+        suspenders=given.suspenders,
         profile=ProfileSettings(
             startup_dir=given.startup_dir,
             startup_module=given.startup_module,
@@ -118,6 +120,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "registry_devices", "ON: the devices of the registry, before those of the profile", "OFF"
     )
     option("echo", "OFF: what is printed goes to the queue server alone", "ON")
+    option("suspenders", "what makes plans wait, as a JSON list", "[]")
     option("api_server", "address of the Kubernetes API", variable="BEAMLINE_API_SERVER")
     option("namespace", "namespace of the beamline", "default", variable="BEAMLINE_NAMESPACE")
     # A string as default goes through `type`, as if it were given.

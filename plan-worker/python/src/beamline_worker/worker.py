@@ -20,6 +20,7 @@ from .protocol import Closing, OpenFailed
 from .rejoin import Connection
 from .session import Leaving, Session
 from .settings import Settings
+from .suspenders import Guards, SuspenderError, parse
 
 LOG = logging.getLogger(__name__)
 
@@ -115,7 +116,12 @@ def run(settings: Settings) -> int:
     wants_devices = settings.profile.registry_devices
     reports = Reports(wants_devices=wants_devices)
     console.capture(reports, settings.echo)
-    engine = Engine(reports)
+    try:
+        guards = Guards(parse(settings.suspenders))
+    except SuspenderError as error:
+        LOG.error("%s", error)
+        return 1
+    engine = Engine(reports, guards)
     line = Line(settings, engine, reports)
     signal.signal(signal.SIGTERM, lambda *_: line.leave(Leaving.SHUTDOWN))
     if not line.start():
