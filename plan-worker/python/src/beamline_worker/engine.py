@@ -99,6 +99,9 @@ class Engine:
         # Set while no plan is running or paused.
         self._rests = threading.Event()
         self._rests.set()
+        # Set while that is so, and how the last one ended was said.
+        self._is_said = threading.Event()
+        self._is_said.set()
         # How a plan ends that was interrupted while it ran.
         self._interrupted: ExitStatus | None = None
 
@@ -169,6 +172,7 @@ class Engine:
             if not self._rests.is_set():
                 raise Refusal("a plan is running already")
             self._rests.clear()
+            self._is_said.clear()
             self._item = call.item_uid
             self._interrupted = None
         self._reports.begins(call.item_uid)
@@ -261,8 +265,11 @@ class Engine:
             threading.Thread(target=_ignoring_errors, args=(method,), daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Waits until no plan is running or paused; whether that is so."""
-        return self._rests.wait(seconds)
+        """Waits until no plan is running or paused, and it was said how the last one ended.
+
+        Returns whether that is so.
+        """
+        return self._is_said.wait(seconds)
 
     def leave(self) -> None:
         """Ends `serve` once no plan is running."""
@@ -362,6 +369,10 @@ class Engine:
         self._reports.send(PlanFinished(outcome))
         # The list of runs is that of the running plan.
         self._reports.send(Runs([]))
+        with self._lock:
+            # The next one may have begun.
+            if self._rests.is_set():
+                self._is_said.set()
 
     def _state(self) -> str:
         return "idle" if self._run_engine is None else str(self._run_engine.state)
