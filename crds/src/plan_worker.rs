@@ -87,6 +87,15 @@ pub struct PlanWorkerSpec {
     pub orphan_grace_seconds: i32,
 }
 
+impl PlanWorkerSpec {
+    /// What the worker reads from its environment of its queue's wishes.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut all = self.profile.environment();
+        all.extend(Suspender::environment(&self.suspenders));
+        all
+    }
+}
+
 /// What runs plans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

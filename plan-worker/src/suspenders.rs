@@ -59,12 +59,13 @@ async fn follow(
     let mut good_at = None;
     loop {
         let sample = samples.borrow_and_update().clone();
+        let was_there = sample.is_some();
         let value =
             sample.filter(|sample| sample.connected).and_then(|sample| sample.value.as_f64());
         if let Some(objection) = suspender.objection(value, waits) {
             waits = true;
             good_at = None;
-            if samples.borrow().is_some() {
+            if was_there {
                 recovery = Duration::from_secs(u64::try_from(suspender.sleep_seconds).unwrap_or(0));
             }
             tell(Some(objection));

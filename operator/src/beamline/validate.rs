@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use crds::Beamline;
 use crds::beamline::{
-    Control, DisruptionSettings, Epics, FORCE_ROLLOUT_ANNOTATION, Image, LoadStrategy,
-    NetworkPolicySettings, Part, PodSettings, Publisher, PullPolicy, QueueServer, Registry,
-    RuntimeEdits, SimIoc,
+    Control, DisruptionSettings, FORCE_ROLLOUT_ANNOTATION, NetworkPolicySettings, Part,
+    PodSettings, Publisher, QueueServer, Registry, SimIoc,
 };
-use k8s_openapi::api::core::v1::{LocalObjectReference, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use super::build::names::Component;
+
+mod config;
+mod image;
+
+pub(crate) use image::ValidImage;
 
 /// A beamline whose pods can be described.
 #[derive(Clone, Debug)]
@@ -76,17 +80,6 @@ pub(crate) struct ValidPublisher {
     pub(crate) container: PodSettings,
 }
 
-/// An image as a pod names it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ValidImage {
-    /// Repository with tag or digest.
-    pub(crate) reference: String,
-    /// When it is pulled.
-    pub(crate) pull_policy: PullPolicy,
-    /// With which credentials.
-    pub(crate) pull_secrets: Vec<LocalObjectReference>,
-}
-
 /// What is wrong with a beamline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Invalid {
@@ -125,15 +118,20 @@ pub(crate) fn validate(
     }
     let spec = &beamline.spec;
     let name = beamline.name_any();
-    let image = image(&spec.image, default_image)?;
-    let epics = epics(&spec.epics, &spec.sim_ioc, &name);
+    let image = ValidImage::of_beamline(&spec.image, default_image)?;
+    let epics = config::epics(&spec.epics, &spec.sim_ioc, &name);
     let mut parts = Vec::new();
     let Registry { enabled, replicas, part, .. } = &spec.registry;
     let with_profile;
     if *enabled {
         own_names(Component::Registry.field(), &part.pod, &[PROFILE_VOLUME])?;
         with_profile = given_profile(part, profile(&spec.registry));
-        parts.push((Component::Registry, *replicas, &with_profile, registry(&spec.registry)));
+        parts.push((
+            Component::Registry,
+            *replicas,
+            &with_profile,
+            config::registry(&spec.registry),
+        ));
     }
     let Control { enabled, replicas, part, read_only } = &spec.control;
     let asked = spec.queue.enabled.then(|| Component::Queue.object_name(&name));
@@ -142,12 +140,12 @@ pub(crate) fn validate(
             Component::Control,
             *replicas,
             part,
-            control(*read_only, asked.as_deref(), &epics),
+            config::control(*read_only, asked.as_deref(), &epics),
         ));
     }
     let QueueServer { enabled, replicas, part, queue_name, .. } = &spec.queue;
     if *enabled {
-        parts.push((Component::Queue, *replicas, part, queue(queue_name)));
+        parts.push((Component::Queue, *replicas, part, config::queue(queue_name)));
     }
     let SimIoc { enabled, part } = &spec.sim_ioc;
     if *enabled {
@@ -156,7 +154,13 @@ pub(crate) fn validate(
     let parts = parts.into_iter().map(|(component, replicas, part, config)| {
         own_names(component.field(), &part.pod, &[TMP_VOLUME])?;
         let (image, part) = (image.clone(), part.clone());
-        Ok::<_, Invalid>(ValidPart { component, replicas, image, config: with_logs(config), part })
+        Ok::<_, Invalid>(ValidPart {
+            component,
+            replicas,
+            image,
+            config: config::with_logs(config),
+            part,
+        })
     });
     Ok(Valid {
         namespace: beamline.namespace().unwrap_or_default(),
@@ -186,13 +190,13 @@ fn worker(
     epics: BTreeMap<String, String>,
 ) -> Result<ValidWorker, Invalid> {
     own_names("queue.worker", &worker.pod, &[TMP_VOLUME, RUNS_VOLUME])?;
-    let image = own_image(&worker.image, default_image)?;
+    let image = default_image.or_own(&worker.image)?;
     let own_image = worker.image.repository.is_some();
     Ok(ValidWorker {
         publisher: publisher_of(publisher, own_image, &image)?,
         own_image,
         image,
-        config: with_logs(epics),
+        config: config::with_logs(epics),
         runs_claim: worker.runs_claim.clone(),
         pod: worker.pod.clone(),
     })
@@ -213,60 +217,12 @@ fn publisher_of(
         volume_mounts: volume_mounts.clone(),
         ..PodSettings::default()
     };
-    Ok(Some(ValidPublisher { image: own_image(image, workers_image)?, container }))
+    Ok(Some(ValidPublisher { image: workers_image.or_own(image)?, container }))
 }
 
 fn own_names(part: &'static str, pod: &PodSettings, taken: &[&str]) -> Result<(), Invalid> {
     let clash = pod.volumes.iter().find(|volume| taken.contains(&volume.name.as_str()));
     clash.map_or(Ok(()), |volume| Err(Invalid::VolumeName { part, name: volume.name.clone() }))
-}
-
-/// The image of a container that may have its own; what is not said is as that of `default`.
-fn own_image(own: &Image, default: &ValidImage) -> Result<ValidImage, Invalid> {
-    let pull_secrets = match own.pull_secrets.as_slice() {
-        [] => default.pull_secrets.clone(),
-        _ => pull_secrets(own),
-    };
-    Ok(ValidImage {
-        reference: reference(own, Some(&default.reference))?,
-        pull_policy: own.pull_policy.unwrap_or(default.pull_policy),
-        pull_secrets,
-    })
-}
-
-fn image(image: &Image, default: Option<&str>) -> Result<ValidImage, Invalid> {
-    Ok(ValidImage {
-        reference: reference(image, default)?,
-        pull_policy: image.pull_policy.unwrap_or(PullPolicy::IfNotPresent),
-        pull_secrets: pull_secrets(image),
-    })
-}
-
-fn pull_secrets(image: &Image) -> Vec<LocalObjectReference> {
-    let names = image.pull_secrets.iter();
-    names.map(|secret| LocalObjectReference { name: secret.name.clone() }).collect()
-}
-
-/// Repository with tag or digest. A tag alone means the repository of `default`.
-fn reference(image: &Image, default: Option<&str>) -> Result<String, Invalid> {
-    let Image { repository, tag, .. } = image;
-    let repository = match (repository, tag) {
-        (Some(repository), _) => repository.as_str(),
-        (None, None) => return default.map(str::to_owned).ok_or(Invalid::NoImage),
-        (None, Some(_)) => without_tag(default.ok_or(Invalid::NoImage)?),
-    };
-    Ok(match tag.as_deref() {
-        Some(digest) if digest.starts_with("sha256:") => format!("{repository}@{digest}"),
-        Some(tag) => format!("{repository}:{tag}"),
-        None => format!("{repository}:latest"),
-    })
-}
-
-/// A colon before the last slash is that of a port.
-fn without_tag(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or(image);
-    let name = image.rfind('/').map_or(0, |slash| slash + 1);
-    image[name..].find(':').map_or(image, |colon| &image[..name + colon])
 }
 
 /// The source of the volume with the profile, if one is said.
@@ -289,106 +245,10 @@ fn given_profile(part: &Part, profile: Option<&Volume>) -> Part {
     part
 }
 
-fn registry(registry: &Registry) -> BTreeMap<String, String> {
-    let edits = registry.runtime_edits == RuntimeEdits::Allow;
-    let mut all = variables([
-        ("CONFIG_HOST", "0.0.0.0".to_owned()),
-        ("CONFIG_PORT", Component::Registry.port().to_string()),
-        ("CONFIG_LOCK_LEASE_TTL_SECONDS", registry.lock_lease_ttl_seconds.to_string()),
-        ("CONFIG_RUNTIME_EDITS", edits.to_string()),
-    ]);
-    // Only what is said, so that nothing is replaced for a default.
-    if registry.load_strategy != LoadStrategy::default() {
-        let strategy = registry.load_strategy.as_str().to_owned();
-        all.insert("CONFIG_LOAD_STRATEGY".to_owned(), strategy);
-    }
-    if profile(registry).is_some() {
-        all.insert("CONFIG_PROFILE_PATH".to_owned(), PROFILE_PATH.to_owned());
-    }
-    all
-}
-
-fn control(
-    read_only: bool,
-    queue: Option<&str>,
-    epics: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let mut all = variables([
-        ("DIRECT_CONTROL_HOST", "0.0.0.0".to_owned()),
-        ("DIRECT_CONTROL_PORT", Component::Control.port().to_string()),
-        ("DIRECT_CONTROL_GLOBAL_READ_ONLY", read_only.to_string()),
-        ("OAS_HOST", "0.0.0.0".to_owned()),
-        ("OAS_PORT", "8001".to_owned()),
-    ]);
-    if let Some(queue) = queue {
-        all.extend(variables([
-            ("QSERVER_HTTP_SERVER_HOST", queue.to_owned()),
-            ("QSERVER_HTTP_SERVER_PORT", Component::Queue.port().to_string()),
-            ("ZMQ_HOST", queue.to_owned()),
-            ("ZMQ_PORT", "60625".to_owned()),
-        ]));
-    }
-    all.extend(epics.clone());
-    all
-}
-
-fn queue(queue_name: &str) -> BTreeMap<String, String> {
-    variables([
-        ("QSERVER_HTTP_ADDRESS", "0.0.0.0:60610".to_owned()),
-        ("QSERVER_ZMQ_CONTROL_ADDRESS_FOR_SERVER", "tcp://*:60615".to_owned()),
-        ("QSERVER_ZMQ_INFO_ADDRESS_FOR_SERVER", "tcp://*:60625".to_owned()),
-        ("QSERVER_QUEUE", queue_name.to_owned()),
-        // Without a key the API is as open as the other two: no key could be made up that others know.
-        ("QSERVER_HTTP_SERVER_OPEN_ACCESS", "true".to_owned()),
-    ])
-}
-
-/// Seconds until a name server that is away is dialled again; the default of EPICS, 30, is long for a pod that was replaced.
-const CONN_TMO: i32 = 5;
-
-/// The `EPICS_CA_*` and `EPICS_PVA_*` environment. A simulated IOC, which speaks Channel Access, is found without a word.
-fn epics(epics: &Epics, sim_ioc: &SimIoc, beamline: &str) -> BTreeMap<String, String> {
-    let port = Component::SimIoc.port();
-    let name_servers = if epics.says_nothing() && sim_ioc.enabled {
-        format!("{}:{port}", Component::SimIoc.object_name(beamline))
-    } else {
-        epics.ca_name_servers.join(" ")
-    };
-    let conn_tmo = epics.conn_tmo.or((!name_servers.is_empty()).then_some(CONN_TMO));
-    let yes_or_no = |yes| if yes { "YES" } else { "NO" }.to_owned();
-    let mut all = variables([
-        ("EPICS_CA_NAME_SERVERS", name_servers),
-        ("EPICS_CA_ADDR_LIST", epics.addr_list.join(" ")),
-        ("EPICS_CA_AUTO_ADDR_LIST", yes_or_no(epics.auto_addr_list)),
-        ("EPICS_PVA_NAME_SERVERS", epics.pva_name_servers.join(" ")),
-        ("EPICS_PVA_ADDR_LIST", epics.pva_addr_list.join(" ")),
-        ("EPICS_PVA_AUTO_ADDR_LIST", yes_or_no(epics.pva_auto_addr_list)),
-    ]);
-    let numbers = [
-        ("EPICS_CA_SERVER_PORT", epics.server_port),
-        ("EPICS_CA_CONN_TMO", conn_tmo),
-        ("EPICS_PVA_SERVER_PORT", epics.pva_server_port),
-        ("EPICS_PVA_BROADCAST_PORT", epics.pva_broadcast_port),
-    ];
-    all.extend(
-        numbers
-            .into_iter()
-            .filter_map(|(name, number)| Some((name.to_owned(), number?.to_string()))),
-    );
-    all
-}
-
-fn with_logs(mut config: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    config.insert("BEAMLINE_LOG_FORMAT".to_owned(), "json".to_owned());
-    config
-}
-
-fn variables<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
-    pairs.map(|(name, value)| (name.to_owned(), value)).into()
-}
-
 #[cfg(test)]
 mod tests {
+    use crds::beamline::PullPolicy;
+
     use super::*;
 
     fn beamline(spec: &str) -> Beamline {

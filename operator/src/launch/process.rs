@@ -9,8 +9,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use crds::PlanWorker;
 use crds::plan_worker::Engine;
-use crds::{PlanWorker, Suspender};
 use kube::ResourceExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -73,19 +73,11 @@ impl ProcessLauncher {
     fn spawn(&self, worker: &PlanWorker, token: &str) -> io::Result<Child> {
         let (address, epoch) = (&worker.spec.connect_to, worker.spec.epoch.to_string());
         let program = self.program(worker);
-        Command::new(&program.path)
-            .args(&program.args)
+        command(program)
             .args(["--connect-to", address, "--epoch", &epoch])
-            .envs(&program.environment)
-            .envs(worker.spec.profile.environment())
-            .envs(Suspender::environment(&worker.spec.suspenders))
+            .envs(worker.spec.environment())
             .env(TOKEN_VARIABLE, token)
-            .stdin(Stdio::null())
             .stderr(Stdio::piped())
-            // In a group of its own, or Ctrl-C on the terminal would end it before we can do so in
-            // order.
-            .process_group(0)
-            .kill_on_drop(true)
             .spawn()
     }
 }
@@ -167,6 +159,15 @@ impl Launcher for ProcessLauncher {
             loss: "the operator that started it is gone",
         }
     }
+}
+
+/// What starts `program` as a child.
+pub(super) fn command(program: &Program) -> Command {
+    let mut command = Command::new(&program.path);
+    command.args(&program.args).envs(&program.environment).stdin(Stdio::null());
+    // In a group of its own, or Ctrl-C on the terminal would end it before we can do so in order.
+    command.process_group(0).kill_on_drop(true);
+    command
 }
 
 fn uid(worker: &PlanWorker) -> String {

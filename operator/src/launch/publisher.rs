@@ -1,15 +1,13 @@
 //! What publishes the documents of a worker that is a child process: another child beside it.
 
-use std::io;
 use std::time::Duration;
 
 use crds::PlanWorker;
 use kube::ResourceExt;
-use tokio::process::{Child, Command};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::process::end;
+use super::process::{command, end};
 use crate::settings::Program;
 
 /// Pause until one that ended by itself is started again.
@@ -26,7 +24,7 @@ pub(super) async fn accompany(
 ) {
     let name = worker.name_any();
     while !over.is_cancelled() {
-        match spawn(&program, &worker) {
+        match command(&program).envs(worker.spec.publishers.environment()).spawn() {
             Ok(mut child) => tokio::select! {
                 status = child.wait() => {
                     tracing::error!(worker = name, ?status, "the publisher of documents ended; they wait on disk");
@@ -46,15 +44,4 @@ pub(super) async fn accompany(
             () = sleep(AGAIN) => {}
         }
     }
-}
-
-fn spawn(program: &Program, worker: &PlanWorker) -> io::Result<Child> {
-    Command::new(&program.path)
-        .args(&program.args)
-        .envs(&program.environment)
-        .envs(worker.spec.publishers.environment())
-        .stdin(std::process::Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
 }

@@ -13,7 +13,7 @@ use super::gate::{Asked, Gate};
 use super::login::WAIT;
 use super::oidc::Oidc;
 use super::oidc::devices::{Codes, State};
-use super::oidc::ticket::{Approval, Purpose, Ticket};
+use super::oidc::ticket::{Approval, OfProvider, Purpose, Ticket};
 use super::refusal::Refusal;
 use super::secret::Secret;
 

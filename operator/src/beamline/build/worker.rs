@@ -1,7 +1,7 @@
 //! The pod of an open worker environment.
 
 use crds::plan_worker::Engine;
-use crds::{PlanWorker, Publishers, Suspender};
+use crds::{PlanWorker, Publishers};
 use k8s_openapi::api::core::v1::{
     ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, PersistentVolumeClaimVolumeSource,
     Pod, PodSpec, SecretKeySelector, Volume,
@@ -43,10 +43,8 @@ pub(crate) fn worker_pod(valid: &Valid, worker: &PlanWorker) -> Pod {
             ..EnvVarSource::default()
         }),
     });
-    let profile = worker.spec.profile.environment();
-    environment.extend(profile.iter().map(|(name, value)| pod::variable(name, value)));
-    let suspenders = Suspender::environment(&worker.spec.suspenders);
-    environment.extend(suspenders.map(|(name, value)| pod::variable(name, &value)));
+    let told = worker.spec.environment();
+    environment.extend(told.iter().map(|(name, value)| pod::variable(name, value)));
     if worker.spec.engine == Engine::Bluesky {
         // Libraries keep caches and settings at home, and only the folder for temporary files can be
         // written to.

@@ -1,6 +1,7 @@
 //! What goes through the browser of somebody who logs in elsewhere, signed, so that nothing has to be remembered here.
 
 use jsonwebtoken::{Algorithm, EncodingKey};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -58,6 +59,35 @@ enum ApprovalKind {
     Approval,
 }
 
+/// Something signed that holds for one provider.
+pub(in crate::access) trait OfProvider: Serialize + DeserializeOwned {
+    /// The name of the provider.
+    fn idp(&self) -> &str;
+
+    /// Signs it.
+    fn sign(&self, key: &Secret) -> Result<String, BadToken> {
+        token::sign(self, key)
+    }
+
+    /// Reads one of the provider `idp`, that one of the keys has signed.
+    fn read(text: &str, idp: &str, keys: &[Secret]) -> Result<Self, BadToken> {
+        let read: Self = token::read(&text.into(), keys)?;
+        if read.idp() == idp { Ok(read) } else { Err(BadToken::Invalid) }
+    }
+}
+
+impl OfProvider for Ticket {
+    fn idp(&self) -> &str {
+        &self.idp
+    }
+}
+
+impl OfProvider for Approval {
+    fn idp(&self) -> &str {
+        &self.idp
+    }
+}
+
 /// What binds an answer of the provider to a ticket. Only who has the key knows both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::access) struct Bonds {
@@ -76,20 +106,6 @@ impl Ticket {
     ) -> Result<Self, NoRandomness> {
         let id = Secret::random(16)?.reveal().to_owned();
         Ok(Self { idp: idp.to_owned(), id, purpose, exp: now + FOR_LOGIN, kind: TicketKind::Login })
-    }
-
-    pub(in crate::access) fn sign(&self, key: &Secret) -> Result<String, BadToken> {
-        token::sign(self, key)
-    }
-
-    /// Reads one for that provider.
-    pub(in crate::access) fn read(
-        text: &str,
-        idp: &str,
-        keys: &[Secret],
-    ) -> Result<Self, BadToken> {
-        let ticket: Self = token::read(&text.into(), keys)?;
-        if ticket.idp == idp { Ok(ticket) } else { Err(BadToken::Invalid) }
     }
 
     /// Follows from the ticket and the key that signs.
@@ -116,20 +132,6 @@ impl Approval {
     pub(in crate::access) fn new(idp: &str, id: &str, now: i64) -> Self {
         let (idp, id) = (idp.to_owned(), id.to_owned());
         Self { idp, id, exp: now + FOR_TYPING, kind: ApprovalKind::Approval }
-    }
-
-    pub(in crate::access) fn sign(&self, key: &Secret) -> Result<String, BadToken> {
-        token::sign(self, key)
-    }
-
-    /// Reads one of that provider.
-    pub(in crate::access) fn read(
-        text: &str,
-        idp: &str,
-        keys: &[Secret],
-    ) -> Result<Self, BadToken> {
-        let approval: Self = token::read(&text.into(), keys)?;
-        if approval.idp == idp { Ok(approval) } else { Err(BadToken::Invalid) }
     }
 }
 
