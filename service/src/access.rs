@@ -12,6 +12,7 @@
 //! With providers in the [`Policy`] users log in ([`routes`]), with a password or where a [`Provider`] sends them. Their sessions and
 //! API keys are in a Secret of the namespace ([`Store`]), as digests; what they may do is looked up in the [`Directory`] each time.
 
+mod access_server;
 mod accounts;
 mod attempts;
 mod audit;
@@ -22,6 +23,7 @@ mod credential;
 mod directory;
 mod gate;
 mod guard;
+mod http;
 mod ldap;
 mod login;
 mod login_elsewhere;
@@ -45,11 +47,12 @@ mod trust;
 pub(crate) use attempts::{Attempts, FOR_KEYS, subject};
 pub(crate) use audit::{describe, note_foreign};
 
+pub use access_server::AccessServer;
 pub use audit::TARGET as AUDIT_TARGET;
 pub use caller::{By, Caller, DEFAULT_GROUP, PUBLIC_NAME, SINGLE_USER_NAME};
 pub use config::{ConfigError, read as read_configuration};
 pub use credential::{Credential, SUBPROTOCOL};
-pub use directory::{Directory, User};
+pub use directory::{Directory, User, Users};
 pub use gate::Gate;
 pub use ldap::Ldap;
 pub use oidc::Oidc;

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::book::{Book, Principal};
 use super::caller::{Account, By, Caller};
 use super::credential::Credential;
-use super::directory::Directory;
+use super::directory::{Directory, Users};
 use super::policy::Lifetimes;
 use super::refusal::Refusal;
 use super::scope::Scopes;
@@ -42,6 +43,7 @@ pub(super) struct Accounts {
     alone: Semaphore,
     /// When each API key was used last, by its first eight characters. Since the start only.
     used: Mutex<HashMap<String, i64>>,
+    _follows: Option<AbortOnDropHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,14 @@ impl Accounts {
         secret_keys: Vec<Secret>,
         store: Store,
     ) -> Self {
+        let follows = match &directory.users {
+            Users::Listed(_) => None,
+            Users::Asked(server) => {
+                let (server, roles) = (Arc::clone(server), directory.roles.clone());
+                let follow = async move { server.follow(&roles).await };
+                Some(AbortOnDropHandle::new(tokio::spawn(follow)))
+            }
+        };
         Self {
             directory,
             lifetimes,
@@ -70,6 +80,7 @@ impl Accounts {
             known: ArcSwapOption::empty(),
             alone: Semaphore::new(1),
             used: Mutex::default(),
+            _follows: follows,
         }
     }
 
@@ -146,7 +157,7 @@ impl Accounts {
             known = self.book(FRESH_ENOUGH_TO_REFUSE).await?;
         }
         let (principal, key) = known.kept.book.of_key(secret, now).ok_or(Refusal::ApiKey)?;
-        let allowed = self.directory.scopes(&principal.id).ok_or(Refusal::Revoked)?;
+        let allowed = self.directory.scopes(&principal.id, Refusal::Revoked)?;
         self.used.lock().insert(key.first_eight.clone(), now);
         let scopes = key.scopes.map_or(allowed, |scopes| scopes.within(allowed));
         let account = Account { principal: principal.uuid, key: Some(key.first_eight.clone()) };
@@ -170,7 +181,7 @@ impl Accounts {
             Err(BadToken::Invalid) => return Err(Refusal::Token),
         };
         let principal = known.kept.book.principal(claims.sub).ok_or(Refusal::Token)?;
-        let allowed = self.directory.scopes(&principal.id).ok_or(Refusal::Revoked)?;
+        let allowed = self.directory.scopes(&principal.id, Refusal::Revoked)?;
         let account = Account { principal: principal.uuid, key: None };
         Ok(self.caller(principal, By::Token, claims.scp.within(allowed), account))
     }
@@ -197,7 +208,7 @@ impl Accounts {
 
     /// A session for somebody for whom a provider vouches.
     pub(super) async fn log_in(&self, provider: &str, id: &str) -> Result<Value, Refusal> {
-        let scopes = self.directory.scopes(id).ok_or(Refusal::NoRole)?;
+        let scopes = self.directory.scopes(id, Refusal::NoRole)?;
         let now = now();
         let expires = now + i64::from(self.lifetimes.session_s);
         let (principal, session) =
@@ -219,7 +230,7 @@ impl Accounts {
         }
         let (principal, session) =
             known.kept.book.of_session(claims.sid, now).ok_or(Refusal::SessionEnded)?;
-        let scopes = self.directory.scopes(&principal.id).ok_or(Refusal::Revoked)?;
+        let scopes = self.directory.scopes(&principal.id, Refusal::Revoked)?;
         let who = (principal.uuid, principal.provider.as_str(), principal.id.as_str());
         self.tokens(who, scopes, (session.uuid, session.expires)).await
     }
@@ -252,7 +263,7 @@ impl Accounts {
     pub(super) async fn directory_scopes(&self, uuid: Uuid) -> Result<Option<Scopes>, Refusal> {
         let known = self.book(FRESH).await?;
         let principal = known.kept.book.principal(uuid);
-        Ok(principal.map(|one| self.directory.scopes(&one.id).unwrap_or_default()))
+        Ok(principal.map(|one| self.directory.scopes_shown(&one.id)))
     }
 
     /// When an API key was used last.

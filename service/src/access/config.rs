@@ -1,5 +1,6 @@
 //! The configuration file of bluesky-httpserver (contract queue-server §4.6), as far as it says who gets in.
 
+mod api_access;
 mod document;
 mod error;
 mod ldap;
@@ -7,15 +8,14 @@ mod oidc;
 mod provider;
 mod variables;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::directory::Directory;
 use super::policy::{Lifetimes, Policy};
-use super::role::{Change, Roles};
-use document::{ApiAccess, Authentication, Document, ResourceAccess};
+use document::{Authentication, Document, ResourceAccess};
 
 pub use error::ConfigError;
 
@@ -90,13 +90,8 @@ fn policy(document: Value, otherwise: Policy) -> Result<Policy, ConfigError> {
             return Err(ConfigError::Provider(name));
         }
     }
-    if let Some(ApiAccess { policy, args }) = api_access {
-        if last(&policy) != "BasicAPIAccessControl" {
-            is("DictionaryAPIAccessControl", &policy)?;
-            let users = args.users.into_iter();
-            directory.users = users.filter_map(|(name, user)| Some((name, user?.into()))).collect();
-        }
-        directory.roles = roles(&args.roles);
+    if let Some(api_access) = api_access {
+        (directory.users, directory.roles) = api_access::read(api_access)?;
     }
     if let Some(ResourceAccess { policy, args }) = resource_access {
         is("DefaultResourceAccessControl", &policy)?;
@@ -120,12 +115,8 @@ fn policy(document: Value, otherwise: Policy) -> Result<Policy, ConfigError> {
     })
 }
 
-fn roles(changes: &BTreeMap<String, Option<Change>>) -> Roles {
-    let mut roles = Roles::default();
-    for (role, change) in changes {
-        roles.change(role, &change.unwrap_or_default());
-    }
-    roles
+fn arguments<T: DeserializeOwned>(args: Map<String, Value>) -> Result<T, ConfigError> {
+    Ok(serde_json::from_value(Value::Object(args))?)
 }
 
 fn is(available: &'static str, asked: &str) -> Result<(), ConfigError> {
@@ -142,6 +133,8 @@ fn last(path: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::directory::Users;
+    use super::super::refusal::Refusal;
     use super::*;
 
     /// As in the documentation of the Python server.
@@ -182,13 +175,14 @@ uvicorn: {port: 1}
         let policy = read_text(TOY).unwrap();
         let Directory { providers, users, group, .. } = &policy.directory;
         assert_eq!(group.as_deref(), Some("visitors"));
+        let Users::Listed(users) = users else { panic!("they are in the file") };
         assert!(!users.contains_key("tom"));
         let toy = providers["toy"].takes_passwords().unwrap();
         assert_eq!(toy.user("bob", "bob_password".into()).await, Ok(Some("bob".into())));
         assert_eq!(users["bob"].roles, ["admin", "expert"]);
         assert_eq!(users["alice"].roles, ["observer"]);
         assert_eq!((policy.lifetimes.access_s, policy.lifetimes.refresh_s), (60, 604_800));
-        let scopes = policy.directory.scopes("alice").unwrap();
+        let scopes = policy.directory.scopes("alice", Refusal::NoRole).unwrap();
         assert!(!scopes.contains(super::super::Scope::ReadTesting.into()));
     }
 
@@ -203,7 +197,12 @@ uvicorn: {port: 1}
             ("authentication: {provider: x}", "unknown field `provider`"),
             ("bogus: 1", "unknown field `bogus`"),
             ("[1]", "is not a YAML mapping"),
-            ("api_access: {policy: 'a.b:ServerBasedAPIAccessControl'}", "not available here"),
+            ("api_access: {policy: 'a.b:Other'}", "not available here; available: BasicAPI"),
+            ("api_access: {policy: ServerBasedAPIAccessControl}", "missing field `instrument`"),
+            (
+                "api_access: {policy: BasicAPIAccessControl, args: {users: {}}}",
+                "unknown field `users`",
+            ),
             (
                 "authentication: {providers: [{provider: p, authenticator: DictionaryAuthenticator}, {provider: p, authenticator: DictionaryAuthenticator}]}",
                 "'p' is not the name of one provider",

@@ -67,7 +67,7 @@ impl Elsewhere<'_> {
         let bonds = ticket.bonds(key).map_err(|_| Refusal::Elsewhere)?;
         let user = self.oidc.user(&code, &bonds).await?.ok_or(Refusal::Elsewhere)?;
         // As upstream, which does not say that it is the role that is missing.
-        self.accounts.directory.scopes(&user).ok_or(Refusal::Elsewhere)?;
+        self.accounts.directory.scopes(&user, Refusal::Elsewhere)?;
         Ok((user, ticket.purpose))
     }
 }

@@ -3,7 +3,6 @@
 
 pub(super) mod devices;
 mod discovery;
-mod http;
 mod id_token;
 pub(super) mod page;
 mod settings;
@@ -22,11 +21,11 @@ use serde_json::Value;
 use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 
+use super::http::{Http, NoAnswer};
 use super::provider::Silent;
 use crate::error::with_sources;
 use devices::Devices;
 use discovery::{Document, Metadata, SecretIn};
-use http::{Http, NoAnswer};
 use id_token::{BadIdToken, Expected};
 use ticket::Bonds;
 
@@ -74,7 +73,18 @@ enum Failure {
     #[error("the ID token is not good")]
     IdToken(#[from] BadIdToken),
     #[error(transparent)]
-    Silent(#[from] NoAnswer),
+    Silent(#[from] Unknown),
+}
+
+/// It is not known where the provider is, or the provider has no answer.
+#[derive(Debug, thiserror::Error)]
+enum Unknown {
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+    #[error("{0} did not answer a moment ago")]
+    Paused(String),
+    #[error("{0} is the discovery document of the issuer {1}, not of the one that is expected")]
+    Issuer(String, String),
 }
 
 impl Oidc {
@@ -183,12 +193,13 @@ impl Oidc {
             }
         };
         let url = &known.metadata.token;
-        let (status, answer) = self.http.form(url, &form, authorization.flatten()).await?;
+        let answered = self.http.form(url, &form, authorization.flatten()).await;
+        let (status, answer) = answered.map_err(Unknown::from)?;
         let text = |name: &str| {
             answer.as_ref().and_then(|answer| answer.get(name)).and_then(Value::as_str)
         };
         if status.is_server_error() {
-            return Err(NoAnswer::Status(url.to_string(), status).into());
+            return Err(Unknown::from(NoAnswer::Status(url.to_string(), status)).into());
         }
         if !status.is_success() {
             let error = text("error").unwrap_or(status.as_str());
@@ -208,7 +219,7 @@ impl Oidc {
     }
 
     /// Where the provider is and what it signs with, as it said at most so long ago; longer when it is silent now.
-    async fn known(&self, fresh: Duration) -> Result<Arc<Known>, NoAnswer> {
+    async fn known(&self, fresh: Duration) -> Result<Arc<Known>, Unknown> {
         let recent = || {
             let known = self.known.load_full();
             known.filter(|known| known.asked.is_none_or(|asked| asked.elapsed() < fresh))
@@ -220,14 +231,14 @@ impl Oidc {
             return self
                 .known
                 .load_full()
-                .ok_or_else(|| NoAnswer::Paused(self.route("code").into()));
+                .ok_or_else(|| Unknown::Paused(self.route("code").into()));
         };
         let mut in_vain = self.in_vain.lock().await;
         if let Some(known) = recent() {
             return Ok(known);
         }
         let outcome = match *in_vain {
-            Some(last) if last.elapsed() < PAUSE => Err(NoAnswer::Paused(address.to_string())),
+            Some(last) if last.elapsed() < PAUSE => Err(Unknown::Paused(address.to_string())),
             _ => self.discover(address).await,
         };
         let error = match outcome {
@@ -238,7 +249,7 @@ impl Oidc {
             }
             Err(error) => error,
         };
-        if !matches!(error, NoAnswer::Paused(_)) {
+        if !matches!(error, Unknown::Paused(_)) {
             *in_vain = Some(Instant::now());
         }
         let known = self.known.load_full().ok_or(error)?;
@@ -246,20 +257,20 @@ impl Oidc {
         Ok(known)
     }
 
-    async fn discover(&self, address: &Url) -> Result<Known, NoAnswer> {
+    async fn discover(&self, address: &Url) -> Result<Known, Unknown> {
         let document = self.http.document(address).await?;
         let document: Document =
             serde_json::from_value(document).map_err(|_| NoAnswer::Content(address.to_string()))?;
         if !document.is_of(self.settings.issuer.as_deref(), address) {
             let issuer = document.issuer.chars().take(NOTED).collect();
-            return Err(NoAnswer::Issuer(address.to_string(), issuer));
+            return Err(Unknown::Issuer(address.to_string(), issuer));
         }
         let keys = discovery::keys(&self.http.document(&document.jwks_uri).await?);
         Ok(Known { metadata: document.metadata(), keys, asked: Some(Instant::now()) })
     }
 }
 
-fn silent(error: &NoAnswer) -> Silent {
+fn silent(error: &Unknown) -> Silent {
     tracing::warn!(error = with_sources(error), "a login provider cannot be asked");
     Silent
 }

@@ -86,6 +86,11 @@ impl Roles {
         self.0.keys().map(String::as_str).filter(|name| ![SINGLE_USER, PUBLIC].contains(name))
     }
 
+    /// Whether there is one of that name.
+    pub fn knows(&self, role: &str) -> bool {
+        self.0.contains_key(role)
+    }
+
     /// Everything that one of the roles allows; a role that is not known allows nothing.
     pub fn scopes<'a>(&self, roles: impl IntoIterator<Item = &'a str>) -> Scopes {
         let known = roles.into_iter().filter_map(|role| self.0.get(role));

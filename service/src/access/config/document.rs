@@ -1,12 +1,8 @@
 //! What a configuration says, section by section.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::access::directory::User;
-use crate::access::role::Change;
 use crate::access::secret::Secret;
 
 #[derive(Default, Deserialize)]
@@ -43,25 +39,7 @@ pub(super) struct Provider {
 pub(super) struct ApiAccess {
     pub(super) policy: String,
     #[serde(default)]
-    pub(super) args: ApiAccessArgs,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct ApiAccessArgs {
-    pub(super) roles: BTreeMap<String, Option<Change>>,
-    /// One without anything is as good as not there.
-    pub(super) users: BTreeMap<String, Option<UserEntry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UserEntry {
-    #[serde(default)]
-    roles: OneOrMany,
-    displayed_name: Option<String>,
-    #[serde(alias = "mail")]
-    email: Option<String>,
+    pub(super) args: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -97,12 +75,5 @@ impl OneOrMany {
             Self::One(one) => vec![one],
             Self::Many(all) => all,
         }
-    }
-}
-
-impl From<UserEntry> for User {
-    fn from(entry: UserEntry) -> Self {
-        let UserEntry { roles, displayed_name, email } = entry;
-        Self { roles: roles.into_vec(), displayed_name, email }
     }
 }

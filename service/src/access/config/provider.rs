@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{ConfigError, document, last, ldap, oidc};
+use super::{ConfigError, arguments, document, last, ldap, oidc};
 use crate::access::ldap::Ldap;
 use crate::access::oidc::Oidc;
 use crate::access::password::Passwords;
@@ -72,10 +71,6 @@ fn of_kind(
             })
         }
     }
-}
-
-fn arguments<T: DeserializeOwned>(args: Map<String, Value>) -> Result<T, ConfigError> {
-    Ok(serde_json::from_value(Value::Object(args))?)
 }
 
 #[cfg(test)]

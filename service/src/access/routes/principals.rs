@@ -68,7 +68,7 @@ fn about(accounts: &Accounts, principal: &Principal) -> Value {
         "sessions": sessions,
         "latest_activity": written(latest_use.unwrap_or_default().max(*latest_login)),
         "roles": accounts.directory.roles_of(id),
-        "scopes": accounts.directory.scopes(id).unwrap_or_default(),
+        "scopes": accounts.directory.scopes_shown(id),
         "api_key_scopes": null,
     })
 }

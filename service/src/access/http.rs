@@ -1,4 +1,4 @@
-//! Asking a provider over HTTP: not for ever, and not for more than fits.
+//! Asking other servers over HTTP: not for ever, and not for more than fits.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use url::Url;
 const CONNECT: Duration = Duration::from_secs(5);
 /// For a whole answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Largest answer. Key sets and tokens take a few kilobytes.
-const BODY: usize = 256 << 10;
+/// Largest answer. Key sets and tokens take a few kilobytes, everybody of a facility some hundreds.
+const BODY: usize = 1 << 20;
 
-/// A provider has no answer that can be used.
+/// A server has no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoAnswer {
     #[error("{0} does not answer in time")]
@@ -36,10 +36,6 @@ pub(super) enum NoAnswer {
     Content(String),
     #[error("{0} is not an address that can be asked")]
     Address(String),
-    #[error("{0} did not answer a moment ago")]
-    Paused(String),
-    #[error("{0} is the discovery document of the issuer {1}, not of the one that is expected")]
-    Issuer(String, String),
 }
 
 /// Asks. Redirects are not followed, connections not kept.
