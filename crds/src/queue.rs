@@ -86,6 +86,9 @@ pub struct QueueSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub suspenders: Vec<Suspender>,
+    /// Which devices of the registry are locked, and for how long; holds for the next environment that is opened.
+    #[serde(skip_serializing_if = "LockScope::is_default")]
+    pub lock_scope: LockScope,
     /// How many finished items are kept.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub history_limit: HistoryLimit,
@@ -118,6 +121,23 @@ pub enum OnAbort {
     Hold,
     /// It stays in the history alone.
     Drop,
+}
+
+/// Which devices of the registry a queue locks, and for how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LockScope {
+    /// Those of a plan, while it runs.
+    #[default]
+    Plan,
+    /// All that the environment has, while it is open.
+    Environment,
+}
+
+impl LockScope {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How the queue treats finished and failed items (`plan_queue_mode` on the wire).

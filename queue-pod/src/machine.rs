@@ -6,6 +6,7 @@
 
 mod advance;
 mod finish;
+mod hold;
 mod pending;
 mod progress;
 mod resources;
@@ -179,7 +180,7 @@ pub enum Write {
     Unlock(String),
 }
 
-/// Devices that a plan takes.
+/// Devices that a plan takes, or an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// `item_uid` of the item.
@@ -188,6 +189,13 @@ pub struct Claim {
     pub plan: String,
     /// What its arguments name; those that are devices of the registry are locked.
     pub names: Vec<String>,
+}
+
+impl Claim {
+    /// Whether it is that of an environment, and not of one plan.
+    pub fn is_of_environment(&self) -> bool {
+        self.plan == hold::PLAN
+    }
 }
 
 /// Takes one event.

@@ -74,11 +74,14 @@ impl Locks {
         Ok(items)
     }
 
-    /// Takes the devices of a plan, all or none. No write when it uses none of the registry, or has them already.
+    /// Takes the devices of a plan or of an environment, all or none. No write when it uses none of the registry, or has them already.
     pub(super) async fn take(&self, claim: &Claim) -> Result<(), LockError> {
+        let failed = match claim.is_of_environment() {
+            true => "config-service environment device lock failed",
+            false => "config-service per-plan device lock failed",
+        };
         let Some(devices) = self.registry.active(&claim.names).await else {
-            let text = "config-service per-plan device lock failed: the registry cannot be read";
-            return Err(LockError::Taken(text.to_owned()));
+            return Err(LockError::Taken(format!("{failed}: the registry cannot be read")));
         };
         if devices.is_empty() {
             return Ok(());
@@ -99,8 +102,7 @@ impl Locks {
             if let Some(device) = devices.iter().find(foreign) {
                 let plan = held(device).map(|lock| lock.plan_name.as_str()).unwrap_or_default();
                 return Err(LockError::Taken(format!(
-                    "config-service per-plan device lock failed: \
-                     Device '{device}' is locked by plan '{plan}'"
+                    "{failed}: Device '{device}' is locked by plan '{plan}'"
                 )));
             }
             Ok(Some(locking::take(table, &devices, &claimant, &id, now, None)))

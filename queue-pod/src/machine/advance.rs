@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crds::queue_item::{ItemState, QueueItemStatus};
 use serde_json::json;
 
+use super::hold::Hold;
 use super::pending::{Writes, begin, rebalance};
 use super::state::{Chore, Environment, Execution, Manager, Running};
 use super::{Change, State, Write, finish, progress, resources};
@@ -45,6 +46,9 @@ fn step(state: &mut State) -> bool {
         return true;
     }
     if state.adopts_permissions && adopt_permissions(state) {
+        return true;
+    }
+    if Hold::take(state) {
         return true;
     }
     if std::mem::take(&mut state.reconsider) {
@@ -126,8 +130,8 @@ fn start(state: &mut State, entry: &Arc<Entry>) {
 pub(crate) fn preparing(state: &State, item: &Item) -> Writes {
     let worker = state.environment.worker().filter(|_| state.wants_devices);
     let supply = worker.map(|worker| vec![Write::Supply(worker.to_owned())]);
-    let description = state.catalogue.plans.get(item.name());
-    let lock = claim(item, description).map(|claim| vec![Write::Lock(claim)]);
+    let of_plan = || claim(item, state.catalogue.plans.get(item.name()));
+    let lock = Hold::claim(state).or_else(of_plan).map(|claim| vec![Write::Lock(claim)]);
     supply.into_iter().chain(lock).collect()
 }
 

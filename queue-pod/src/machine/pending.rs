@@ -72,6 +72,8 @@ pub enum Change {
     Forget(HashSet<i64>),
     /// An item by other means has its place; the write that gave it one is the last one.
     TakeUp(Entry),
+    /// The environment holds its devices, and takes plans.
+    Hold,
     /// Nothing that is kept in memory.
     Nothing,
     /// No batch is half created.
@@ -142,6 +144,9 @@ pub(super) fn written(state: &mut State, outcome: Result<Vec<Stored>, WriteError
             Some((request, _)) => {
                 let reply = request.method.refuse(error.text.into());
                 state.effects.push(Effect::Answer(request.ticket, reply));
+            }
+            None if matches!(pending.change, Change::Hold) => {
+                super::worker::holds_no_devices(state, &error.text);
             }
             None => {
                 state.say(Level::Warning, error.text);
@@ -245,6 +250,7 @@ fn apply(state: &mut State, change: Change, stored: &[Stored]) {
             insert(state, entry, stored.last());
             state.reconsider = true;
         }
+        Change::Hold => super::worker::holds_devices(state),
         Change::Nothing => {}
         Change::CloseBatches => state.open_batches.clear(),
     }

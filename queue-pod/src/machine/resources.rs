@@ -9,6 +9,7 @@ use crds::{Queue as QueueResource, QueueItem};
 use kube::ResourceExt;
 use serde_json::{Value, from_value};
 
+use super::hold::Hold;
 use super::pending::{begin, queue_changed, rebalance};
 use super::state::{Chore, Environment, Execution, Manager, Running};
 use super::{Awaited, Change, State, Write, finish};
@@ -102,7 +103,7 @@ pub(super) fn load(state: &mut State, snapshot: Snapshot) {
         state.chores.push_back(Chore::CloseBatches);
     }
     for uid in locked {
-        if state.running_uid() != Some(&uid) {
+        if state.running_uid() != Some(&uid) && !Hold::find(state, &uid) {
             state.chores.push_back(Chore::Unlock(uid));
         }
     }
@@ -233,6 +234,7 @@ fn configure(state: &mut State, spec: &QueueSpec) {
     state.settings.autostart = spec.autostart;
     state.settings.approval = spec.approval == Approval::Required;
     state.settings.on_abort = spec.on_abort;
+    state.settings.lock_scope = spec.lock_scope;
     state.settings.history_limit = usize::try_from(spec.history_limit.0).unwrap_or(1).max(1);
     state.set_permissions(&spec.permissions);
 }

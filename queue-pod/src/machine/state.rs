@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crds::FreeForm;
 use crds::QueueItem;
-use crds::queue::{OnAbort, QueueLock, QueueMode};
+use crds::queue::{LockScope, OnAbort, QueueLock, QueueMode};
 use crds::queue_item::ItemResult;
 use plan_worker::protocol::{Order, RunEntry};
 use uuid::Uuid;
 
+use super::hold::Hold;
 use super::pending::Pending;
 use super::progress::Progress;
 use super::{Effect, Request};
@@ -183,6 +184,8 @@ pub struct Settings {
     pub approval: bool,
     /// What becomes of an item that was aborted or halted.
     pub on_abort: OnAbort,
+    /// Which devices are locked, and for how long.
+    pub lock_scope: LockScope,
     /// How many finished items are kept.
     pub history_limit: usize,
     /// Who may submit what.
@@ -220,6 +223,8 @@ pub struct State {
     pub progress: Progress,
     /// The worker is to be told the devices of the registry.
     pub wants_devices: bool,
+    /// What the environment holds as a whole.
+    pub(super) hold: Hold,
     /// What the worker can run.
     pub catalogue: Arc<Catalogue>,
     /// What of it each user group may use.

@@ -6,6 +6,7 @@ use crds::queue_item::ItemResult;
 use plan_worker::protocol::{ExitStatus, PlanOutcome, Report, TaskOutcome};
 use serde_json::{Map, Value};
 
+use super::hold::Hold;
 use super::pending::order;
 use super::state::{Environment, Manager};
 use super::{Effect, State, WorkerNews, advance, finish, progress};
@@ -154,10 +155,30 @@ fn ready(state: &mut State, worker: &str, catalogue: Catalogue, doing: Doing) {
     if comes_back {
         state.say(Level::Info, "RE Worker environment is back");
         take_over(state, worker, doing);
-    } else {
-        state.manager = Manager::Idle;
-        state.say(Level::Info, "RE Environment is ready");
+    } else if !Hold::begin(state, worker) {
+        takes_plans(state);
     }
+}
+
+fn takes_plans(state: &mut State) {
+    state.manager = Manager::Idle;
+    state.say(Level::Info, "RE Environment is ready");
+}
+
+/// The devices of the environment are locked.
+pub(super) fn holds_devices(state: &mut State) {
+    Hold::is_taken(state);
+    if state.manager == Manager::CreatingEnvironment {
+        takes_plans(state);
+    }
+}
+
+/// The devices of the environment cannot be locked: there is none then.
+pub(super) fn holds_no_devices(state: &mut State, why: &str) {
+    let worker = state.environment.worker().filter(|_| state.hold.is_wanted());
+    let Some(worker) = worker.map(str::to_owned) else { return };
+    state.say(Level::Error, format!("Failed to start RE Worker environment. Error: {why}"));
+    leave(state, &worker);
 }
 
 /// Goes on with what a worker does that came back.
@@ -331,6 +352,7 @@ fn leave(state: &mut State, worker: &str) {
 /// There is no environment any more. A plan that was running ended so by that.
 fn closed(state: &mut State, exit_status: &str, message: &str) {
     state.environment = Environment::Closed;
+    Hold::end(state);
     state.wants_devices = false;
     answer_asked(state);
     Arc::make_mut(&mut state.tasks).forget_running();

@@ -1,17 +1,9 @@
 //! The approval gate, and what becomes of an aborted item.
 
-use crds::Queue;
-use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::fixture::{Machine, Pod, item, opened};
-
-async fn configure(machine: &Machine, spec: Value) {
-    let queues: Api<Queue> = Api::default_namespaced(machine.client());
-    let patch = Patch::Merge(json!({ "spec": spec }));
-    queues.patch("main", &PatchParams::default(), &patch).await.unwrap();
-}
 
 async fn add_gated(pod: &Pod, plan: &str) -> String {
     let mut asked = item(plan);
@@ -77,7 +69,7 @@ async fn an_edit_makes_an_approval_void_and_a_move_or_a_restart_does_not() {
 async fn a_queue_can_want_an_approval_of_everything() {
     let machine = Machine::new().await;
     let (pod, _operator) = opened(&machine).await;
-    configure(&machine, json!({"approval": "Required", "autostart": true})).await;
+    machine.configure(json!({"approval": "Required", "autostart": true})).await;
     pod.until("configured", async |pod| pod.status().await["queue_autostart_enabled"] == true)
         .await;
     let executed = pod.post("/queue/item/execute", json!({ "item": item("quick") })).await;
@@ -105,7 +97,7 @@ async fn an_aborted_item_is_held_or_dropped_when_the_queue_says_so() {
     for (fate, left) in [("hold", vec!["wait"]), ("drop", vec![])] {
         // The mode, which has no part in it, shows that the queue server knows.
         let mode = json!({ "ignoreFailures": fate == "hold" });
-        configure(&machine, json!({ "onAbort": fate, "mode": mode })).await;
+        machine.configure(json!({ "onAbort": fate, "mode": mode })).await;
         pod.until("configured", async |pod| {
             let status = pod.status().await;
             status["plan_queue_mode"]["ignore_failures"] == (fate == "hold")

@@ -10,8 +10,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use crds::QueueItem;
+use crds::{Queue, QueueItem};
 use embedded::Embedded;
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use queue_pod::{Server, Settings};
 use serde_json::{Value, json};
@@ -108,6 +109,13 @@ impl Machine {
 
     pub(crate) fn items(&self) -> Api<QueueItem> {
         Api::namespaced(self.client(), NAMESPACE)
+    }
+
+    /// Merges that into the spec of the queue.
+    pub(crate) async fn configure(&self, spec: Value) {
+        let queues: Api<Queue> = Api::namespaced(self.client(), NAMESPACE);
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        queues.patch("main", &PatchParams::default(), &patch).await.unwrap();
     }
 
     /// A server whose items can be written as often as it likes.

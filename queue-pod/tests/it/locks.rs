@@ -6,6 +6,7 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
+use crate::fake_worker::Operator;
 use crate::fixture::{Machine, Pod, opened};
 
 async fn register(machine: &Machine, name: &str) {
@@ -23,6 +24,23 @@ fn tables(machine: &Machine) -> Api<DeviceLocks> {
 async fn held(machine: &Machine) -> Vec<(String, DeviceLock)> {
     let table = tables(machine).get_opt(OBJECT_NAME).await.unwrap();
     table.map(|table| table.spec.locks.into_iter().collect()).unwrap_or_default()
+}
+
+/// Somebody else locks a device.
+async fn lock_elsewhere(machine: &Machine, device: &str) {
+    let foreign = DeviceLock {
+        lock_id: "l".into(),
+        item_id: "i".into(),
+        plan_name: "align".into(),
+        locked_by_service: "somebody".into(),
+        locked_at: "2026-11-21T01:35:28.544336+00:00".into(),
+        expires_at: None,
+        sequence: 1,
+    };
+    let spec =
+        DeviceLocksSpec { locks: [(device.to_owned(), foreign)].into(), ..Default::default() };
+    let table = DeviceLocks::new(OBJECT_NAME, spec);
+    tables(machine).create(&PostParams::default(), &table).await.unwrap();
 }
 
 /// A plan that uses two devices of the registry, one of them by a part, and a name that is none.
@@ -70,18 +88,7 @@ async fn a_plan_whose_device_is_taken_does_not_start_and_stays_in_front() {
     let machine = Machine::new().await;
     register(&machine, "m1").await;
     register(&machine, "m2").await;
-    let foreign = DeviceLock {
-        lock_id: "l".into(),
-        item_id: "i".into(),
-        plan_name: "align".into(),
-        locked_by_service: "somebody".into(),
-        locked_at: "2026-11-21T01:35:28.544336+00:00".into(),
-        expires_at: None,
-        sequence: 1,
-    };
-    let spec = DeviceLocksSpec { locks: [("m2".to_owned(), foreign)].into(), ..Default::default() };
-    let table = DeviceLocks::new(OBJECT_NAME, spec);
-    tables(&machine).create(&PostParams::default(), &table).await.unwrap();
+    lock_elsewhere(&machine, "m2").await;
     let (pod, operator) = opened(&machine).await;
     let uid = start(&pod).await;
     pod.manager("idle").await;
@@ -112,5 +119,77 @@ async fn devices_of_a_plan_that_ended_with_its_server_are_given_back_by_the_next
     let pod = machine.serve().await;
     pod.until("they are free", async |_| held(&machine).await.is_empty()).await;
     assert_eq!(pod.history().await[0]["result"]["exit_status"], "unknown");
+    pod.stop().await;
+}
+
+/// A queue server whose environment, which is asked for, locks what it has.
+async fn holding(machine: &Machine) -> (Pod, Operator) {
+    let pod = machine.serve().await;
+    machine.configure(json!({"lockScope": "environment", "autostart": true})).await;
+    pod.until("configured", async |pod| pod.status().await["queue_autostart_enabled"] == true)
+        .await;
+    let operator = Operator::start(machine.client());
+    pod.must("/environment/open", json!({})).await;
+    (pod, operator)
+}
+
+async fn names(machine: &Machine) -> Vec<String> {
+    held(machine).await.into_iter().map(|(name, _)| name).collect()
+}
+
+#[tokio::test]
+async fn an_environment_holds_what_it_has_until_it_is_closed_and_its_plans_use_that() {
+    let machine = Machine::new().await;
+    for name in ["det", "m3"] {
+        register(&machine, name).await;
+    }
+    let (pod, _operator) = holding(&machine).await;
+    pod.manager("idle").await;
+    assert_eq!(names(&machine).await, ["det"], "what the environment has, and no more");
+    let (_, lock) = held(&machine).await.remove(0);
+    assert_eq!(lock.plan_name, "__environment__");
+    assert!(lock.item_id.starts_with("env:"), "{}", lock.item_id);
+    pod.add("quick").await;
+    pod.until("it has run", async |pod| pod.history().await.len() == 1).await;
+    assert_eq!(pod.history().await[0]["result"]["exit_status"], "completed");
+    assert_eq!(
+        held(&machine).await[0].1.lock_id,
+        lock.lock_id,
+        "the end of a plan gives nothing back"
+    );
+    pod.must("/environment/close", json!({})).await;
+    pod.until("they are free", async |_| held(&machine).await.is_empty()).await;
+    pod.stop().await;
+}
+
+#[tokio::test]
+async fn an_environment_whose_devices_are_taken_does_not_open() {
+    let machine = Machine::new().await;
+    register(&machine, "det").await;
+    lock_elsewhere(&machine, "det").await;
+    let (pod, _operator) = holding(&machine).await;
+    let why = "Failed to start RE Worker environment. Error: config-service environment device lock failed: \
+               Device 'det' is locked by plan 'align'";
+    pod.until("it says so", async |pod| {
+        pod.get("/console_output").await["text"].as_str().unwrap().contains(why)
+    })
+    .await;
+    pod.manager("idle").await;
+    assert_eq!(pod.status().await["worker_environment_exists"], false);
+    assert_eq!(held(&machine).await.len(), 1, "the other keeps what it has");
+    pod.stop().await;
+}
+
+#[tokio::test]
+async fn devices_of_an_environment_that_ended_with_its_server_are_given_back_by_the_next() {
+    let machine = Machine::new().await;
+    register(&machine, "det").await;
+    let (pod, operator) = holding(&machine).await;
+    pod.manager("idle").await;
+    assert_eq!(names(&machine).await, ["det"]);
+    pod.kill().await;
+    drop(operator);
+    let pod = machine.serve().await;
+    pod.until("they are free", async |_| held(&machine).await.is_empty()).await;
     pod.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Devices of the registry for a worker that wants them, and the registry that is filled from its profile.
 
-use crds::{Device, Queue};
+use crds::Device;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -20,9 +20,7 @@ fn motor(name: &str, prefix: &str) -> Device {
 /// A queue server whose environment is open and has the devices of the registry.
 async fn opened(machine: &Machine) -> (Pod, Operator) {
     let pod = machine.serve().await;
-    let queues: Api<Queue> = Api::default_namespaced(machine.client());
-    let spec = json!({"spec": {"engine": "bluesky", "profile": {"registryDevices": true}}});
-    queues.patch("main", &PatchParams::default(), &Patch::Merge(spec)).await.unwrap();
+    machine.configure(json!({"engine": "bluesky", "profile": {"registryDevices": true}})).await;
     let operator = Operator::start(machine.client());
     pod.must("/environment/open", json!({})).await;
     pod.until("open", async |pod| pod.status().await["worker_environment_exists"] == true).await;
