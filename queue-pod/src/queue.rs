@@ -55,12 +55,19 @@ pub struct Place {
     pub rank: String,
 }
 
-/// No rank fits between two neighbours of this priority; they have to be rebalanced first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// No rank fits between two neighbours; those around have to be rebalanced first.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crowded {
-    /// The priority whose ranks are crowded.
+    /// Their priority.
     pub priority: i32,
+    /// The rank of one of them.
+    pub rank: String,
 }
+
+/// How many neighbours on either side make room at first; four times as many when that is not enough.
+const NEIGHBOURS: usize = 32;
+/// Longest rank of neighbours that have made room, so that there is some for a while.
+const ROOMY: usize = rank::MAX_LENGTH / 2;
 
 /// Entries by `(priority descending, rank, creationTimestamp, uid)`. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +84,11 @@ impl Queue {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether this is the other one, unchanged.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries)
     }
 
     /// The entries in order.
@@ -138,8 +150,10 @@ impl Queue {
         let bound = |entry: Option<&Arc<Entry>>| {
             entry.filter(|entry| entry.priority == priority).map(|entry| entry.rank.clone())
         };
-        let ranks = rank::spread(bound(left).as_deref(), bound(right).as_deref(), count)
-            .ok_or(Crowded { priority })?;
+        let (low, high) = (bound(left), bound(right));
+        let ranks = rank::spread(low.as_deref(), high.as_deref(), count);
+        let crowded = || Crowded { priority, rank: low.or(high).unwrap_or_default() };
+        let ranks = ranks.ok_or_else(crowded)?;
         Ok(ranks.into_iter().map(|rank| Place { priority, rank }).collect())
     }
 
@@ -148,16 +162,32 @@ impl Queue {
         self.entries.partition_point(|entry| entry.priority >= priority)
     }
 
-    /// Fresh, evenly spread ranks for all entries of one priority: `(item uid, rank)` of those that change.
-    pub fn rebalanced(&self, priority: i32) -> Vec<(String, String)> {
-        let crowd: Vec<_> = self.iter().filter(|entry| entry.priority == priority).collect();
-        let ranks = rank::spread(None, None, crowd.len()).unwrap_or_default();
-        crowd
-            .iter()
-            .zip(ranks)
-            .filter(|(entry, rank)| entry.rank != *rank)
-            .map(|(entry, rank)| (entry.item.uid().to_owned(), rank))
-            .collect()
+    /// Fresh ranks for the entries around a place where none fits: those that change, with their new ranks. No more of them than it
+    /// takes, because each is a write.
+    pub fn rebalanced(&self, crowded: &Crowded) -> Vec<(Arc<Entry>, String)> {
+        let start = self.entries.partition_point(|entry| entry.priority > crowded.priority);
+        let end = self.end_of(crowded.priority);
+        let crowd = &self.entries[start..end];
+        let at = crowd.partition_point(|entry| entry.rank < crowded.rank);
+        let mut reach = NEIGHBOURS;
+        loop {
+            let (from, to) = (at.saturating_sub(reach), (at + reach).min(crowd.len()));
+            let bound = |index: Option<usize>| Some(crowd.get(index?)?.rank.as_str());
+            let ranks = rank::spread(bound(from.checked_sub(1)), bound(Some(to)), to - from);
+            let is_all = from == 0 && to == crowd.len();
+            let is_roomy = |ranks: &Vec<String>| ranks.iter().all(|rank| rank.len() <= ROOMY);
+            if let Some(ranks) = ranks.filter(|ranks| is_all || is_roomy(ranks)) {
+                let fresh = crowd[from..to].iter().zip(ranks);
+                return fresh
+                    .filter(|(entry, rank)| entry.rank != *rank)
+                    .map(|(entry, rank)| (entry.clone(), rank))
+                    .collect();
+            }
+            if is_all {
+                return Vec::new();
+            }
+            reach *= 4;
+        }
     }
 }
 
@@ -202,13 +232,49 @@ mod tests {
     #[test]
     fn a_crowded_gap_is_reported_and_rebalancing_makes_room_in_the_same_order() {
         let mut queue: Queue = [entry("a", 0, "i"), entry("b", 0, "i")].into_iter().collect();
-        assert_eq!(queue.places(1, 1, 0), Err(Crowded { priority: 0 }));
+        let crowded = queue.places(1, 1, 0).unwrap_err();
+        assert_eq!(crowded, Crowded { priority: 0, rank: "i".to_owned() });
         let before = uids(&queue).iter().map(|&uid| uid.to_owned()).collect::<Vec<_>>();
-        for (uid, rank) in queue.rebalanced(0) {
-            let old = queue.remove(&uid).unwrap();
-            queue.insert(Arc::new(Entry { rank, ..(*old).clone() }));
-        }
+        make_room(&mut queue, &crowded);
         assert_eq!(uids(&queue), before);
         assert!(queue.places(1, 1, 0).is_ok());
+    }
+
+    #[test]
+    fn only_the_neighbours_of_a_crowded_gap_make_room() {
+        let ranks = rank::spread(None, None, 1_000).unwrap();
+        let all = ranks.iter().enumerate().map(|(n, rank)| entry(&format!("{n:04}"), 0, rank));
+        let mut queue: Queue = all.collect();
+        let mut writes = 0;
+        for n in 0..2_000 {
+            let place = loop {
+                match queue.places(500, 1, 0) {
+                    Ok(mut places) => break places.remove(0),
+                    Err(crowded) => writes += make_room(&mut queue, &crowded),
+                }
+            };
+            queue.insert(entry(&format!("new{n}"), place.priority, &place.rank));
+            assert_eq!(queue.get(500).unwrap().item.uid(), format!("new{n}"));
+        }
+        assert!((1..2_000).contains(&writes), "{writes}");
+    }
+
+    #[test]
+    fn ranks_that_are_none_are_replaced() {
+        let mut queue: Queue = [entry("a", 0, "A"), entry("b", 0, "B!")].into_iter().collect();
+        let crowded = queue.places(1, 1, 0).unwrap_err();
+        make_room(&mut queue, &crowded);
+        assert!(queue.places(1, 1, 0).is_ok() && queue.places(0, 1, 0).is_ok());
+    }
+
+    /// How many entries have another rank then.
+    fn make_room(queue: &mut Queue, crowded: &Crowded) -> usize {
+        let fresh = queue.rebalanced(crowded);
+        let count = fresh.len();
+        for (entry, rank) in fresh {
+            let old = queue.remove(entry.item.uid()).unwrap();
+            queue.insert(Arc::new(Entry { rank, ..(*old).clone() }));
+        }
+        count
     }
 }

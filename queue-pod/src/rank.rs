@@ -50,9 +50,22 @@ pub fn spread(low: Option<&str>, high: Option<&str>, count: usize) -> Option<Vec
                 last = Some(next);
             }
         }
+        // A place at the open lower end leaves the next one as much room: halving would take it away.
+        Some(high) if low.is_none() => match counted_down(high, count) {
+            Some(down) => ranks = down,
+            None => bisect(None, Some(high), count, &mut ranks)?,
+        },
         Some(_) => bisect(low, high, count, &mut ranks)?,
     }
     Some(ranks)
+}
+
+/// The places before `high` on the grid of the counted digits, or `None` when there are not so many.
+fn counted_down(high: &str, count: usize) -> Option<Vec<String>> {
+    if !is_valid(high) {
+        return None;
+    }
+    (1..=count).rev().map(|steps| counted(high, -i64::try_from(steps).ok()?)).collect()
 }
 
 fn bisect(
@@ -65,7 +78,7 @@ fn bisect(
         return Some(());
     }
     let middle = match low {
-        // An open lower end would be counted down one by one; halving keeps room on both sides.
+        // Nothing can be counted down any more.
         None => {
             let middle = midpoint(b"", high.map(str::as_bytes));
             is_valid(&middle).then_some(middle)?
@@ -77,7 +90,7 @@ fn bisect(
     bisect(Some(&middle), high, count - count / 2 - 1, ranks)
 }
 
-/// The neighbour of `rank` on the grid of the counted digits, or `None` at the end of the grid.
+/// The rank so many steps from `rank` on the grid of the counted digits, or `None` behind the end of the grid.
 fn counted(rank: &str, step: i64) -> Option<String> {
     let mut number = 0;
     for place in 0..COUNTED_DIGITS {
@@ -144,6 +157,17 @@ mod tests {
             assert!(next > last && before < first);
             assert!(next.len() <= COUNTED_DIGITS && before.len() <= COUNTED_DIGITS);
             (last, first) = (next, before);
+        }
+    }
+
+    #[test]
+    fn places_at_the_front_are_taken_as_often_as_one_likes() {
+        let mut first = "i".to_owned();
+        for _ in 0..1_000 {
+            let places = spread(None, Some(&first), 3).unwrap();
+            assert!(places.windows(2).all(|pair| pair[0] < pair[1]) && places[2] < first);
+            assert!(places.iter().all(|place| place.len() <= COUNTED_DIGITS));
+            first.clone_from(&places[0]);
         }
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn handle(state: &mut State, request: Request) {
     match handled {
         Ok(outcome) => carry_out(state, request, Ok(outcome)),
         Err(Stop::Refused(refusal)) => carry_out(state, request, Err(refusal)),
-        Err(Stop::Crowded(crowded)) => rebalance(state, crowded, Some(request)),
+        Err(Stop::Crowded(crowded)) => rebalance(state, &crowded, Some(request)),
     }
 }
 

@@ -154,7 +154,7 @@ fn stop_here(state: &mut State, entry: &Arc<Entry>) {
         return begin(state, vec![vec![write]], Change::StopHere(uid, None));
     }
     match state.queue.places(state.queue.len(), 1, entry.priority) {
-        Err(crowded) => rebalance(state, crowded, None),
+        Err(crowded) => rebalance(state, &crowded, None),
         Ok(mut places) => {
             let place = places.remove(0);
             let item = entry.item.clone().with("item_uid", successor_uid(&uid));

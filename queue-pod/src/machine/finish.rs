@@ -43,7 +43,7 @@ pub(super) fn store(state: &mut State) {
     let entry = running.entry;
     let (writes, copy) = match requeue(state, &entry.item, &result, again, entry.priority) {
         Ok(found) => found,
-        Err(crowded) => return rebalance(state, crowded, None),
+        Err(crowded) => return rebalance(state, &crowded, None),
     };
     let ended = Ended {
         item: entry.item.clone(),
@@ -136,7 +136,7 @@ pub(super) fn orphan(state: &mut State, resource: &QueueItem, result: ItemResult
         Err(crowded) => {
             let (resource, result) = (Box::new(resource.clone()), Box::new(result));
             state.chores.push_front(Chore::FinishOrphan { resource, result });
-            rebalance(state, crowded, None);
+            rebalance(state, &crowded, None);
         }
     }
 }

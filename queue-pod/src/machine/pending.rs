@@ -112,16 +112,14 @@ pub(crate) fn carry_out(state: &mut State, request: Request, outcome: Result<Out
     }
 }
 
-/// Spreads the ranks of a crowded priority, then tries the request again.
-pub(crate) fn rebalance(state: &mut State, crowded: Crowded, request: Option<Request>) {
+/// Spreads the ranks around a crowded place, then tries the request again.
+pub(crate) fn rebalance(state: &mut State, crowded: &Crowded, request: Option<Request>) {
     let mut writes = Vec::new();
     let mut replaced = Vec::new();
-    for (uid, rank) in state.queue.rebalanced(crowded.priority) {
-        if let Some(entry) = state.queue.find(&uid) {
-            let entry = Entry { rank, ..(**entry).clone() };
-            writes.push(requests::store(state, &entry));
-            replaced.push((uid, entry));
-        }
+    for (entry, rank) in state.queue.rebalanced(&crowded) {
+        let entry = Entry { rank, ..(*entry).clone() };
+        writes.push(requests::store(state, &entry));
+        replaced.push((entry.item.uid().to_owned(), entry));
     }
     state.retry = request;
     begin(state, vec![writes], Change::Replace(replaced));

@@ -375,7 +375,7 @@ pub(super) fn take_up(state: &mut State, resource: QueueItem) {
             Ok(mut places) => places.remove(0),
             Err(crowded) => {
                 state.chores.push_front(Chore::TakeUp(Box::new(resource)));
-                return rebalance(state, crowded, None);
+                return rebalance(state, &crowded, None);
             }
         },
     };
