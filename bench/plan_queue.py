@@ -139,6 +139,13 @@ def lengths(sides: Sides, rounds: int) -> list[Comparison]:
             lambda side: side.server.adds_per_second(FEW),
         ),
         *at_length(FEW, sides),
+        Comparison(
+            f"queue_item_add, {CLIENTS[-1]} clients",
+            "items/s",
+            CLASSIC,
+            sides,
+            lambda side: side.adds_per_second(CLIENTS[-1]),
+        ),
     ]
     many = [
         timed(
@@ -163,7 +170,12 @@ def lengths(sides: Sides, rounds: int) -> list[Comparison]:
 
 def at_length(items: int, sides: Sides) -> list[Comparison]:
     return [
-        timed(f"queue_get of {items} items", sides, lambda side: side.server.get_ms()),
+        timed(f"queue_get of {items} items, by a client that costs little", sides, Started.get_ms),
+        timed(
+            f"queue_get of {items} items, after a change",
+            sides,
+            lambda side: side.server.get_ms(),
+        ),
         timed(
             f"queue_item_move of the last of {items}",
             sides,

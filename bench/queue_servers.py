@@ -20,7 +20,7 @@ from load import number, wrk
 from local_beamline import free_ports, wait_for
 from parts import ROOT, environment, executable
 from process import family, memory_mib, running
-from queue_client import START_LIMIT, QueueServer
+from queue_client import START_LIMIT, QueueServer, plan
 
 PROFILE = Path(__file__).parent / "peers" / "profile"
 WORKER_PACKAGE = ROOT / "plan-worker" / "python" / "src"
@@ -76,13 +76,26 @@ class Started:
         if self.server.status()["worker_environment_exists"]:
             self.server.close_environment()
 
-    def answers_per_second(self, clients: int) -> float:
-        """`status` over 0MQ, by clients that cost little themselves."""
+    def asked(self, clients: int, method: str, **params: object) -> dict[str, float]:
+        """A method over 0MQ, by clients that cost little: answers, and how long they take."""
         command = [str(self.examples / "ask"), self.server.address, str(clients), str(SECONDS)]
-        done = subprocess.run(
-            [*command, "status"], capture_output=True, text=True, timeout=60, check=True
-        )
-        return json.loads(done.stdout)["answers"] / SECONDS
+        command += [method, json.dumps(params)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        return json.loads(done.stdout)
+
+    def answers_per_second(self, clients: int) -> float:
+        """`status` over 0MQ."""
+        return self.asked(clients, "status")["answers"] / SECONDS
+
+    def adds_per_second(self, clients: int) -> float:
+        """Items added to an empty queue, by several clients at once."""
+        self.server.ask("queue_clear")
+        item = {"item": plan(num=1), "user": "bench", "user_group": "primary"}
+        return self.asked(clients, "queue_item_add", **item)["answers"] / SECONDS
+
+    def get_ms(self) -> float:
+        """The whole queue as it was the last time, until the client has all of it."""
+        return self.asked(1, "queue_get")["p50_ms"]
 
     def http_per_second(self, clients: int) -> float:
         """`/api/status`."""

@@ -1,4 +1,4 @@
-//! Clients that ask a queue server over 0MQ, for `bench/plan_queue.py`: `ask ADDRESS CLIENTS SECONDS METHOD` has every client send the
+//! Clients that ask a queue server over 0MQ, for `bench/plan_queue.py`: `ask ADDRESS CLIENTS SECONDS METHOD [PARAMS]` has every client send the
 //! request again as soon as it has the answer, counts the answers of the given time, and prints one line of JSON.
 //!
 //! One thread for all clients, so that the server has the rest of the machine.
@@ -19,11 +19,16 @@ const WARM_UP: Duration = Duration::from_millis(500);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, clients, seconds, method] = arguments.as_slice() else {
-        return Err("usage: ask ADDRESS CLIENTS SECONDS METHOD".into());
+    let (address, clients, seconds, method, params) = match arguments.as_slice() {
+        [address, clients, seconds, method] => (address, clients, seconds, method, "{}"),
+        [address, clients, seconds, method, params] => {
+            (address, clients, seconds, method, params.as_str())
+        }
+        _ => return Err("usage: ask ADDRESS CLIENTS SECONDS METHOD [PARAMS]".into()),
     };
     let (clients, seconds): (usize, f64) = (clients.parse()?, seconds.parse()?);
-    let request = json!({"method": method, "params": {}}).to_string();
+    let params: Value = serde_json::from_str(params)?;
+    let request = json!({"method": method, "params": params}).to_string();
     let from = Instant::now() + WARM_UP;
     let until = from + Duration::from_secs_f64(seconds);
     let asked = try_join_all((0..clients).map(|_| ask(address, &request, from, until))).await?;

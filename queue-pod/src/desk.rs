@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use service::lease::Tenure;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use crate::announced;
 use crate::console::{Console, Level, Output};
 use crate::driver::Signal;
+use crate::encoding::Encoding;
 use crate::machine::State;
 use crate::methods::{Kind, Method, Refusal, Reply, failure};
 use crate::python;
@@ -112,8 +114,9 @@ impl Desk {
 
     /// Shows a new state; listeners hear of it when the status changed, or the plan is further.
     pub(crate) fn show(&self, state: &State) {
-        let view = View::of(state);
-        let news = view.is_news(&self.view.load()).then(|| Arc::new(view.news()));
+        let before = self.view.load();
+        let view = View::of(state).after(&before);
+        let news = view.is_news(&before).then(|| Arc::new(view.news()));
         view.measure();
         self.view.store(Arc::new(view));
         if let Some(news) = news {
@@ -124,17 +127,48 @@ impl Desk {
 
     /// Carries out one method of the queue protocol.
     pub async fn call(&self, name: &str, params: Map<String, Value>) -> Reply {
-        let Some(method) = Method::named(name) else {
-            return failure(format!("Unknown method '{name}'"));
+        match self.admit(name) {
+            Ok(method) => self.carry_out(method, params).await,
+            Err(reply) => reply,
+        }
+    }
+
+    /// The same, with the answer in that encoding.
+    pub async fn call_encoded(
+        &self,
+        name: &str,
+        params: Map<String, Value>,
+        encoding: Encoding,
+    ) -> Bytes {
+        let reply = match self.admit(name) {
+            Ok(method) => {
+                let encoded = self.view.load().encoded(method, &params, encoding);
+                if let Some(encoded) = encoded {
+                    return encoded;
+                }
+                self.carry_out(method, params).await
+            }
+            Err(reply) => reply,
         };
+        encoding.encode(&reply)
+    }
+
+    /// The method of that name, if it may be carried out.
+    fn admit(&self, name: &str) -> Result<&'static Method, Reply> {
+        let method =
+            Method::named(name).ok_or_else(|| failure(format!("Unknown method '{name}'")))?;
         if let Err(why) = self.tenure() {
             metrics::counter!("queue_requests_refused_total").increment(1);
-            return method.refuse(Refusal::plain(why));
+            return Err(method.refuse(Refusal::plain(why)));
         }
         metrics::counter!("queue_requests_total", "method" => method.name).increment(1);
         if let Some(line) = announced::request(method.kind) {
             self.console.say(now(), Level::Info, line);
         }
+        Ok(method)
+    }
+
+    async fn carry_out(&self, method: &'static Method, params: Map<String, Value>) -> Reply {
         let (act, user) = match method.kind {
             Kind::Read(_) => return self.view().answer(method, &params),
             Kind::Kill => return self.kill(method, &params).await,
@@ -175,56 +209,64 @@ impl Desk {
         method.refuse("The queue server begins anew".into())
     }
 
-    /// Carries out a request as it came over the wire (contract queue-server §1.1). None while this server is silent.
-    pub async fn call_wire(&self, request: &Value) -> Option<Reply> {
-        let reply = self.reply(request).await;
+    /// Carries out a request as it came over the wire (contract queue-server §1.1), answered in the same encoding. None while this
+    /// server is silent.
+    pub async fn call_wire(&self, request: Value, encoding: Encoding) -> Option<Bytes> {
+        let reply = match asked(request) {
+            Ok((name, params)) => self.call_encoded(&name, params, encoding).await,
+            Err(reply) => encoding.encode(&reply),
+        };
         (Instant::now() >= **self.silent_until.load()).then_some(reply)
     }
+}
 
-    async fn reply(&self, request: &Value) -> Reply {
-        let Value::Object(request) = request else {
-            return failure(match request {
-                Value::String(text) => format!("Failed to decode the request: {text}"),
-                other => {
-                    let kind = python::type_of(other);
-                    format!("Incorrect request type: {kind}. Dictionary is expected")
-                }
-            });
-        };
-        let Some(method) = request.get("method") else {
-            let shown = python::repr_map(request);
-            return failure(format!("Invalid request format: method is not specified: {shown}"));
-        };
-        let strange: Vec<_> = request
-            .keys()
-            .map(String::as_str)
-            .filter(|key| !["method", "params"].contains(key))
-            .collect();
-        if !strange.is_empty() {
-            let strange = python::repr_strs(strange);
-            return failure(format!(
-                "Request contains unexpected keys {strange}. Allowed keys: ('method', 'params')"
-            ));
-        }
-        let Value::String(name) = method else {
-            return failure(match method {
-                Value::Array(_) => "unhashable type: 'list'".to_owned(),
-                Value::Object(_) => "unhashable type: 'dict'".to_owned(),
-                other => format!("Unknown method '{}'", python::str(other)),
-            });
-        };
-        match request.get("params") {
-            None => self.call(name, Map::new()).await,
-            Some(Value::Object(params)) => self.call(name, params.clone()).await,
-            Some(other) => match Method::named(name) {
-                Some(_) if name == "status" || name == "ping" => self.call(name, Map::new()).await,
-                Some(method) => {
-                    let kind = python::type_of(other);
-                    let kind = kind.trim_start_matches("<class ").trim_end_matches('>');
-                    method.refuse(format!("{kind} object is not iterable").into())
-                }
-                None => failure(format!("Unknown method '{name}'")),
-            },
-        }
+/// Method and parameters of a request.
+///
+/// # Errors
+/// The reply to what is no request.
+fn asked(request: Value) -> Result<(String, Map<String, Value>), Reply> {
+    let Value::Object(mut request) = request else {
+        return Err(failure(match request {
+            Value::String(text) => format!("Failed to decode the request: {text}"),
+            other => {
+                let kind = python::type_of(&other);
+                format!("Incorrect request type: {kind}. Dictionary is expected")
+            }
+        }));
+    };
+    let Some(method) = request.get("method") else {
+        let shown = python::repr_map(&request);
+        return Err(failure(format!("Invalid request format: method is not specified: {shown}")));
+    };
+    let strange: Vec<_> = request
+        .keys()
+        .map(String::as_str)
+        .filter(|key| !["method", "params"].contains(key))
+        .collect();
+    if !strange.is_empty() {
+        let strange = python::repr_strs(strange);
+        return Err(failure(format!(
+            "Request contains unexpected keys {strange}. Allowed keys: ('method', 'params')"
+        )));
+    }
+    let Value::String(name) = method.clone() else {
+        return Err(failure(match method {
+            Value::Array(_) => "unhashable type: 'list'".to_owned(),
+            Value::Object(_) => "unhashable type: 'dict'".to_owned(),
+            other => format!("Unknown method '{}'", python::str(other)),
+        }));
+    };
+    match request.remove("params") {
+        None => Ok((name, Map::new())),
+        Some(Value::Object(params)) => Ok((name, params)),
+        Some(_) if name == "status" || name == "ping" => Ok((name, Map::new())),
+        Some(other) => Err(match Method::named(&name) {
+            Some(method) => {
+                let kind = python::type_of(&other);
+                let kind = kind.trim_start_matches("<class ").trim_end_matches('>');
+                method.refuse(format!("{kind} object is not iterable").into())
+            }
+            None => failure(format!("Unknown method '{name}'")),
+        }),
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use clap::ValueEnum;
+use serde::Serialize;
 use serde_json::Value;
 use service::validation::parse_json;
 
@@ -18,13 +19,14 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The bytes of a value.
-    pub(crate) fn encode(self, value: &Value) -> Bytes {
-        match self {
-            Self::Json => Bytes::from(value.to_string()),
-            // Into memory, of what JSON can hold: there is nothing that could fail.
-            Self::Msgpack => rmp_serde::to_vec(value).unwrap_or_default().into(),
-        }
+    /// The bytes of something that JSON can hold.
+    pub(crate) fn encode(self, value: &impl Serialize) -> Bytes {
+        // Into memory, of what JSON can hold: there is nothing that could fail.
+        let bytes = match self {
+            Self::Json => serde_json::to_vec(value).unwrap_or_default(),
+            Self::Msgpack => rmp_serde::to_vec_named(value).unwrap_or_default(),
+        };
+        bytes.into()
     }
 
     /// The value of a request.

@@ -2,13 +2,18 @@
 //!
 //! A reader never waits for a write that is under way, and sees every change that was acknowledged.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+mod encoded;
 
+use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
 use crds::queue::QueueLock;
 use plan_worker::protocol::{PlanProgress, RunEntry};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::encoding::Encoding;
 use crate::item::Item;
 use crate::lock;
 use crate::machine::{Revisions, State};
@@ -20,6 +25,7 @@ use crate::queue::Queue;
 use crate::queue::target::{self, Position, uid_param};
 use crate::status;
 use crate::tasks::Tasks;
+use encoded::Encoded;
 
 fn task_uid(params: &Map<String, Value>) -> Result<&Value, Refusal> {
     let missing = "Required 'task_uid' parameter is missing in the API call.";
@@ -43,7 +49,30 @@ pub struct View {
     emergency_key_hash: Option<String>,
     revisions: Revisions,
     tasks: Arc<Tasks>,
+    status_encoded: Arc<Encoded>,
+    queue_encoded: Arc<Encoded>,
 }
+
+/// The answer to `queue_get`, of what stands in memory.
+#[derive(Serialize)]
+struct QueueGet<'a> {
+    success: bool,
+    msg: &'static str,
+    items: Items<'a>,
+    running_item: &'a Map<String, Value>,
+    plan_queue_uid: &'a str,
+}
+
+struct Items<'a>(&'a Queue);
+
+impl Serialize for Items<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|entry| &entry.item))
+    }
+}
+
+/// What a running item is while there is none.
+static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 impl View {
     /// The picture of that state.
@@ -70,7 +99,20 @@ impl View {
             emergency_key_hash: state.setup.emergency_key_hash.clone(),
             revisions: state.revisions.clone(),
             tasks: state.tasks.clone(),
+            status_encoded: Arc::default(),
+            queue_encoded: Arc::default(),
         }
+    }
+
+    /// This picture after an earlier one: what is the same in both is not encoded again.
+    pub(crate) fn after(mut self, before: &Self) -> Self {
+        let is_same = self.revisions.queue == before.revisions.queue
+            && self.queue.is_same(&before.queue)
+            && self.running == before.running;
+        if is_same {
+            self.queue_encoded = before.queue_encoded.clone();
+        }
+        self
     }
 
     /// What is published: the status, and while a plan runs how far it is.
@@ -110,7 +152,10 @@ impl View {
         let answer = answer.and_then(|()| match read {
             Read::Status => Ok(Reply::new()),
             Read::Config => Ok(success([("config", json!({ "ip_connect_info": {} }))])),
-            Read::Queue => Ok(self.queue_get()),
+            Read::Queue => Ok(match json!(self.queue_get()) {
+                Value::Object(reply) => reply,
+                _ => Reply::new(),
+            }),
             Read::Item => self.item(params),
             Read::History => Ok(success([
                 ("items", self.history.iter().map(|record| record.wire()).collect()),
@@ -147,13 +192,30 @@ impl View {
         answer.unwrap_or_else(|refusal| method.refuse(refusal))
     }
 
-    fn queue_get(&self) -> Reply {
-        let running = self.running.as_ref().map_or_else(Map::new, |item| item.0.clone());
-        success([
-            ("items", self.queue.iter().map(|entry| json!(entry.item)).collect()),
-            ("running_item", Value::Object(running)),
-            ("plan_queue_uid", json!(self.revisions.queue)),
-        ])
+    /// The bytes of [`View::answer`] to what clients ask again and again; `None` for other methods.
+    pub(crate) fn encoded(
+        &self,
+        method: &Method,
+        params: &Map<String, Value>,
+        encoding: Encoding,
+    ) -> Option<Bytes> {
+        match method.kind {
+            Kind::Read(Read::Status) => Some(self.status_encoded.get(encoding, &self.status)),
+            Kind::Read(Read::Queue) if params.is_empty() => {
+                Some(self.queue_encoded.get(encoding, self.queue_get()))
+            }
+            _ => None,
+        }
+    }
+
+    fn queue_get(&self) -> QueueGet<'_> {
+        QueueGet {
+            success: true,
+            msg: "",
+            items: Items(&self.queue),
+            running_item: self.running.as_ref().map_or(&*NOTHING, |item| &item.0),
+            plan_queue_uid: &self.revisions.queue,
+        }
     }
 
     fn item(&self, params: &Map<String, Value>) -> Result<Reply, Refusal> {

@@ -1,6 +1,8 @@
 //! Methods of the queue protocol over HTTP.
 
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
@@ -10,7 +12,7 @@ use service::access::{Caller, Gate};
 use super::Front;
 use super::body::{Params, only};
 use super::routes::{ROUTES, Route, Style, TELLS_GROUP, TELLS_USER};
-use crate::methods::Reply;
+use crate::encoding::Encoding;
 use crate::plans::reduced::reduced;
 use crate::python;
 
@@ -19,7 +21,7 @@ pub(super) fn routes(gate: &Gate) -> Router<Front> {
     for route in ROUTES {
         let filter = if route.is_get { MethodFilter::GET } else { MethodFilter::POST };
         let handler = async move |State(front): State<Front>, caller: Caller, params: Params| {
-            call(&front, route, &caller, params).await.map(Json)
+            call(&front, route, &caller, params).await
         };
         let guarded = gate.guard(on(filter, handler), route.scope);
         router = router.route(&format!("/api{}", route.path), guarded);
@@ -32,7 +34,7 @@ async fn call(
     route: &Route,
     caller: &Caller,
     params: Params,
-) -> Result<Reply, ApiError> {
+) -> Result<Response, ApiError> {
     let mut params = match route.wants_body {
         true => params.required()?,
         false => params.0.unwrap_or_default(),
@@ -43,11 +45,15 @@ async fn call(
         is_reduced = params.remove("reduced").is_some_and(|wish| python::is_true(&wish));
     }
     let params = translate(route, caller, params)?;
+    if !is_reduced {
+        let reply = front.desk.call_encoded(route.method, params, Encoding::Json).await;
+        return Ok(([(CONTENT_TYPE, "application/json")], reply).into_response());
+    }
     let mut reply = front.desk.call(route.method, params).await;
-    if is_reduced && let Some(Value::Object(plans)) = reply.get_mut(route.method) {
+    if let Some(Value::Object(plans)) = reply.get_mut(route.method) {
         *plans = reduced(plans);
     }
-    Ok(reply)
+    Ok(Json(reply).into_response())
 }
 
 fn translate(

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::poll;
 use omq_tokio::{Identity, IdentitySocket, Message, Socket};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -56,10 +56,14 @@ pub(super) async fn run(
             }
         };
         let (desk, routed) = (desk.clone(), Arc::clone(&routed));
-        answers.spawn(async move {
+        let mut answered = Box::pin(async move {
             answer(&desk, &routed, encoding, &peer, &message).await;
             drop(place);
         });
+        // What can be answered at once is: another task would begin on another thread, which has to wake up for it.
+        if poll!(&mut answered).is_pending() {
+            answers.spawn(answered);
+        }
     }
     let said = async { while answers.join_next().await.is_some() {} };
     if timeout(LAST_REPLIES, said).await.is_err() {
@@ -85,14 +89,13 @@ async fn answer(
         return;
     }
     let reply = match encoding.decode(&request) {
-        Ok(request) => match desk.call_wire(&request).await {
+        Ok(request) => match desk.call_wire(request, encoding).await {
             Some(reply) => reply,
             // The silence is the answer.
             None => return,
         },
-        Err(reply) => reply,
+        Err(reply) => encoding.encode(&reply),
     };
-    let reply = encoding.encode(&Value::Object(reply));
     if let Err(error) = socket.send_to(peer, Message::multipart([Bytes::new(), reply])).await {
         tracing::debug!(%error, "a 0MQ client went away before its answer");
     }
