@@ -18,7 +18,8 @@ pub use pending::{Change, Outcome, Writes};
 pub(crate) use pending::{carry_out, rebalance};
 pub use resources::Snapshot;
 pub use state::{
-    Environment, Execution, Manager, Mint, Revisions, Running, Settings, Setup, State,
+    Environment, Execution, Manager, Mint, RegistryTrouble, Revisions, Running, Settings, Setup,
+    State,
 };
 
 use crds::queue::QueueSpec;
@@ -98,6 +99,8 @@ pub enum WorkerNews {
     Gone(String),
     /// Its resource is gone, so its process is too.
     Removed,
+    /// It was told the devices of the registry, or the registry those of its profile; or why that failed.
+    Devices(Result<(), String>),
 }
 
 /// A worker that may come back.

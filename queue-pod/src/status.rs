@@ -1,9 +1,12 @@
-//! The status dictionary (contract queue-server §1.6), with its keys in the order that clients print.
+//! The status dictionary (contract queue-server §1.6, §5.2), with its keys in the order that clients print.
 
 use serde_json::{Value, json};
 
 use crate::lock;
 use crate::machine::State;
+
+/// `http_server_state`: HTTP is a part of this server, and when one of the two ends the other does.
+const HTTP_STATE: &str = "running";
 
 /// The status.
 pub fn status(state: &State) -> Value {
@@ -53,5 +56,7 @@ pub(crate) fn facts(state: &State) -> Value {
             "environment": lock.is_some_and(|lock| lock.environment),
             "queue": lock.is_some_and(|lock| lock.queue),
         },
+        "config_service_sync_error": state.registry_trouble.reason(),
+        "http_server_state": HTTP_STATE,
     })
 }

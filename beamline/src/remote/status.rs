@@ -122,16 +122,19 @@ fn summary(answer: &Value) -> String {
 }
 
 fn queue_state(status: &Value) -> String {
-    [
+    let usual = [
         ("manager", "manager_state"),
         ("environment", "worker_environment_state"),
         ("Run Engine", "re_state"),
         ("queued", "items_in_queue"),
         ("history", "items_in_history"),
         ("running item", "running_item_uid"),
-    ]
-    .map(|(label, key)| format!("{label:<13} {}", plain(&status[key])))
-    .join("\n")
+    ];
+    let trouble = Some(("trouble", "config_service_sync_error"));
+    let trouble = trouble.filter(|(_, key)| !status[*key].is_null());
+    let lines = usual.into_iter().chain(trouble);
+    let lines = lines.map(|(label, key)| format!("{label:<13} {}", plain(&status[key])));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

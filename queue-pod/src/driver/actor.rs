@@ -201,8 +201,12 @@ impl Actor {
         if state.wants_devices
             && let Environment::Open { worker, .. } = &state.environment
         {
-            let (supply, worker) = (self.workers.supply.clone(), worker.clone());
-            self.tasks.spawn(async move { supply.follow(&worker).await });
+            let (workers, worker) = (self.workers.clone(), worker.clone());
+            self.tasks.spawn(async move {
+                if let Some(outcome) = workers.supply.follow(&worker).await {
+                    workers.tell(&worker, WorkerNews::Devices(outcome)).await;
+                }
+            });
         }
     }
 
@@ -308,14 +312,18 @@ impl Actor {
                 }
             }
             Effect::Supply(worker) => {
-                let (supply, console) = (self.workers.supply.clone(), self.desk.console.clone());
-                self.tasks.spawn(async move { supply.begin(&worker, &console).await });
+                let (workers, console) = (self.workers.clone(), self.desk.console.clone());
+                self.tasks.spawn(async move {
+                    workers.equip(&worker, &console).await;
+                });
             }
             Effect::FillRegistry(devices) => {
-                let (client, namespace, _) = self.workers.place();
-                let console = self.desk.console.clone();
+                let (workers, console) = (self.workers.clone(), self.desk.console.clone());
+                let worker = state.environment.worker().unwrap_or_default().to_owned();
                 self.tasks.spawn(async move {
-                    fill(&client, &namespace, devices, &console).await;
+                    let (client, namespace, _) = workers.place();
+                    let outcome = fill(&client, &namespace, devices, &console).await;
+                    workers.tell(&worker, WorkerNews::Devices(outcome)).await;
                 });
             }
             Effect::SaveCatalogue(catalogue, occasion) => {

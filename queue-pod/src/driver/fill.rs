@@ -17,23 +17,32 @@ use crate::desk::now;
 const CREATED_BY: (&str, &str) = ("beamline.dev/created-by", "profile");
 
 /// Puts the devices of a profile into the registry, unless it has any. The console says what came of it.
+///
+/// # Errors
+/// The first thing that went wrong.
 pub(super) async fn fill(
     client: &Client,
     namespace: &str,
     devices: Vec<DeviceRecipe>,
     console: &Console,
-) {
-    let said = match put(client, namespace, devices).await {
-        Ok(None) => return,
+) -> Result<(), String> {
+    match put(client, namespace, devices).await {
+        Ok(None) => Ok(()),
         Ok(Some((stored, errors))) => {
-            for error in errors {
-                console.say(now(), Level::Warning, &error);
+            for error in &errors {
+                console.say(now(), Level::Warning, error);
             }
-            format!("The registry was empty: it has {stored} devices of the profile now")
+            let said =
+                format!("The registry was empty: it has {stored} devices of the profile now");
+            console.say(now(), Level::Info, &said);
+            errors.into_iter().next().map_or(Ok(()), Err)
         }
-        Err(error) => format!("The registry was not filled from the profile: {error}"),
-    };
-    console.say(now(), Level::Info, &said);
+        Err(error) => {
+            let said = format!("The registry was not filled from the profile: {error}");
+            console.say(now(), Level::Warning, &said);
+            Err(said)
+        }
+    }
 }
 
 /// How many were stored, and why others were not; `None` when the registry has devices.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crds::Device;
 use crds::claims::device_owners;
@@ -15,12 +14,6 @@ use tokio::sync::Mutex;
 use super::door::Door;
 use super::registry::Registry;
 use super::store::{DEADLINE, list_all};
-use crate::console::{Console, Level};
-use crate::desk::now;
-
-/// How often the registry is asked for a worker that connects, and the pause in between. A worker waits for longer.
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// Tells workers the devices of the registry. Clones share what was told.
 #[derive(Clone, Debug)]
@@ -66,19 +59,9 @@ impl Supply {
         Self { devices, door, tenure, registry, told: Arc::default() }
     }
 
-    /// Tells a worker that has just connected. Asks again when the registry cannot be read; the console says why.
-    pub(super) async fn begin(&self, worker: &str, console: &Console) {
+    /// Nobody knows what that worker has heard: one that has just connected.
+    pub(super) async fn forget(&self) {
         *self.told.lock().await = None;
-        for _ in 0..ATTEMPTS {
-            match self.update(worker).await {
-                Ok(()) | Err(SupplyError::NoWorker) => return,
-                Err(error) => {
-                    let line = format!("RE Worker waits for its devices: {error}");
-                    console.say(now(), Level::Warning, &line);
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
     }
 
     /// Tells the worker if it was told otherwise last.
@@ -101,15 +84,21 @@ impl Supply {
         Ok(())
     }
 
-    /// Tells the worker what has changed since it was told, if anything has. Never in the way: whoever is at it already does so.
-    pub(super) async fn follow(&self, worker: &str) {
+    /// Tells the worker what has changed since it was told; nothing comes of it when nothing has. Never in the way: whoever is at it
+    /// already does so.
+    pub(super) async fn follow(&self, worker: &str) -> Option<Result<(), String>> {
         let is_stale = match self.told.try_lock().as_deref() {
             Ok(Some(told)) => told.worker == worker && told.revision != self.registry.revision(),
             Ok(None) | Err(_) => false,
         };
-        if is_stale && let Err(error) = self.update(worker).await {
+        if !is_stale {
+            return None;
+        }
+        let told = self.update(worker).await;
+        if let Err(error) = &told {
             tracing::warn!(worker, %error, "cannot tell the worker its devices");
         }
+        Some(told.map_err(|error| error.to_string()))
     }
 }
 

@@ -15,7 +15,9 @@ use tokio::time::timeout;
 
 use super::Signal;
 use super::door::{Door, Expected, INSTANCE_KEY};
-use super::supply::Supply;
+use super::supply::{Supply, SupplyError};
+use crate::console::{Console, Level};
+use crate::desk::now;
 use crate::machine::{Awaited, WorkerNews};
 
 /// Key of the token in its Secret.
@@ -42,6 +44,10 @@ pub(super) struct Keeper {
     pub(super) signals: mpsc::Sender<Signal>,
 }
 
+/// How often the registry is asked for a worker that connects, and the pause in between. A worker waits for longer.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// What an earlier leader has left.
 #[derive(Debug, Default)]
 pub(super) struct Left {
@@ -62,6 +68,23 @@ impl Keeper {
         let (epoch, worker) = (self.tenure.epoch(), worker.to_owned());
         // The actor is gone only when everything ends.
         let _ = self.signals.send(Signal::Worker { epoch, worker, news }).await;
+    }
+
+    /// Tells a worker that has just connected the devices of the registry. Asks again when that cannot be read; the console says why.
+    pub(super) async fn equip(&self, worker: &str, console: &Console) {
+        self.supply.forget().await;
+        for _ in 0..ATTEMPTS {
+            match self.supply.update(worker).await {
+                Ok(()) => return self.tell(worker, WorkerNews::Devices(Ok(()))).await,
+                Err(SupplyError::NoWorker) => return,
+                Err(error) => {
+                    let line = format!("RE Worker waits for its devices: {error}");
+                    console.say(now(), Level::Warning, &line);
+                    self.tell(worker, WorkerNews::Devices(Err(error.to_string()))).await;
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     fn workers(&self) -> Api<PlanWorker> {

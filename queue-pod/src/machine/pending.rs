@@ -8,7 +8,7 @@ use crds::queue_item::ItemResult;
 use plan_worker::protocol::{Order, PlanCall};
 use serde_json::Value;
 
-use super::state::{Chore, Execution, Manager, Running, Settings};
+use super::state::{Chore, Execution, Manager, RegistryTrouble, Running, Settings};
 use super::{Effect, Request, State, Stored, Write, WriteError, progress};
 use crate::console::Level;
 use crate::item::Item;
@@ -138,19 +138,22 @@ pub(super) fn written(state: &mut State, outcome: Result<Vec<Stored>, WriteError
                 requests::handle(state, request);
             }
         }
-        Err(error) if error.not_now => match pending.answer {
-            Some((request, _)) => {
-                let reply = request.method.refuse(error.text.into());
-                state.effects.push(Effect::Answer(request.ticket, reply));
+        Err(error) if error.not_now => {
+            state.registry_trouble.start = Some(error.text.clone());
+            match pending.answer {
+                Some((request, _)) => {
+                    let reply = request.method.refuse(error.text.into());
+                    state.effects.push(Effect::Answer(request.ticket, reply));
+                }
+                None if matches!(pending.change, Change::Hold) => {
+                    super::worker::holds_no_devices(state, error.text);
+                }
+                None => {
+                    state.say(Level::Warning, error.text);
+                    super::advance::stop(state, true);
+                }
             }
-            None if matches!(pending.change, Change::Hold) => {
-                super::worker::holds_no_devices(state, &error.text);
-            }
-            None => {
-                state.say(Level::Warning, error.text);
-                super::advance::stop(state, true);
-            }
-        },
+        }
         Err(error) => {
             state.stale = true;
             state.effects.push(Effect::Reload);
@@ -297,6 +300,8 @@ fn start(state: &mut State, mut running: Running, stored: Option<&Stored>) {
         running.entry = Arc::new(entry);
     }
     progress::begin(state);
+    // Its worker has heard of the devices, and it has its own.
+    state.registry_trouble = RegistryTrouble::default();
     let item = running.entry.item.clone();
     state.queue.remove(item.uid());
     state.manager = Manager::ExecutingQueue;

@@ -156,6 +156,22 @@ pub(super) enum Chore {
     Unlock(String),
 }
 
+/// What stands between the queue and the registry of devices (`config_service_sync_error`, contract queue-server §5.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegistryTrouble {
+    /// Why the last plan could not start: its devices are locked, or nobody knows which there are.
+    pub start: Option<String>,
+    /// Why worker and registry did not hear of each other's devices, the last time.
+    pub devices: Option<String>,
+}
+
+impl RegistryTrouble {
+    /// What is worst of it.
+    pub fn reason(&self) -> Option<&str> {
+        self.start.as_deref().or(self.devices.as_deref())
+    }
+}
+
 /// Uids by which clients see what changed (contract queue-server §1.8).
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "the names are those of the protocol")]
@@ -225,6 +241,8 @@ pub struct State {
     pub wants_devices: bool,
     /// What the environment holds as a whole.
     pub(super) hold: Hold,
+    /// What goes wrong with the registry of devices.
+    pub registry_trouble: RegistryTrouble,
     /// What the worker can run.
     pub catalogue: Arc<Catalogue>,
     /// What of it each user group may use.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::hold::Hold;
 use super::pending::order;
-use super::state::{Environment, Manager};
+use super::state::{Environment, Manager, RegistryTrouble};
 use super::{Effect, State, WorkerNews, advance, finish, progress};
 use crate::console::{Level, Print};
 use crate::files::Update;
@@ -52,6 +52,7 @@ pub(super) fn heard(state: &mut State, worker: &str, news: WorkerNews) {
             let (ending, message) = last_words(state);
             closed(state, ending, message);
         }
+        WorkerNews::Devices(outcome) => state.registry_trouble.devices = outcome.err(),
     }
 }
 
@@ -174,11 +175,13 @@ pub(super) fn holds_devices(state: &mut State) {
 }
 
 /// The devices of the environment cannot be locked: there is none then.
-pub(super) fn holds_no_devices(state: &mut State, why: &str) {
+pub(super) fn holds_no_devices(state: &mut State, why: String) {
     let worker = state.environment.worker().filter(|_| state.hold.is_wanted());
     let Some(worker) = worker.map(str::to_owned) else { return };
     state.say(Level::Error, format!("Failed to start RE Worker environment. Error: {why}"));
     leave(state, &worker);
+    // It is the reason why there is no environment.
+    state.registry_trouble.start = Some(why);
 }
 
 /// Goes on with what a worker does that came back.
@@ -354,6 +357,7 @@ fn closed(state: &mut State, exit_status: &str, message: &str) {
     state.environment = Environment::Closed;
     Hold::end(state);
     state.wants_devices = false;
+    state.registry_trouble = RegistryTrouble::default();
     answer_asked(state);
     Arc::make_mut(&mut state.tasks).forget_running();
     state.re_state = None;

@@ -27,6 +27,7 @@ STATUS_KEYS = [
     "ip_kernel_captured", "pause_pending", "status_uid", "run_list_uid", "plan_queue_uid",
     "plan_history_uid", "devices_existing_uid", "plans_existing_uid", "devices_allowed_uid",
     "plans_allowed_uid", "plan_queue_mode", "task_results_uid", "lock_info_uid", "lock",
+    "config_service_sync_error", "http_server_state",
 ]  # fmt: skip
 
 status = RM.status()

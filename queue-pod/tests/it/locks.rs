@@ -3,7 +3,7 @@
 use crds::device_locks::{DeviceLock, OBJECT_NAME};
 use crds::{Device, DeviceLocks, DeviceLocksSpec};
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::fake_worker::Operator;
@@ -97,11 +97,21 @@ async fn a_plan_whose_device_is_taken_does_not_start_and_stays_in_front() {
     let text = pod.get("/console_output").await["text"].as_str().unwrap().to_owned();
     let why = "config-service per-plan device lock failed: Device 'm2' is locked by plan 'align'";
     assert!(text.contains(why), "{text}");
+    assert_eq!(pod.status().await["config_service_sync_error"], why);
     let execute = pod.post("/queue/item/execute", json!({ "item": plan() })).await;
     assert!(execute["msg"].as_str().unwrap().contains(why), "{execute}");
     assert!(operator.ran().is_empty());
     assert_eq!(held(&machine).await.len(), 1, "half of a claim is left over");
     assert_eq!(pod.queued().await.len(), 1);
+
+    let free = DeviceLocks::new(OBJECT_NAME, DeviceLocksSpec::default());
+    tables(&machine).delete(OBJECT_NAME, &DeleteParams::default()).await.unwrap();
+    tables(&machine).create(&PostParams::default(), &free).await.unwrap();
+    pod.must("/queue/start", json!({})).await;
+    runs(&pod).await;
+    let status = pod.status().await;
+    assert_eq!(status["config_service_sync_error"], Value::Null);
+    assert_eq!(status["http_server_state"], "running");
     pod.stop().await;
 }
 
