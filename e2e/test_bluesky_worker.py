@@ -81,9 +81,11 @@ RM.close()
 PROFILE = """
 from bluesky import RunEngine
 from bluesky.plans import count, scan
+from ophyd import EpicsMotor
 from ophyd.sim import det as simulated
 
 RE = RunEngine()
+extra = EpicsMotor("sim:extra", name="extra")
 """
 
 
@@ -206,6 +208,16 @@ def test_devices_of_the_registry_are_in_the_plans_and_are_what_the_registry_says
     scan = {"item_type": "plan", "name": "scan", "args": [["pinhole"], "motor_ph", -1, 1]}
     assert source(scan | {"kwargs": {"num": 3}}) == "PV:mini:ph:det"
     count = {"item_type": "plan", "name": "count", "args": [["pinhole"]]}
+
+    diff = bluesky.get("queue", "/api/devices/diff_against_profile").json()["diff"]
+    assert diff == {"added": ["extra"], "removed": [], "modified": [], "disabled": []}
+    sync = {"strategy": "additions_only"}
+    answer = bluesky.post("queue", "/api/devices/sync_from_profile", sync).json()
+    assert answer["applied"] == {"upserted": ["extra"], "deleted": []}, answer
+    assert answer["diff_after"]["added"] == []
+    extra = bluesky.get("registry", "/api/v1/devices/extra/instantiation").json()
+    assert (extra["device_class"], extra["args"]) == ("ophyd.epics_motor.EpicsMotor", ["sim:extra"])
+    bluesky.kubectl("delete", "device", "extra")
 
     def move(prefix: str) -> None:
         patch = json.dumps({"spec": {"prefix": prefix}})

@@ -14,6 +14,7 @@ mod objects;
 mod output;
 pub(crate) mod place;
 pub(crate) mod plan;
+mod profile;
 pub(crate) mod queue;
 mod road;
 pub(crate) mod status;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of this protocol; a worker of another version is refused.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// Path of the worker's WebSocket on the queue pod.
 pub const PATH: &str = "/worker/v1";
 /// Header with the name that a worker process gave itself at its start: 32 random hexadecimal digits.
@@ -76,6 +76,9 @@ pub enum Order {
         /// Paths such as `/key/inner` of what may be told; `/` for everything.
         keys: Vec<String>,
     },
+    /// Say how the profile makes its devices, also those that the registry has replaced. Answered by [`Report::OwnDevices`], one for
+    /// each question.
+    ReadDevices,
     /// Pause the running plan.
     Pause {
         /// Where to pause.
@@ -278,6 +281,18 @@ pub enum Report {
         #[serde(default)]
         metadata: serde_json::Map<String, Value>,
         /// Why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// How the devices of the profile could be made.
+    OwnDevices {
+        /// Those of which it can be told.
+        #[serde(default)]
+        devices: Vec<DeviceRecipe>,
+        /// Names of the others, and why it cannot.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        left_out: BTreeMap<String, String>,
+        /// Why there is nothing to tell.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },

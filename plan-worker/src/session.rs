@@ -148,6 +148,12 @@ impl Session {
                 reports.send(&Report::Metadata { metadata, error: None }).await;
                 return None;
             }
+            Order::ReadDevices => {
+                let error = Some("The native engine has no profile that makes devices".to_owned());
+                let (devices, left_out) = Default::default();
+                reports.send(&Report::OwnDevices { devices, left_out, error }).await;
+                return None;
+            }
             Order::Close => match self.work {
                 Work::Running(_) => {
                     refuse("the worker cannot leave while a plan is running".into()).await;

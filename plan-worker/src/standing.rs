@@ -42,6 +42,7 @@ impl Standing {
             | Report::NoRunEngine
             | Report::TaskFinished { .. }
             | Report::Metadata { .. }
+            | Report::OwnDevices { .. }
             | Report::Document { .. }
             | Report::Console { .. }
             | Report::Refused { .. }

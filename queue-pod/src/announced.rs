@@ -70,7 +70,8 @@ fn acting(act: Act) -> Option<&'static str> {
         Act::Unlock => "Processing request to unlock RE Manager ...",
         Act::InterruptKernel => "Processing request to interrupt IPython kernel ...",
         Act::StopManager => "Stopping RE Manager ...",
-        Act::ReadMetadata | Act::Test => return None,
+        Act::SyncDevices => "Updating the registry from the devices of the profile ...",
+        Act::ReadMetadata | Act::CompareDevices | Act::Test => return None,
     })
 }
 

@@ -8,6 +8,7 @@ mod actor;
 mod catalogue;
 pub(crate) mod door;
 mod fill;
+mod inventory;
 mod locks;
 mod registry;
 mod report;
@@ -34,6 +35,8 @@ use crate::machine::{Event, Setup, State, WorkerNews};
 use crate::methods::{Method, Reply};
 use actor::{Actor, Left};
 use door::Door;
+use inventory::Inventories;
+pub(crate) use inventory::UNREACHABLE;
 use locks::Locks;
 use registry::Registry;
 use report::Reporter;
@@ -244,6 +247,7 @@ impl Driver {
             grace_s: self.orphan_grace_s,
             tenure: tenure.clone(),
             door: self.door.clone(),
+            inventories: Inventories::new(client, namespace, tenure.clone()),
             supply,
             signals: self.sender.clone(),
         };

@@ -4,6 +4,7 @@ mod account_routes;
 mod body;
 mod console;
 mod description;
+mod devices;
 mod function;
 mod item;
 mod methods;
@@ -69,6 +70,7 @@ pub(crate) fn router(
         .merge(console::routes(gate))
         .merge(sockets::routes(gate))
         .merge(testing::routes(gate))
+        .merge(devices::routes(gate))
         .route(schema::PATH, gate.guard(get(schema::schemas), Scope::ReadResources))
         .route(item::PATH, gate.guard(get(item::item), Scope::ReadQueue))
         .route(spreadsheet::PATH, gate.guard(post(spreadsheet::upload), Scope::WriteQueueEdit))

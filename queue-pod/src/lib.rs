@@ -14,6 +14,7 @@ pub mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
 mod http;
+pub mod inventory;
 pub mod item;
 pub mod lock;
 pub mod machine;

@@ -31,6 +31,7 @@ use uuid::Uuid;
 
 use crate::console::Print;
 use crate::files::{Contents, Update};
+use crate::inventory::{ProfileDevices, Strategy};
 use crate::methods::{Method, Reply};
 use crate::plans::Catalogue;
 use crate::queue::Object;
@@ -152,12 +153,25 @@ pub enum Effect {
     Supply(String),
     /// Put these devices of the profile into the registry, if it has none.
     FillRegistry(Vec<DeviceRecipe>),
+    /// Compare the devices of the profile with those of the registry, and answer a user.
+    Compare(Ticket, Comparison),
     /// Keep the catalogue for the time before the next environment is open.
     SaveCatalogue(std::sync::Arc<Catalogue>, Update),
     /// End this server, and the worker with it.
     Stop,
     /// Text or a line for the console.
     Print(Print),
+}
+
+/// What a user wants to know of the devices of the profile and those of the registry.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// What was asked for.
+    pub method: &'static Method,
+    /// The devices of the profile.
+    pub profile: ProfileDevices,
+    /// Which differences are to go away first, if any.
+    pub strategy: Option<Strategy>,
 }
 
 /// One write of one resource.

@@ -117,6 +117,10 @@ pub enum Act {
     InterruptKernel,
     /// `re_metadata`.
     ReadMetadata,
+    /// `config_service_diff`.
+    CompareDevices,
+    /// `config_service_sync`.
+    SyncDevices,
     /// `manager_stop`.
     StopManager,
     /// `manager_test`.
@@ -271,9 +275,9 @@ use Blank::{List, Null, Text, Zero};
 use Guard::{Environment as E, Free, Queue as Q};
 use Kind::{Act as A, Read as R};
 
-/// The fifty methods of the protocol, and `queue_item_approve`.
+/// The fifty methods of the protocol, the two that ophyd-service adds (contract queue-server §5.3), and `queue_item_approve`.
 #[rustfmt::skip]
-static METHODS: [Method; 51] = [
+static METHODS: [Method; 53] = [
     method("ping", R(Read::Status), Free, "", &[], &[]),
     method("status", R(Read::Status), Free, "", &[], &[]),
     method("config_get", R(Read::Config), Free, "", &[], &[("config", Blank::Map)]),
@@ -319,6 +323,8 @@ static METHODS: [Method; 51] = [
     method("re_halt", A(Act::HaltPlan), E, ERROR, &["lock_key"], &[]),
     method("re_runs", R(Read::Runs), Free, ERROR, &["option"], &[("run_list", List), ("run_list_uid", Text)]),
     method("re_metadata", A(Act::ReadMetadata), Free, ERROR, &[], &[("re_metadata", Blank::Map)]),
+    method("config_service_diff", A(Act::CompareDevices), Free, ERROR, &[], &[("diff", Null)]),
+    method("config_service_sync", A(Act::SyncDevices), Free, ERROR, &["strategy", "devices"], &[("applied", Null), ("diff_after", Null)]),
     method("lock", A(Act::Lock), Free, ERROR, &["lock_key", "note", "environment", "queue", "user"], &[("lock_info", Blank::Map), ("lock_info_uid", Null)]),
     method("lock_info", R(Read::Lock), Free, ERROR, &["lock_key"], &[("lock_info", Blank::Map), ("lock_info_uid", Null)]),
     method("unlock", A(Act::Unlock), Free, ERROR, &["lock_key"], &[("lock_info", Blank::Map), ("lock_info_uid", Null)]),

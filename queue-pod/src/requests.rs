@@ -2,6 +2,7 @@
 
 mod approve;
 mod control;
+mod devices;
 mod execute;
 mod items;
 mod locking;
@@ -103,6 +104,8 @@ fn dispatch(state: &mut State, method: &'static Method, params: &Params) -> Hand
         Act::Lock => locking::lock(state, params),
         Act::Unlock => locking::unlock(state, params),
         Act::ReadMetadata => worker::read_metadata(state),
+        Act::CompareDevices => devices::compare(state),
+        Act::SyncDevices => devices::sync(state, params),
         Act::InterruptKernel => Err(Stop::Refused(Refusal::plain(format!(
             "Failed to interrupt IPython kernel: {NO_KERNEL}"
         )))),

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::QueueServer;
 use super::output::say;
+use super::profile::{self, SyncArgs};
 
 /// Pause between two looks at the status.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -22,6 +23,10 @@ pub(crate) enum EnvironmentCommand {
     Close(WaitArgs),
     /// Kill the environment, whatever it does.
     Destroy(WaitArgs),
+    /// Show how the devices of the profile differ from those of the registry.
+    Diff(QueueServer),
+    /// Put devices of the profile into the registry: those that it does not have, or what is named.
+    Sync(SyncArgs),
 }
 
 /// How long to wait.
@@ -39,6 +44,8 @@ pub(crate) async fn run(command: EnvironmentCommand) -> anyhow::Result<()> {
         EnvironmentCommand::Open(args) => change(&args, "open", true).await,
         EnvironmentCommand::Close(args) => change(&args, "close", false).await,
         EnvironmentCommand::Destroy(args) => change(&args, "destroy", false).await,
+        EnvironmentCommand::Diff(server) => profile::diff(&server).await,
+        EnvironmentCommand::Sync(args) => profile::sync(&args).await,
     }
 }
 

@@ -14,7 +14,7 @@ def test_a_worker_says_who_it_is_and_what_it_can_run(queue, worker):
         "type": "hello",
         "engine": "bluesky",
         "pid": worker.process.pid,
-        "version": 5,
+        "version": 6,
         "wants_devices": False,
     }
     ready = next(report for report in queue.heard if report["type"] == "ready")
@@ -259,6 +259,13 @@ def test_devices_of_the_registry_come_before_those_of_the_profile(queue, start, 
     message = queue.outcome("broken")["message"]
     assert "Device 'gone' of the registry cannot be used: 'no.such.Motor'" in message
     assert call("where") == {"other": "moved:m", "more": "more:m"}
+
+    queue.order("read_devices")
+    told = queue.until("own devices", lambda one: one["type"] == "own_devices", begin)
+    made = {one["name"]: one["args"] for one in told["devices"]}
+    assert made == {"kept": ["kept:m"], "other": ["profile:m"], "shutter": ["shutter:rbv"]}
+    assert set(told["left_out"]) == {"alias", "simulated"}
+    assert told["left_out"]["simulated"] == "it has no PVs"
 
 
 def test_an_empty_registry_hears_how_the_profile_makes_its_devices(queue, start, tmp_path):

@@ -326,6 +326,19 @@ impl Actor {
                     workers.tell(&worker, WorkerNews::Devices(outcome)).await;
                 });
             }
+            Effect::Compare(ticket, comparison) => {
+                let Some(waiting) = self.waiting.remove(&ticket) else { return };
+                let (workers, console) = (self.workers.clone(), self.desk.console.clone());
+                let worker = state.environment.worker().unwrap_or_default().to_owned();
+                self.tasks.spawn(async move {
+                    let (reply, outcome) = workers.inventories.answer(comparison, &console).await;
+                    if let Some(outcome) = outcome {
+                        workers.tell(&worker, WorkerNews::Devices(outcome)).await;
+                    }
+                    // The user may have gone; the answer then has no reader.
+                    let _ = waiting.send(reply);
+                });
+            }
             Effect::SaveCatalogue(catalogue, occasion) => {
                 // Written before the next event: whoever sees the environment open finds the file as it is then.
                 self.files.write(&catalogue, occasion).await;

@@ -1,20 +1,17 @@
 //! An empty registry begins with the devices of the profile (contract queue-server §5.6, registry-and-direct-control §3.7).
 
-use crds::names::object_name;
 use crds::resolve::Catalogue;
-use crds::{Device, DeviceClass, DeviceSpec};
+use crds::{Device, DeviceClass};
 use futures::{StreamExt, stream};
 use kube::api::{ListParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use plan_worker::protocol::DeviceRecipe;
 use tokio::time::timeout;
 
 use super::store::{DEADLINE, MANAGER, SIDE_BY_SIDE, list_all};
 use crate::console::{Console, Level};
 use crate::desk::now;
-
-/// Label that says who made a device, and what it says of these.
-const CREATED_BY: (&str, &str) = ("beamline.dev/created-by", "profile");
+use crate::inventory;
 
 /// Puts the devices of a profile into the registry, unless it has any. The console says what came of it.
 ///
@@ -64,7 +61,7 @@ async fn put(
     let catalogue = Catalogue::new(classes.into_iter().map(|class| class.spec));
     let outcomes: Vec<_> = stream::iter(devices)
         .map(|recipe| {
-            let (name, device) = (recipe.name.clone(), device(recipe, &catalogue));
+            let (name, device) = (recipe.name.clone(), inventory::resource(recipe, &catalogue));
             let api = &api;
             async move {
                 let params =
@@ -87,22 +84,4 @@ async fn put(
         .await;
     let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     Ok(Some((stored, outcomes.into_iter().filter_map(Result::err).collect())))
-}
-
-/// The resource of a device of the profile. Its PVs are those of its class, if that is known.
-fn device(recipe: DeviceRecipe, catalogue: &Catalogue) -> Device {
-    let DeviceRecipe { name, device_class, args, kwargs, pvs } = recipe;
-    let is_known = catalogue.get(&device_class).is_some();
-    let spec = DeviceSpec {
-        pvs: if is_known { Default::default() } else { pvs },
-        kwargs: kwargs.into_iter().collect(),
-        active: true,
-        name,
-        device_class,
-        args,
-        ..DeviceSpec::default()
-    };
-    let mut device = Device::new(&object_name(&spec.name), spec);
-    device.labels_mut().insert(CREATED_BY.0.to_owned(), CREATED_BY.1.to_owned());
-    device
 }

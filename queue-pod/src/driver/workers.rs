@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::Signal;
 use super::door::{Door, Expected, INSTANCE_KEY};
+use super::inventory::Inventories;
 use super::supply::{Supply, SupplyError};
 use crate::console::{Console, Level};
 use crate::desk::now;
@@ -41,6 +42,7 @@ pub(super) struct Keeper {
     pub(super) tenure: Tenure,
     pub(super) door: Door,
     pub(super) supply: Supply,
+    pub(super) inventories: Inventories,
     pub(super) signals: mpsc::Sender<Signal>,
 }
 

@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 use super::hold::Hold;
 use super::pending::order;
 use super::state::{Environment, Manager, RegistryTrouble};
-use super::{Effect, State, WorkerNews, advance, finish, progress};
+use super::{Comparison, Effect, Request, State, WorkerNews, advance, finish, progress};
 use crate::console::{Level, Print};
 use crate::files::Update;
-use crate::methods::{Refusal, success};
+use crate::inventory::{ProfileDevices, Strategy};
+use crate::methods::{Act, Kind, Refusal, success};
 use crate::plans::Catalogue;
 
 /// Longest time that a worker may take from its creation until it is ready, in seconds. Profiles of real beamlines import for minutes.
@@ -120,6 +121,10 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
             know(state, Catalogue::new(plans, devices), Update::Always);
         }
         Report::Metadata { metadata, error } => metadata_came(state, metadata, error),
+        Report::OwnDevices { devices: known, left_out, error } => {
+            let beside_registry = state.wants_devices;
+            devices_came(state, ProfileDevices { known, left_out, beside_registry }, error);
+        }
         Report::TaskFinished { outcome } => task_finished(state, outcome),
         Report::Console { text } => state.effects.push(Effect::Print(Print::Text(text))),
         Report::Refused { message } => {
@@ -268,7 +273,7 @@ fn task_finished(state: &mut State, outcome: TaskOutcome) {
 
 /// The worker says what the metadata of its Run Engine is.
 fn metadata_came(state: &mut State, metadata: Map<String, Value>, error: Option<String>) {
-    let Some(request) = state.asked.pop_front() else { return };
+    let Some(request) = answered(state, Act::ReadMetadata) else { return };
     let reply = match error {
         None => success([("re_metadata", Value::Object(metadata))]),
         Some(why) => request.method.refuse(Refusal::plain(why)),
@@ -276,10 +281,37 @@ fn metadata_came(state: &mut State, metadata: Map<String, Value>, error: Option<
     state.effects.push(Effect::Answer(request.ticket, reply));
 }
 
+/// The worker says how its profile makes devices: what was asked of the registry can be found out now.
+fn devices_came(state: &mut State, profile: ProfileDevices, error: Option<String>) {
+    let asked = answered(state, Act::CompareDevices).or_else(|| answered(state, Act::SyncDevices));
+    let Some(Request { ticket, method, params, .. }) = asked else { return };
+    let strategy = match method.kind {
+        Kind::Act(Act::SyncDevices) => Strategy::of(&params).map(Some),
+        _ => Ok(None),
+    };
+    let effect = match error.map_or(strategy, Err) {
+        Ok(strategy) => Effect::Compare(ticket, Comparison { method, profile, strategy }),
+        Err(why) => Effect::Answer(ticket, method.refuse(Refusal::plain(why))),
+    };
+    state.effects.push(effect);
+}
+
+/// The first request of that kind that the worker was asked for, which it answers now.
+fn answered(state: &mut State, act: Act) -> Option<Request> {
+    let is_it = |request: &Request| request.method.kind == Kind::Act(act);
+    let place = state.asked.iter().position(is_it)?;
+    state.asked.remove(place)
+}
+
 /// The worker answers no more.
 fn answer_asked(state: &mut State) {
     for request in std::mem::take(&mut state.asked) {
-        let why = "Environment does not exist. Cannot retrieve RE metadata.";
+        let why = match request.method.kind {
+            Kind::Act(Act::ReadMetadata) => {
+                "Environment does not exist. Cannot retrieve RE metadata."
+            }
+            _ => "RE Worker environment is not open any more",
+        };
         let reply = request.method.refuse(Refusal::plain(why));
         state.effects.push(Effect::Answer(request.ticket, reply));
     }

@@ -71,6 +71,14 @@ async fn requests_that_are_none_are_refused_as_by_the_python_server() {
         ),
         (r#"{"method":"config_get","params":null}"#, "'NoneType' object is not iterable"),
         (r#"{"method":"re_metadata"}"#, "Environment does not exist. Cannot retrieve RE metadata."),
+        (
+            r#"{"method":"config_service_diff"}"#,
+            "RE Worker environment is not open; open it before requesting a device diff",
+        ),
+        (
+            r#"{"method":"config_service_sync","params":{"strategy":"some"}}"#,
+            "unknown strategy 'some'; expected one of ['all', 'additions_only', 'selected']",
+        ),
     ] {
         let Some(reply) = zmq_raw(&pod, frame).await else { return };
         assert_eq!(reply["success"], false, "{frame}");

@@ -1,6 +1,6 @@
 //! A worker that speaks the real protocol over a real WebSocket, and fails on demand.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crds::PlanWorker;
@@ -45,6 +45,8 @@ pub(crate) struct Seen {
     pub(crate) ran: Vec<(PlanCall, Option<String>)>,
     /// Devices of the registry that were told: names and arguments, each time.
     pub(crate) told: Vec<Vec<(String, Value)>>,
+    /// Devices that the profile makes, and why others cannot be told of.
+    pub(crate) profile: (Vec<DeviceRecipe>, BTreeMap<String, String>),
 }
 
 /// Starts a worker for every `PlanWorker`, and ends it when that is deleted.
@@ -137,6 +139,10 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
             Order::ReadMetadata { keys } => {
                 let metadata = [("keys".to_owned(), json!(keys))].into_iter().collect();
                 say(&mut socket, Report::Metadata { metadata, error: None }).await;
+            }
+            Order::ReadDevices => {
+                let (devices, left_out) = seen.lock().profile.clone();
+                say(&mut socket, Report::OwnDevices { devices, left_out, error: None }).await;
             }
             Order::Pause { .. } => re_state(&mut socket, "paused").await,
             Order::Resume => re_state(&mut socket, "running").await,

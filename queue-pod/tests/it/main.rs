@@ -11,6 +11,7 @@ mod failover;
 mod fake_worker;
 mod fixture;
 mod http;
+mod inventory;
 mod locks;
 mod machine;
 mod manager;

@@ -78,8 +78,8 @@ fn rules(component: Component) -> Vec<PolicyRule> {
             rule(OURS, &["queueitems", "queues", "planworkers"], &WRITE),
             rule(OURS, &["queueitems/status", "queues/status", "planworkers/status"], &STATUS),
             rule(OURS, &["devices", "deviceclasses"], &READ),
-            // An empty registry begins with the devices of the profile.
-            rule(OURS, &["devices"], &["create"]),
+            // An empty registry begins with the devices of the profile, and follows it when a user says so.
+            rule(OURS, &["devices"], &["create", "update", "delete"]),
             rule(OURS, &["devicelocks"], &["get", "list", "watch", "create", "update"]),
             rule("", &["secrets"], &["get", "create", "update", "delete"]),
             rule("", &["configmaps"], &["get", "create", "update", "patch"]),

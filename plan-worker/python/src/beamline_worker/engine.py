@@ -30,6 +30,7 @@ from .protocol import (
     Lists,
     LoadScript,
     NoRunEngine,
+    OwnDevices,
     PauseOption,
     PlanCall,
     PlanFinished,
@@ -221,6 +222,23 @@ class Engine:
     def say_metadata(self, keys: list[str]) -> None:
         """Reports what `keys` permit of the metadata of the RunEngine."""
         self._reports.send(metadata.read(self._run_engine, keys))
+
+    def say_devices(self) -> None:
+        """Reports how the profile makes its devices; beside whatever runs, as there may be many."""
+        profile = self._profile
+        if profile is None:
+            self._reports.send(OwnDevices(error="The environment is not open yet"))
+            return
+
+        def tell() -> None:
+            # Somebody waits for an answer, and a device may fail at whatever is asked of it.
+            try:
+                answer = OwnDevices(*profile.own_devices())
+            except Exception as error:  # noqa: BLE001
+                answer = OwnDevices(error=f"{type(error).__name__}: {error}")
+            self._reports.send(answer)
+
+        threading.Thread(target=tell, name="devices", daemon=True).start()
 
     def pause(self, option: PauseOption) -> None:
         """Pauses the running plan.

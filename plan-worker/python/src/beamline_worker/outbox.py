@@ -18,7 +18,7 @@ BYTES = 32 << 20
 # Bytes of the largest report, but for those that somebody waits for, which have limits of their
 # own. Larger documents stay on disk and on 0MQ.
 LARGEST = 8 << 20
-WHATEVER_THE_SIZE = ("ready", "profile_devices", "lists", "task_finished")
+WHATEVER_THE_SIZE = ("ready", "profile_devices", "own_devices", "lists", "task_finished")
 
 
 class Outbox:

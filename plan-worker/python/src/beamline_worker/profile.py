@@ -110,8 +110,16 @@ class Profile:
         for name, why in left_out.items():
             LOG.info("Device %r is not for the registry: %s", name, why)
         own = {one.name: (one, self._device_objects[one.name]) for one in known}
-        self._registered = RegistryDevices(own)
+        self._registered = RegistryDevices(own, self._device_objects)
         return known
+
+    def own_devices(self) -> tuple[list[DeviceRecipe], dict[str, str]]:
+        """How the profile makes its devices, and why that cannot be told of others; whichever are
+        there now."""
+        devices = self._device_objects
+        if self._registered is not None:
+            devices = self._registered.of_profile(devices)
+        return recipes(devices)
 
     def use_devices(self, registered: list[DeviceRecipe]) -> bool:
         """Has those devices of the registry from now on; whether anything is different now.

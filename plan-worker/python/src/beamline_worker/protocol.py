@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from .plain import strict_json
 
-VERSION = 5
+VERSION = 6
 PATH = "/worker/v1"
 INSTANCE = "beamline-worker-instance"
 
@@ -140,6 +140,12 @@ class ReadMetadata:
 
 
 @dataclass(frozen=True)
+class ReadDevices:
+    """Say how the profile makes its devices, also those that the registry has replaced; answered by
+    `OwnDevices`."""
+
+
+@dataclass(frozen=True)
 class Pause:
     """Pause the running plan."""
 
@@ -178,6 +184,7 @@ Order = (
     | Permit
     | RunTask
     | ReadMetadata
+    | ReadDevices
     | Pause
     | Resume
     | Stop
@@ -188,6 +195,7 @@ Order = (
 
 # Orders that are all said by their type.
 _BARE: dict[str, Order] = {
+    "read_devices": ReadDevices(),
     "resume": Resume(),
     "stop": Stop(),
     "abort": Abort(),
@@ -442,6 +450,17 @@ class Metadata:
 
 
 @dataclass(frozen=True)
+class OwnDevices:
+    """How the devices of the profile could be made, and why that cannot be told of others; or why
+    there is nothing to tell."""
+
+    TYPE: ClassVar[str] = "own_devices"
+    devices: list[DeviceRecipe] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True)
 class Document:
     """One event-model document, as JSON."""
 
@@ -480,6 +499,7 @@ Report = (
     | Lists
     | TaskFinished
     | Metadata
+    | OwnDevices
     | OpenFailed
     | ReState
     | NoRunEngine

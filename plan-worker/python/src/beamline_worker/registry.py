@@ -31,9 +31,13 @@ class DeviceError(Exception):
 class RegistryDevices:
     """The devices of the registry as they are in a namespace."""
 
-    def __init__(self, own: Mapping[str, tuple[DeviceRecipe, object]]) -> None:
+    def __init__(
+        self, own: Mapping[str, tuple[DeviceRecipe, object]], devices: Mapping[str, object]
+    ) -> None:
         # How the profile makes its devices, and those devices.
         self._own = dict(own)
+        # All of them, also those of which that cannot be told.
+        self._devices = dict(devices)
         self._recipes: dict[str, DeviceRecipe] = {}
         # Why the devices of these names are not there.
         self.broken: dict[str, str] = {}
@@ -93,6 +97,13 @@ class RegistryDevices:
             if is_alike and type(device) is class_of(recipe):
                 return device
         return make(recipe)
+
+    def of_profile(self, devices: Mapping[str, object]) -> dict[str, object]:
+        """What the profile makes: its own devices, also where the registry has others in their
+        place, and those of `devices` that are not of the registry."""
+        return self._devices | {
+            name: device for name, device in devices.items() if name not in self._recipes
+        }
 
     def check(self, *arguments: object) -> None:
         """Refuses arguments of a plan that name a device which is not there.

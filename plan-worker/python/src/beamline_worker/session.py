@@ -18,6 +18,7 @@ from .protocol import (
     Halt,
     Pause,
     Permit,
+    ReadDevices,
     ReadMetadata,
     Refused,
     Resume,
@@ -104,6 +105,8 @@ class Session:
                     self._engine.run_task(task)
                 case ReadMetadata(keys):
                     self._engine.say_metadata(keys)
+                case ReadDevices():
+                    self._engine.say_devices()
                 case Close():
                     if not self._engine.is_resting:
                         raise Refusal("the worker cannot leave while a plan is running")
