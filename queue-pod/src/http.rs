@@ -8,6 +8,7 @@ mod devices;
 mod function;
 mod item;
 mod methods;
+mod profile;
 mod routes;
 mod schema;
 mod sockets;
@@ -29,6 +30,7 @@ use service::settings::{Cors, JsonList};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkout::Checkout;
 use crate::desk::Desk;
 use crate::driver::Signal;
 use crate::driver::door::Door;
@@ -39,6 +41,7 @@ pub(crate) struct Front {
     pub(crate) desk: Desk,
     pub(crate) door: Door,
     pub(crate) actor: mpsc::Sender<Signal>,
+    pub(crate) checkout: Checkout,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -71,6 +74,7 @@ pub(crate) fn router(
         .merge(sockets::routes(gate))
         .merge(testing::routes(gate))
         .merge(devices::routes(gate))
+        .merge(profile::routes(gate))
         .route(schema::PATH, gate.guard(get(schema::schemas), Scope::ReadResources))
         .route(item::PATH, gate.guard(get(item::item), Scope::ReadQueue))
         .route(spreadsheet::PATH, gate.guard(post(spreadsheet::upload), Scope::WriteQueueEdit))

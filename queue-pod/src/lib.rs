@@ -5,6 +5,7 @@
 
 mod announced;
 pub mod approval;
+pub mod checkout;
 mod claims;
 pub mod console;
 pub mod desk;

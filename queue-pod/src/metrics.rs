@@ -27,5 +27,10 @@ pub fn describe() {
         Unit::Count,
         "Pieces of the console that the terminal did not take in time."
     );
+    describe_counter!(
+        "queue_profile_pulls_total",
+        Unit::Count,
+        "Pulls of the profile's git checkout, by `outcome`: changed, unchanged, refused or failed."
+    );
     describe_counter!("queue_terms_total", Unit::Count, "How often this process began to lead.");
 }

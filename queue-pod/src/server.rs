@@ -11,6 +11,7 @@ use service::lease;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkout::Checkout;
 use crate::console::Level;
 use crate::desk::{Desk, WAITING_REQUESTS, now};
 use crate::driver::door::Door;
@@ -138,6 +139,7 @@ impl Server {
             desk: desk.clone(),
             door: door.clone(),
             actor: sender.clone(),
+            checkout: Checkout::new(settings.profile_collection_dir.clone()),
             shutdown: inner.clone(),
         };
         let accounts = format!("queue-accounts-{}", settings.queue);

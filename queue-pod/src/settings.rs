@@ -73,6 +73,9 @@ pub struct Settings {
     /// The files of the profile.
     #[command(flatten)]
     pub files: Files,
+    /// Git checkout of the profile, to be looked at and pulled over HTTP. Without it, nothing is.
+    #[arg(long, env = "QSERVER_HTTP_SERVER_PROFILE_COLLECTION_DIR", value_name = "PATH")]
+    pub profile_collection_dir: Option<PathBuf>,
     /// Whether `manager_stop` may end this server: not when it is a part of something larger.
     #[arg(skip = true)]
     pub can_be_stopped: bool,
@@ -238,6 +241,7 @@ impl Default for Settings {
             shown_version: env!("CARGO_PKG_VERSION").to_owned(),
             permitted_re_metadata_keys: vec!["/".to_owned()],
             files: Files::default(),
+            profile_collection_dir: None,
             can_be_stopped: true,
             queue: DEFAULT_QUEUE.to_owned(),
             worker_address: None,

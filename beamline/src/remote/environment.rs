@@ -27,6 +27,8 @@ pub(crate) enum EnvironmentCommand {
     Diff(QueueServer),
     /// Put devices of the profile into the registry: those that it does not have, or what is named.
     Sync(SyncArgs),
+    /// Pull the git checkout of the profile, and open the environment anew if one is open.
+    Reload(QueueServer),
 }
 
 /// How long to wait.
@@ -46,6 +48,7 @@ pub(crate) async fn run(command: EnvironmentCommand) -> anyhow::Result<()> {
         EnvironmentCommand::Destroy(args) => change(&args, "destroy", false).await,
         EnvironmentCommand::Diff(server) => profile::diff(&server).await,
         EnvironmentCommand::Sync(args) => profile::sync(&args).await,
+        EnvironmentCommand::Reload(server) => profile::reload(&server).await,
     }
 }
 

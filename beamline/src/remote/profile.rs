@@ -1,4 +1,6 @@
-//! `beamline env diff|sync`: the devices of the profile beside those of the registry.
+//! `beamline env diff|sync|reload`: the devices of the profile beside those of the registry, and its git checkout.
+
+use std::time::Duration;
 
 use clap::Args;
 use http::Method;
@@ -6,6 +8,9 @@ use serde_json::{Value, json};
 
 use super::QueueServer;
 use super::output::{plain, table};
+
+/// Longest wait for a checkout that is pulled, and for the end of the environment.
+const RELOAD: Duration = Duration::from_secs(300);
 
 /// Which devices the registry is to have from the profile.
 #[derive(Debug, Args)]
@@ -38,6 +43,21 @@ pub(super) async fn sync(args: &SyncArgs) -> anyhow::Result<()> {
         let (stored, deleted) = (names(&applied["upserted"]), names(&applied["deleted"]));
         let left = difference(&answer["diff_after"]);
         format!("created or changed: {stored}\ndeleted: {deleted}\n\n{left}")
+    })
+}
+
+pub(super) async fn reload(server: &QueueServer) -> anyhow::Result<()> {
+    let mut queue = server.client().await?;
+    let path = "/api/profile_collection/reload";
+    let answer = queue.client.ask_within(RELOAD, Method::POST, path, None).await?;
+    queue.show(&answer, |answer| {
+        let pull = &answer["pull"];
+        let environment = match answer["environment_recycled"] == true {
+            true => "the environment is being opened again",
+            false => "no environment was open",
+        };
+        let (commit, files) = (plain(&pull["commit_after"]), names(&pull["files_changed"]));
+        format!("the profile is at {commit}\nchanged: {files}\n{environment}")
     })
 }
 

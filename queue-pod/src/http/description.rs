@@ -11,7 +11,7 @@ use utoipa::openapi::{
 };
 
 use super::routes::ROUTES;
-use super::{account_routes, devices, testing};
+use super::{account_routes, devices, profile, testing};
 
 pub(super) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
@@ -110,7 +110,7 @@ fn sleep() -> Operation {
 
 pub(super) fn openapi() -> OpenApi {
     let mut paths = account_routes::describe(PathsBuilder::new());
-    paths = devices::describe(paths);
+    paths = profile::describe(devices::describe(paths));
     for route in ROUTES {
         let verb = if route.is_get { HttpMethod::Get } else { HttpMethod::Post };
         let body = RequestBodyBuilder::new()

@@ -22,6 +22,12 @@ RM.wait_for_idle(timeout=60)
 assert RM.status(reload=True)["worker_environment_exists"]
 assert {"count", "scan", "mv"} <= set(RM.plans_allowed()["plans_allowed"])
 assert {"det", "motor"} <= set(RM.devices_allowed()["devices_allowed"])
+try:
+    RM.send_request(method="config_service_diff")
+except RM.RequestFailedError as ex:
+    assert "The native engine has no profile" in str(ex), ex
+else:
+    raise AssertionError("a profile was compared that is not there")
 
 RM.item_add(BPlan("scan", ["det"], "motor", -1, 1, 5, md={"sample": "x"}))
 RM.item_add(BPlan("count", ["det1", "det2"], num=2))

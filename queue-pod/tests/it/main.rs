@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod approval;
+mod checkout;
 mod clients;
 mod crashes;
 mod environment;
