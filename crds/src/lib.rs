@@ -21,6 +21,7 @@ mod explain;
 pub mod fuzzed;
 pub mod happi;
 pub mod import;
+pub mod ipython_kernel;
 pub mod locking;
 pub mod managed;
 pub mod manifests;

@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, reason = "KubeSchema derives a hidden twin")]
 
 use kube::KubeSchema;
+
+use crate::ipython_kernel::IpythonKernel;
 use serde::{Deserialize, Serialize};
 
 /// Where the plans and devices of the bluesky engine come from (contract queue-server §6.2). One source
@@ -39,6 +41,10 @@ pub struct Profile {
     /// names. An empty registry begins with the devices of the profile.
     #[serde(default, skip_serializing_if = "is_false")]
     pub registry_devices: bool,
+    /// Open the profile in an IPython kernel, to which users attach their consoles. `{}` for one that only programs on the machine or
+    /// in the pod of the worker reach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipython_kernel: Option<IpythonKernel>,
 }
 
 impl Profile {
@@ -57,6 +63,7 @@ impl Profile {
             ignore_invalid_plans,
             device_max_depth,
             registry_devices,
+            ipython_kernel,
         } = self;
         let sources = [
             ("BEAMLINE_WORKER_STARTUP_DIR", startup_dir),
@@ -75,6 +82,7 @@ impl Profile {
         if *registry_devices {
             all.push(("BEAMLINE_WORKER_REGISTRY_DEVICES", "ON".to_owned()));
         }
+        all.extend(ipython_kernel.iter().flat_map(IpythonKernel::environment));
         all
     }
 }
@@ -98,12 +106,14 @@ mod tests {
             startup_dir: Some("/profile".to_owned()),
             device_max_depth: 3,
             registry_devices: true,
+            ipython_kernel: Some(IpythonKernel::default()),
             ..Profile::default()
         };
         let expected = [
             ("BEAMLINE_WORKER_STARTUP_DIR", "/profile".to_owned()),
             ("BEAMLINE_WORKER_DEVICE_MAX_DEPTH", "3".to_owned()),
             ("BEAMLINE_WORKER_REGISTRY_DEVICES", "ON".to_owned()),
+            ("BEAMLINE_WORKER_IPYTHON_KERNEL", "ON".to_owned()),
         ];
         assert_eq!(profile.environment(), expected);
     }

@@ -79,6 +79,18 @@ pub enum Order {
     /// Say how the profile makes its devices, also those that the registry has replaced. Answered by [`Report::OwnDevices`], one for
     /// each question.
     ReadDevices,
+    /// Keep the IPython kernel for what is ordered next, for two seconds. Answered by [`Report::KernelReserved`], one for each order, in
+    /// order.
+    ReserveKernel,
+    /// Leave the IPython kernel to its users.
+    ReleaseKernel,
+    /// Interrupt what the IPython kernel does.
+    InterruptKernel {
+        /// Also a task.
+        interrupt_task: bool,
+        /// Also a plan.
+        interrupt_plan: bool,
+    },
     /// Pause the running plan.
     Pause {
         /// Where to pause.
@@ -92,7 +104,7 @@ pub enum Order {
     Abort,
     /// End a paused plan at once, without clean-up.
     Halt,
-    /// Leave; answered by [`Report::Closing`] and the end of the connection.
+    /// Leave; answered by [`Report::Closing`] and the end of the connection, or by [`Report::CloseRefused`].
     Close,
 }
 
@@ -308,6 +320,26 @@ pub enum Report {
         /// As printed, with its line ends.
         text: String,
     },
+    /// Where users connect to the IPython kernel in which the profile is open. Before [`Report::Ready`].
+    KernelConnection(KernelConnection),
+    /// What the IPython kernel does.
+    Kernel {
+        /// Whether it executes a cell.
+        phase: KernelPhase,
+        /// Whether it is kept for the queue pod.
+        captured: bool,
+    },
+    /// Whether the IPython kernel is kept for the queue pod.
+    KernelReserved {
+        /// Why not.
+        #[serde(default)]
+        error: Option<String>,
+    },
+    /// The worker stays, although it was told to leave.
+    CloseRefused {
+        /// Why.
+        message: String,
+    },
     /// A command was not carried out.
     Refused {
         /// Why.
@@ -319,6 +351,42 @@ pub enum Report {
 
 fn yes() -> bool {
     true
+}
+
+/// What the IPython kernel does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelPhase {
+    /// It waits for cells.
+    Idle,
+    /// It executes one, of a user or for the queue pod.
+    Busy,
+}
+
+/// Where users connect to the IPython kernel, as Jupyter's connection files have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of Jupyter")]
+pub struct KernelConnection {
+    pub transport: String,
+    pub ip: String,
+    pub shell_port: u16,
+    pub iopub_port: u16,
+    pub stdin_port: u16,
+    pub hb_port: u16,
+    pub control_port: u16,
+    pub signature_scheme: String,
+    pub key: KernelKey,
+}
+
+/// What lets a user into the kernel; shown nowhere by itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KernelKey(pub String);
+
+impl std::fmt::Debug for KernelKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KernelKey(…)")
+    }
 }
 
 /// One run of the running plan (`re_runs` on the wire).
@@ -416,4 +484,21 @@ pub enum ExitStatus {
     Aborted,
     /// By `re_halt`.
     Halted,
+    /// By a user of the IPython kernel, and its runs do not say how.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_kernel_is_on_the_wire_and_nowhere_else() {
+        let frame = r#"{"type":"kernel_connection","transport":"tcp","ip":"127.0.0.1","shell_port":1,
+            "iopub_port":2,"stdin_port":3,"hb_port":4,"control_port":5,
+            "signature_scheme":"hmac-sha256","key":"open sesame"}"#;
+        let report: Report = serde_json::from_str(frame).unwrap();
+        assert!(!format!("{report:?}").contains("sesame"));
+        assert_eq!(serde_json::to_value(&report).unwrap()["key"], "open sesame");
+    }
 }

@@ -27,6 +27,8 @@ const REQUESTS: usize = 16;
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest wait for a halted plan: every stop command is out by then.
 const HALT_TIMEOUT: Duration = Duration::from_secs(8);
+/// Said to who wants something of a kernel.
+const NO_KERNEL: &str = "the native engine has no IPython kernel";
 /// Items whose plan was begun that are remembered: a queue pod never goes back further than one.
 const REMEMBERED: usize = 64;
 
@@ -154,9 +156,20 @@ impl Session {
                 reports.send(&Report::OwnDevices { devices, left_out, error }).await;
                 return None;
             }
+            Order::ReserveKernel => {
+                let error = Some(NO_KERNEL.to_owned());
+                reports.send(&Report::KernelReserved { error }).await;
+                return None;
+            }
+            Order::ReleaseKernel => return None,
+            Order::InterruptKernel { .. } => {
+                refuse(NO_KERNEL.into()).await;
+                return None;
+            }
             Order::Close => match self.work {
                 Work::Running(_) => {
-                    refuse("the worker cannot leave while a plan is running".into()).await;
+                    let message = "the worker cannot leave while a plan is running".to_owned();
+                    reports.send(&Report::CloseRefused { message }).await;
                     return None;
                 }
                 Work::Idle(_) | Work::Gone => return Some(Leaving::Closed),

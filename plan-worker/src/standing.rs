@@ -45,6 +45,10 @@ impl Standing {
             | Report::OwnDevices { .. }
             | Report::Document { .. }
             | Report::Console { .. }
+            | Report::KernelConnection(_)
+            | Report::Kernel { .. }
+            | Report::KernelReserved { .. }
+            | Report::CloseRefused { .. }
             | Report::Refused { .. }
             | Report::Closing => {}
         }

@@ -17,6 +17,7 @@ pub mod fuzzed;
 mod http;
 pub mod inventory;
 pub mod item;
+pub mod kernel;
 pub mod lock;
 pub mod machine;
 pub mod manifest;

@@ -5,6 +5,7 @@ mod control;
 mod devices;
 mod execute;
 mod items;
+mod kernel;
 mod locking;
 mod manager;
 mod places;
@@ -12,11 +13,12 @@ mod settings;
 mod tasks;
 mod worker;
 
+use plan_worker::protocol::Order;
 use serde_json::{Map, Value};
 
 use crate::item::Item;
 use crate::lock;
-use crate::machine::{Outcome, Request, State, Write, carry_out, rebalance};
+use crate::machine::{Effect, Outcome, Request, State, Write, carry_out, rebalance};
 use crate::manifest;
 use crate::methods::{Act, Guard, Kind, Method, Refusal};
 use crate::python;
@@ -36,6 +38,8 @@ pub(crate) enum Stop {
     Refused(Refusal),
     /// Ranks have to be spread first; then the request is tried again.
     Crowded(Crowded),
+    /// The IPython kernel has to be reserved first; then the request is tried again.
+    Reserve,
 }
 
 impl<T: Into<String>> From<T> for Stop {
@@ -65,6 +69,10 @@ pub(crate) fn handle(state: &mut State, request: Request) {
         Ok(outcome) => carry_out(state, request, Ok(outcome)),
         Err(Stop::Refused(refusal)) => carry_out(state, request, Err(refusal)),
         Err(Stop::Crowded(crowded)) => rebalance(state, &crowded, Some(request)),
+        Err(Stop::Reserve) => {
+            state.effects.push(Effect::Order(Order::ReserveKernel));
+            state.kernel.reserving.push_back(request);
+        }
     }
 }
 
@@ -106,11 +114,9 @@ fn dispatch(state: &mut State, method: &'static Method, params: &Params) -> Hand
         Act::ReadMetadata => worker::read_metadata(state),
         Act::CompareDevices => devices::compare(state),
         Act::SyncDevices => devices::sync(state, params),
-        Act::InterruptKernel => Err(Stop::Refused(Refusal::plain(format!(
-            "Failed to interrupt IPython kernel: {NO_KERNEL}"
-        )))),
+        Act::InterruptKernel => kernel::interrupt(state, params),
         Act::StopManager => manager::stop(state, params),
-        Act::Test => manager::test(params),
+        Act::Test => manager::test(state, params),
     }
 }
 

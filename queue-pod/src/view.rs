@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use crds::queue::QueueLock;
-use plan_worker::protocol::{PlanProgress, RunEntry};
+use plan_worker::protocol::{KernelConnection, PlanProgress, RunEntry};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -51,6 +51,7 @@ pub struct View {
     tasks: Arc<Tasks>,
     status_encoded: Arc<Encoded>,
     queue_encoded: Arc<Encoded>,
+    connection: Option<Arc<KernelConnection>>,
 }
 
 /// The answer to `queue_get`, of what stands in memory.
@@ -85,6 +86,7 @@ impl View {
             properties.insert("time_start".to_owned(), json!(running.time_start));
             running.entry.item.clone().with("properties", properties)
         });
+        let open = state.environment.is_open() || state.environment.is_awaited();
         Self {
             status: status::status(state),
             progress: state.progress.told.clone(),
@@ -101,6 +103,7 @@ impl View {
             tasks: state.tasks.clone(),
             status_encoded: Arc::default(),
             queue_encoded: Arc::default(),
+            connection: open.then(|| state.kernel.connection().cloned()).flatten(),
         }
     }
 
@@ -151,7 +154,10 @@ impl View {
         };
         let answer = answer.and_then(|()| match read {
             Read::Status => Ok(Reply::new()),
-            Read::Config => Ok(success([("config", json!({ "ip_connect_info": {} }))])),
+            Read::Config => {
+                let info = self.connection.as_ref().map_or_else(|| json!({}), |at| json!(at));
+                Ok(success([("config", json!({ "ip_connect_info": info }))]))
+            }
             Read::Queue => Ok(match json!(self.queue_get()) {
                 Value::Object(reply) => reply,
                 _ => Reply::new(),

@@ -150,7 +150,7 @@ def test_a_worker_that_is_told_to_end_aborts_its_plan_first(queue, worker):
     queue.run("count", ["det"], num=1000, delay=0.01)
     queue.until("an event", lambda report: report.get("name") == "event")
     queue.order("close")
-    queue.until("refused", lambda report: report["type"] == "refused")
+    queue.until("it stays", lambda report: report["type"] == "close_refused")
     worker.terminate()
     assert worker.end() == 0
     outcome = queue.outcome()

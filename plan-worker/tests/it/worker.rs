@@ -177,7 +177,7 @@ async fn pause_resume_and_abort_travel_over_the_wire() {
     session.order(Order::Close).await;
     let (_, why) = session
         .until(|report| match report {
-            Report::Refused { message } => Some(message.clone()),
+            Report::CloseRefused { message } => Some(message.clone()),
             _ => None,
         })
         .await;

@@ -7,7 +7,7 @@ use axum::routing::{MethodFilter, on};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use service::ApiError;
-use service::access::{Caller, Gate};
+use service::access::{Caller, Gate, Scope, Scopes};
 
 use super::Front;
 use super::body::{Params, only};
@@ -45,15 +45,28 @@ async fn call(
         is_reduced = params.remove("reduced").is_some_and(|wish| python::is_true(&wish));
     }
     let params = translate(route, caller, params)?;
-    if !is_reduced {
+    let tells_kernel = route.method == "config_get";
+    if !is_reduced && !tells_kernel {
         let reply = front.desk.call_encoded(route.method, params, Encoding::Json).await;
         return Ok(([(CONTENT_TYPE, "application/json")], reply).into_response());
     }
     let mut reply = front.desk.call(route.method, params).await;
-    if let Some(Value::Object(plans)) = reply.get_mut(route.method) {
+    if tells_kernel {
+        withhold_kernel(&mut reply, caller.scopes());
+    }
+    if is_reduced && let Some(Value::Object(plans)) = reply.get_mut(route.method) {
         *plans = reduced(plans);
     }
     Ok(Json(reply).into_response())
+}
+
+/// The kernel runs any code for who has its key: it is for those who may upload scripts.
+fn withhold_kernel(reply: &mut Reply, scopes: Scopes) {
+    if !scopes.contains(Scope::WriteScripts.into())
+        && let Some(config) = reply.get_mut("config")
+    {
+        config["ip_connect_info"] = json!({});
+    }
 }
 
 fn translate(
@@ -75,4 +88,20 @@ fn translate(
         },
         Style::Call(function) => function.call(params).map_err(ApiError::bad_request)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::success;
+
+    #[test]
+    fn the_key_of_the_kernel_is_for_those_who_may_upload_scripts() {
+        let config = json!({ "ip_connect_info": { "key": "k" } });
+        let mut reply = success([("config", config.clone())]);
+        withhold_kernel(&mut reply, Scopes::of(&[Scope::ReadConfig, Scope::WriteScripts]));
+        assert_eq!(reply["config"], config);
+        withhold_kernel(&mut reply, Scope::ReadConfig.into());
+        assert_eq!(reply["config"], json!({ "ip_connect_info": {} }));
+    }
 }

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crds::queue_item::{ItemState, QueueItemStatus};
+use plan_worker::protocol::Order;
 use serde_json::json;
 
 use super::hold::Hold;
 use super::pending::{Writes, begin, rebalance};
 use super::state::{Chore, Environment, Execution, Manager, Running};
-use super::{Change, State, Write, finish, progress, resources};
+use super::{Change, Effect, State, Write, finish, progress, resources};
 use crate::approval;
 use crate::claims::claim;
 use crate::console::Level;
@@ -69,7 +70,8 @@ fn step(state: &mut State) -> bool {
         trim(state);
         return true;
     }
-    let executing = matches!(state.manager, Manager::StartingQueue | Manager::ExecutingQueue);
+    let executing = matches!(state.manager, Manager::StartingQueue | Manager::ExecutingQueue)
+        && !state.kernel.is_releasing;
     // A worker that may come back is waited for: whether it does decides how the queue goes on.
     if executing && state.running.is_none() && !state.environment.is_awaited() {
         next(state);
@@ -85,6 +87,7 @@ fn step(state: &mut State) -> bool {
         && state.manager == Manager::Idle
         && state.environment.is_open()
         && state.re_state.as_deref() == Some("idle")
+        && !state.kernel.is_taken()
         && state.queue.get(0).is_some_and(|first| !approval::is_awaited(&first.item));
     if starts_itself {
         state.manager = Manager::StartingQueue;
@@ -166,12 +169,22 @@ fn stop_here(state: &mut State, entry: &Arc<Entry>) {
     }
 }
 
-/// The manager is idle again; a pending stop is fulfilled by that.
+/// The manager is idle again, as soon as users have their kernel back; a pending stop is fulfilled by that.
 pub(super) fn stop(state: &mut State, autostart_ends: bool) {
-    state.manager = Manager::Idle;
     state.stop_pending = false;
     state.pause_pending = false;
     state.autostart_ends |= autostart_ends && state.settings.autostart;
+    if state.environment.is_open() && state.kernel.is_captured() {
+        state.kernel.is_releasing = true;
+        state.effects.push(Effect::Order(Order::ReleaseKernel));
+    } else {
+        rest(state);
+    }
+}
+
+/// The manager is idle again.
+pub(super) fn rest(state: &mut State) {
+    state.manager = Manager::Idle;
     if let Environment::Closed = state.environment {
         state.re_state = None;
     }

@@ -109,7 +109,9 @@ fn requeue(
 fn fate(state: &State, result: &ItemResult, immediate: bool) -> (Again, bool) {
     let back = if state.settings.mode.loop_ { Again::Back } else { Again::No };
     let (again, go_on) = match result.exit_status.as_str() {
-        "completed" | "unknown" => (back, true),
+        "completed" => (back, true),
+        // Somebody else went on with it, or nobody knows: the queue is not to go on by itself.
+        "unknown" => (back, false),
         "failed" if state.settings.mode.ignore_failures => (back, true),
         "stopped" => (back, false),
         "aborted" | "halted" => match state.settings.on_abort {
@@ -143,7 +145,12 @@ pub(super) fn orphan(state: &mut State, resource: &QueueItem, result: ItemResult
 
 /// The running item is stored as finished: the worker is free again.
 pub(super) fn finished(state: &mut State, go_on: bool) {
-    let immediate = state.running.take().is_some_and(|running| running.immediate);
+    let running = state.running.take();
+    let immediate = running.as_ref().is_some_and(|running| running.immediate);
+    let ending = running.and_then(|running| running.ending);
+    // Ended by a user of the kernel, and not as a failure: that stops the queue, but it may start itself again.
+    let was_taken_over =
+        ending.is_some_and(|ending| ending.exit_status == "unknown") && state.environment.is_open();
     progress::begin(state);
     if !state.runs.is_empty() {
         state.runs.clear();
@@ -155,7 +162,7 @@ pub(super) fn finished(state: &mut State, go_on: bool) {
     if go_on {
         state.manager = Manager::ExecutingQueue;
     } else {
-        super::advance::stop(state, !immediate);
+        super::advance::stop(state, !immediate && !was_taken_over);
     }
     if state.environment == Environment::Closed {
         state.re_state = None;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crds::plan_worker::Engine;
 use crds::queue::QueueSpec;
 use crds::queue_item::{Approval, ItemResult, ItemState, ItemType, QueueItemStatus};
 use crds::{Queue as QueueResource, QueueItem};
@@ -235,6 +236,8 @@ fn configure(state: &mut State, spec: &QueueSpec) {
     state.settings.approval = spec.approval == Approval::Required;
     state.settings.on_abort = spec.on_abort;
     state.settings.lock_scope = spec.lock_scope;
+    state.kernel.is_wanted =
+        spec.engine == Engine::Bluesky && spec.profile.ipython_kernel.is_some();
     state.settings.history_limit = usize::try_from(spec.history_limit.0).unwrap_or(1).max(1);
     state.set_permissions(&spec.permissions);
 }

@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::{Effect, Request};
 use crate::console::{Level, Print};
 use crate::files::{Contents, Reload};
+use crate::kernel::Kernel;
 use crate::manifest::Record;
 use crate::plans::{Allowed, Catalogue, Permissions};
 use crate::queue::{Entry, Object, Queue};
@@ -243,6 +244,8 @@ pub struct State {
     pub(super) hold: Hold,
     /// What goes wrong with the registry of devices.
     pub registry_trouble: RegistryTrouble,
+    /// The IPython kernel of the worker.
+    pub kernel: Kernel,
     /// What the worker can run.
     pub catalogue: Arc<Catalogue>,
     /// What of it each user group may use.
@@ -305,7 +308,13 @@ impl State {
             Environment::Closing { .. } => "closing",
             Environment::Awaited { .. } if self.running.is_some() => "executing_plan",
             Environment::Awaited { .. } => "idle",
+            // What users run in the kernel is no plan of ours.
+            Environment::Open { .. } if !self.kernel.is_ours() => "idle",
             Environment::Open { .. } if self.manager == Manager::ExecutingTask => "executing_task",
+            Environment::Open { .. } if self.kernel.is_captured() => match self.manager {
+                Manager::ExecutingQueue if self.running.is_some() => "executing_plan",
+                _ => "reserved",
+            },
             Environment::Open { .. } => match self.re_state.as_deref() {
                 Some("idle" | "paused") | None => "idle",
                 Some(_) => "executing_plan",

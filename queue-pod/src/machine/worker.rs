@@ -15,6 +15,7 @@ use crate::files::Update;
 use crate::inventory::{ProfileDevices, Strategy};
 use crate::methods::{Act, Kind, Refusal, success};
 use crate::plans::Catalogue;
+use crate::requests;
 
 /// Longest time that a worker may take from its creation until it is ready, in seconds. Profiles of real beamlines import for minutes.
 const OPEN_TIMEOUT: f64 = 300.0;
@@ -95,19 +96,16 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
                 return;
             }
             match re_state.as_str() {
-                "paused" => {
-                    state.pause_pending = false;
-                    if state.running.is_some() {
-                        state.manager = Manager::Paused;
-                    }
-                }
-                "running" if state.manager == Manager::Paused => {
+                "paused" => state.pause_pending = false,
+                // A user who goes on with it in the kernel is not the queue.
+                "running" if state.manager == Manager::Paused && state.kernel.is_ours() => {
                     state.manager = Manager::ExecutingQueue;
                 }
                 _ => {}
             }
             state.pause_pending |= deferred_pause_requested;
             state.re_state = Some(re_state);
+            pause_reached(state);
         }
         Report::NoRunEngine => state.re_state = None,
         Report::Runs { runs } => {
@@ -126,11 +124,58 @@ fn report_came(state: &mut State, worker: &str, report: Report) {
             devices_came(state, ProfileDevices { known, left_out, beside_registry }, error);
         }
         Report::TaskFinished { outcome } => task_finished(state, outcome),
+        Report::KernelConnection(connection) => state.kernel.listens(connection),
+        Report::Kernel { phase, captured } => {
+            state.kernel.told(phase, captured);
+            left_to_users(state);
+        }
+        Report::KernelReserved { error } => kernel_reserved(state, error),
+        Report::CloseRefused { message } => close_refused(state, worker, &message),
         Report::Console { text } => state.effects.push(Effect::Print(Print::Text(text))),
         Report::Refused { message } => {
             let line = format!("Request was refused by the worker: {message}");
             state.say(Level::Error, line);
         }
+    }
+}
+
+/// The manager is paused once the plan is, and users have the kernel.
+fn pause_reached(state: &mut State) {
+    let is_paused = state.re_state.as_deref() == Some("paused")
+        && state.running.as_ref().is_some_and(|running| running.ending.is_none());
+    if is_paused && state.environment.is_open() && !state.kernel.is_captured() {
+        state.manager = Manager::Paused;
+    }
+}
+
+/// What waited for the kernel to be left to its users.
+fn left_to_users(state: &mut State) {
+    if state.kernel.is_captured() {
+        return;
+    }
+    if std::mem::take(&mut state.kernel.is_releasing) {
+        advance::rest(state);
+    }
+    pause_reached(state);
+}
+
+/// The worker answers whether it keeps the kernel; the request that asked for it goes on.
+fn kernel_reserved(state: &mut State, error: Option<String>) {
+    let Some(request) = state.kernel.reserving.pop_front() else { return };
+    state.kernel.verdict = Some(error.map_or(Ok(()), Err));
+    requests::handle(state, request);
+    state.kernel.verdict = None;
+}
+
+/// The worker stays: somebody was faster in its kernel.
+fn close_refused(state: &mut State, worker: &str, why: &str) {
+    state.say(Level::Error, format!("Failed to close RE Worker environment: {why}"));
+    if let (Environment::Closing { .. }, Manager::ClosingEnvironment) =
+        (&state.environment, state.manager)
+    {
+        let grace = state.setup.orphan_grace;
+        state.environment = Environment::Open { worker: worker.to_owned(), grace };
+        state.manager = Manager::Idle;
     }
 }
 
@@ -247,6 +292,7 @@ fn finished(state: &mut State, outcome: PlanOutcome) {
         ExitStatus::Stopped => "stopped",
         ExitStatus::Aborted => "aborted",
         ExitStatus::Halted => "halted",
+        ExitStatus::Unknown => "unknown",
     };
     running.ending = Some(ItemResult {
         exit_status: exit_status.to_owned(),
@@ -312,6 +358,11 @@ fn answer_asked(state: &mut State) {
             }
             _ => "RE Worker environment is not open any more",
         };
+        let reply = request.method.refuse(Refusal::plain(why));
+        state.effects.push(Effect::Answer(request.ticket, reply));
+    }
+    for request in std::mem::take(&mut state.kernel.reserving) {
+        let why = "Failed to capture IPython kernel: RE Worker environment does not exist.";
         let reply = request.method.refuse(Refusal::plain(why));
         state.effects.push(Effect::Answer(request.ticket, reply));
     }
@@ -391,6 +442,7 @@ fn closed(state: &mut State, exit_status: &str, message: &str) {
     state.wants_devices = false;
     state.registry_trouble = RegistryTrouble::default();
     answer_asked(state);
+    state.kernel.forget();
     Arc::make_mut(&mut state.tasks).forget_running();
     state.re_state = None;
     state.pause_pending = false;

@@ -3,7 +3,7 @@
 use plan_worker::protocol::{Order, PauseOption};
 use serde_json::{Value, json};
 
-use super::{Handled, Params, Stop};
+use super::{Handled, Params, Stop, kernel};
 use crate::approval;
 use crate::machine::{Change, Effect, Execution, Manager, Outcome, State, Write};
 use crate::methods::{Act, Refusal, success};
@@ -28,6 +28,9 @@ pub(super) fn ready_to_start(state: &State) -> Result<(), String> {
     if state.manager != Manager::Idle {
         return Err("RE Manager is busy.".to_owned());
     }
+    if state.kernel.is_taken() {
+        return Err(kernel::BUSY.to_owned());
+    }
     Ok(())
 }
 
@@ -42,11 +45,12 @@ fn ask(state: &State, execution: Execution) -> Handled {
 }
 
 /// `queue_start`.
-pub(super) fn start(state: &State) -> Handled {
+pub(super) fn start(state: &mut State) -> Handled {
     ready_to_start(state).map_err(plain)?;
     if let Some(first) = state.queue.get(0).filter(|first| approval::is_awaited(&first.item)) {
         return Err(plain(approval::waits(&first.item)));
     }
+    kernel::reserve(state).map_err(|why| why.stop(plain))?;
     ask(state, Execution { executing: true, stop_pending: false })
 }
 
@@ -100,6 +104,10 @@ pub(super) fn go_on(state: &mut State, act: Act) -> Handled {
         let word = state.manager.word();
         return Err(plain(format!("RE Manager is not paused: current state is '{word}'")));
     }
+    if state.kernel.is_taken() {
+        return Err(kernel::BUSY.into());
+    }
+    kernel::reserve(state).map_err(|why| why.stop(plain))?;
     let order = match act {
         Act::StopPlan => Order::Stop,
         Act::AbortPlan => Order::Abort,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Handled, Params, Stop, control, items, shown};
+use super::{Handled, Params, Stop, control, items, kernel, shown};
 use crate::approval;
 use crate::machine::{Change, Outcome, Running, State, Write, preparing, running_status};
 use crate::manifest;
@@ -32,6 +32,7 @@ pub(super) fn execute(state: &mut State, params: &Params) -> Handled {
     if let Err(why) = control::ready_to_start(state) {
         return Err(refused(why, shown(&item)));
     }
+    kernel::reserve(state).map_err(|why| why.stop(|why| refused(why, shown(&item))))?;
     let reply = success([("qsize", json!(state.queue.len())), ("item", shown(&item))]);
     if item.is_instruction() {
         return Ok(Outcome::Reply(reply));

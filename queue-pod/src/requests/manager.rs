@@ -1,6 +1,6 @@
 //! The end of the server, and what its own tests ask (contract queue-server §1.5).
 
-use super::{Handled, Params};
+use super::{Handled, Params, kernel};
 use crate::machine::{Effect, Manager, Outcome, State};
 use crate::methods::success;
 use crate::python;
@@ -34,9 +34,9 @@ pub(super) fn stop(state: &mut State, params: &Params) -> Handled {
 }
 
 /// `manager_test`: the only test is one of kernels.
-pub(super) fn test(params: &Params) -> Handled {
+pub(super) fn test(state: &mut State, params: &Params) -> Handled {
     match params.get("test_name") {
-        Some(name) if name == "reserve_kernel" => Err("IPython kernel mode is not enabled".into()),
+        Some(name) if name == "reserve_kernel" => kernel::test(state),
         other => {
             let name = other.map_or_else(|| "None".to_owned(), python::repr);
             Err(format!("Unknown test: {name}. Known tests: ['reserve_kernel']").into())

@@ -6,7 +6,7 @@ use plan_worker::protocol::{Order, TaskCall, TaskWork};
 use serde_json::{Map, Value, json};
 
 use super::items::{submitted, submitter};
-use super::{Handled, Params, Stop};
+use super::{Handled, Params, Stop, kernel};
 use crate::item::Item;
 use crate::machine::{Effect, Manager, Outcome, State};
 use crate::methods::{Refusal, success};
@@ -16,7 +16,8 @@ use crate::tasks::Task;
 /// `environment_update`: looks for plans and devices again.
 pub(super) fn update(state: &mut State, params: &Params) -> Handled {
     let work = TaskWork::LoadScript { script: String::new(), update_lists: true, update_re: true };
-    let uid = start(state, params, work).map_err(plain)?;
+    ready(state, params, Stop::from, plain)?;
+    let uid = start(state, params, work);
     Ok(Outcome::Reply(success([("task_uid", json!(uid))])))
 }
 
@@ -32,7 +33,8 @@ pub(super) fn load_script(state: &mut State, params: &Params) -> Handled {
         update_lists: flag(params, "update_lists", true),
         update_re: flag(params, "update_re", false),
     };
-    let uid = start(state, params, work).map_err(plain)?;
+    ready(state, params, Stop::from, plain)?;
+    let uid = start(state, params, work);
     Ok(Outcome::Reply(success([("task_uid", json!(uid))])))
 }
 
@@ -45,6 +47,7 @@ pub(super) fn execute_function(state: &mut State, params: &Params) -> Handled {
     let submitter = submitter(state, params).map_err(refused)?;
     let item = submitter.sign(item);
     let (args, kwargs) = checked(state, &item, item.user_group()).map_err(refused)?;
+    ready(state, params, refused, refused)?;
     let work = TaskWork::ExecuteFunction {
         name: item.name().to_owned(),
         args: args.clone(),
@@ -52,7 +55,7 @@ pub(super) fn execute_function(state: &mut State, params: &Params) -> Handled {
         user_group: item.user_group().to_owned(),
         permissions: state.settings.permissions.effective(),
     };
-    let uid = start(state, params, work).map_err(refused)?;
+    let uid = start(state, params, work);
     let shown = json!({
         "name": item.name(),
         "args": args,
@@ -104,18 +107,35 @@ fn plain(text: String) -> Stop {
     Stop::Refused(Refusal::plain(text))
 }
 
-/// Gives a task to the worker; its uid.
-fn start(state: &mut State, params: &Params, work: TaskWork) -> Result<String, String> {
+/// Whether a task can be started now. Two words of refusal: of the kernel, and of everything else.
+fn ready(
+    state: &mut State,
+    params: &Params,
+    of_kernel: impl Fn(String) -> Stop,
+    refused: impl Fn(String) -> Stop,
+) -> Result<(), Stop> {
     let background = flag(params, "run_in_background", false);
     if !state.environment.is_open() {
-        return Err("RE Worker environment is not open".to_owned());
+        return Err(refused("RE Worker environment is not open".to_owned()));
     }
-    if !background && state.manager != Manager::Idle {
-        return Err(format!(
+    if background {
+        return Ok(());
+    }
+    if state.manager != Manager::Idle {
+        return Err(refused(format!(
             "Failed to start the task: RE Manager must be in idle state. Current state: '{}'",
             state.manager.word()
-        ));
+        )));
     }
+    if state.kernel.is_taken() {
+        return Err(of_kernel(format!("Failed to start the task: {}", kernel::BUSY)));
+    }
+    kernel::reserve(state).map_err(|why| why.stop(of_kernel))
+}
+
+/// Gives a task to the worker; its uid.
+fn start(state: &mut State, params: &Params, work: TaskWork) -> String {
+    let background = flag(params, "run_in_background", false);
     let task_uid = state.mint.uid();
     let task = Task { time_start: state.now, background };
     Arc::make_mut(&mut state.tasks).begin(&task_uid, task);
@@ -124,5 +144,5 @@ fn start(state: &mut State, params: &Params, work: TaskWork) -> Result<String, S
     }
     let task = TaskCall { task_uid: task_uid.clone(), background, work };
     state.effects.push(Effect::Order(Order::RunTask { task }));
-    Ok(task_uid)
+    task_uid
 }

@@ -59,7 +59,11 @@ pub(super) fn close(state: &mut State) -> Handled {
             return Err(plain(format!("Manager state is not idle. Current state: {word}")));
         }
     }
-    state.environment = Environment::Closing { worker: worker.clone(), since: state.now };
+    if state.kernel.is_busy() {
+        return Err(plain("Worker IPython kernel is busy"));
+    }
+    let worker = worker.clone();
+    state.environment = Environment::Closing { worker, since: state.now };
     state.manager = Manager::ClosingEnvironment;
     state.effects.push(Effect::Order(Order::Close));
     Ok(Outcome::Reply(success([])))

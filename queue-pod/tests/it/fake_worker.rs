@@ -144,6 +144,7 @@ async fn work(client: Client, worker: PlanWorker, seen: Arc<Mutex<Seen>>) {
                 let (devices, left_out) = seen.lock().profile.clone();
                 say(&mut socket, Report::OwnDevices { devices, left_out, error: None }).await;
             }
+            Order::ReserveKernel | Order::ReleaseKernel | Order::InterruptKernel { .. } => {}
             Order::Pause { .. } => re_state(&mut socket, "paused").await,
             Order::Resume => re_state(&mut socket, "running").await,
             Order::Stop => finish(&mut socket, &mut current, ExitStatus::Stopped).await,

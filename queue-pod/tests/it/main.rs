@@ -13,6 +13,7 @@ mod fake_worker;
 mod fixture;
 mod http;
 mod inventory;
+mod kernel;
 mod locks;
 mod machine;
 mod manager;

@@ -128,6 +128,8 @@ pub(crate) struct Simulation {
     pub(crate) store: Store,
     /// Item uids that the worker was told to run, in order.
     pub(crate) ran: Vec<String>,
+    /// What else it was told, in order.
+    pub(crate) orders: Vec<Order>,
     worker: Option<String>,
     /// The item whose plan the worker runs, and how its last one ended.
     doing: (Option<String>, Option<PlanOutcome>),
@@ -143,6 +145,7 @@ impl Simulation {
             state: fresh(),
             store: Store::new(),
             ran: Vec::new(),
+            orders: Vec::new(),
             worker: None,
             doing: (None, None),
             fuse: None,
@@ -215,6 +218,17 @@ impl Simulation {
         self.feed(Event::Worker(worker, WorkerNews::Report(report)));
     }
 
+    /// The worker says something.
+    pub(crate) fn say(&mut self, report: Report) {
+        let Some(worker) = self.worker.clone() else { return };
+        self.feed(Event::Worker(worker, WorkerNews::Report(report)));
+    }
+
+    /// The reply to a request that had to wait.
+    pub(crate) fn answered(&mut self) -> Option<Reply> {
+        self.answer.take()
+    }
+
     /// The worker dies.
     pub(crate) fn lose_worker(&mut self) {
         if let Some(worker) = self.worker.take() {
@@ -267,6 +281,7 @@ impl Simulation {
                         self.doing.0 = Some(plan.item_uid.clone());
                         self.ran.push(plan.item_uid);
                     }
+                    Effect::Order(order) => self.orders.push(order),
                     _ => {}
                 }
             }

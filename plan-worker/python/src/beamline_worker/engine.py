@@ -1,8 +1,8 @@
 """Runs plans on the RunEngine of the profile, in the main thread.
 
-The main thread is inside `RunEngine` calls, and between them in `Engine.serve`. Everything that the
-queue server orders comes from another thread: what begins or continues a plan is queued for the
-main one, what interrupts it is asked of the RunEngine's own loop.
+The main thread is inside `RunEngine` calls, and between them in `Turns.serve`. Everything that the
+queue server orders comes from another thread: what begins or continues a plan waits for its turn in
+the main one, what interrupts it is asked of the RunEngine's own loop.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import queue
 import threading
 import traceback
 from collections.abc import Callable, Collection
@@ -42,16 +41,19 @@ from .protocol import (
     Runs,
     TaskCall,
     TaskFinished,
+    TaskOutcome,
 )
 from .protocol import Progress as ProgressReport
 from .runs import RunList
 from .suspenders import Guards
+from .turns import Turns
 
 LOG = logging.getLogger(__name__)
 
 NO_RUN_ENGINE = "Run Engine is not found in the RE Worker environment."
 # Longest wait for the devices of the registry, in seconds: the queue server asks the API for them.
 DEVICES = 60.0
+OUTSIDE_MESSAGE = "The plan is completed outside RE Manager"
 PREPARATION = "Error occurred while processing plan parameters or starting the plan"
 
 
@@ -68,6 +70,8 @@ class Continuation(StrEnum):
     HALT = "halt"
 
 
+# How a plan ended that somebody else brought to its end: the worst that its runs say.
+OUTSIDE = {"fail": ExitStatus.FAILED, "abort": ExitStatus.ABORTED}
 # How a plan has ended when such a call returns.
 ENDINGS = {
     Continuation.RESUME: ExitStatus.COMPLETED,
@@ -76,16 +80,14 @@ ENDINGS = {
     Continuation.HALT: ExitStatus.HALTED,
 }
 
-Job = Callable[[], None]
-
 
 class Engine:
     """The RunEngine and what it does."""
 
-    def __init__(self, reports: Reports, guards: Guards) -> None:
+    def __init__(self, reports: Reports, guards: Guards, turns: Turns) -> None:
         self._reports = reports
         self._guards = guards
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._turns = turns
         self._profile: Profile | None = None
         self._run_engine: RunEngine | None = None
         self._documents = Documents([])
@@ -105,6 +107,10 @@ class Engine:
         self._is_said.set()
         # How a plan ends that was interrupted while it ran.
         self._interrupted: ExitStatus | None = None
+        # What is being done for the queue server; a paused plan is not.
+        self._runs_plan = False
+        self._runs_task = False
+        self._is_paused = False
 
     def open(self, profile: Profile, sinks: list[Sink], *, wants_devices: bool = False) -> None:
         """Takes plans of `profile` from now on; their documents go to `sinks` too.
@@ -126,7 +132,7 @@ class Engine:
             if not first:
                 self._reports.send(ProfileDevices(own))
             # It may have changed in between.
-            self._jobs.put(lambda: self._use_devices(profile))
+            self._turns.tidy(lambda: self._use_devices(profile))
         if has_engine:
             self._say_state("idle")
 
@@ -179,14 +185,14 @@ class Engine:
         self._reports.begins(call.item_uid)
         self._progress.begins(call.item_uid)
         self._guards.begins()
-        self._jobs.put(lambda: self._run(profile, call))
+        self._turns.add(lambda: self._run(profile, call), self._not_now)
 
     def supply(self, devices: list[DeviceRecipe]) -> None:
         """From the next plan on, the devices of the registry are these."""
         self._registered = devices
         self._has_registered.set()
         if (profile := self._profile) is not None:
-            self._jobs.put(lambda: self._use_devices(profile))
+            self._turns.tidy(lambda: self._use_devices(profile))
 
     def say_progress(self) -> None:
         """Reports how far the plan is, if that has changed since it was said last."""
@@ -200,7 +206,7 @@ class Engine:
     def permit(self, permissions: dict[str, Any]) -> None:
         """From the next plan on, its group may use what `permissions` say."""
         if (profile := self._profile) is not None:
-            self._jobs.put(lambda: profile.permit(permissions))
+            self._turns.tidy(lambda: profile.permit(permissions))
 
     def run_task(self, call: TaskCall) -> None:
         """Runs a task, between plans or at once beside them; how it ends is reported.
@@ -217,7 +223,20 @@ class Engine:
                 target=self._run_task, args=(profile, call), name=name, daemon=True
             ).start()
         else:
-            self._jobs.put(lambda: self._run_task(profile, call))
+            self._turns.add(
+                lambda: self._run_task(profile, call), lambda why: self._no_task_now(call, why)
+            )
+
+    def check_interrupt(self, *, task: bool, plan: bool) -> None:
+        """Whether Ctrl-C may be sent to the main thread.
+
+        Raises:
+            Refusal: it runs a plan, or a task, and that may not be interrupted.
+        """
+        if self._runs_plan and not plan:
+            raise Refusal("Not allowed to interrupt running plan")
+        if self._runs_task and not task:
+            raise Refusal("Not allowed to interrupt running task")
 
     def say_metadata(self, keys: list[str]) -> None:
         """Reports what `keys` permit of the metadata of the RunEngine."""
@@ -266,18 +285,21 @@ class Engine:
         """
         if (state := self._state()) != "paused":
             raise Refusal(f"Run Engine is in {state!r} state. Only 'paused' plan can be continued.")
-        self._jobs.put(lambda: self._continue(how))
+        # When it cannot go on, it is paused as before.
+        self._turns.add(lambda: self._continue(how), lambda _: self._say_state("paused"))
 
     def interrupt(self, how: Continuation, why: str) -> None:
         """Ends the plan whatever it does; `wait` says when it has. Never blocks."""
-        if self.is_resting:
+        state = self._state()
+        # Plans that users of the kernel run are not to go on either.
+        if self.is_resting and state != "running":
             return
         LOG.warning("ending the plan (%s): %s", how, why)
         with self._lock:
             self._interrupted = ENDINGS[how]
-        if self._state() == "paused":
-            self._jobs.put(lambda: self._continue(how))
-        elif self._state() != "idle":
+        if state == "paused":
+            self._turns.add(lambda: self._continue(how), LOG.error)
+        elif state != "idle":
             # It waits for the loop of the RunEngine, which may hang.
             method = getattr(self._run_engine, how)
             threading.Thread(target=_ignoring_errors, args=(method,), daemon=True).start()
@@ -289,16 +311,25 @@ class Engine:
         """
         return self._is_said.wait(seconds)
 
-    def leave(self) -> None:
-        """Ends `serve` once no plan is running."""
-        self._jobs.put(None)
-
     # What the main thread does.
 
-    def serve(self) -> None:
-        """Does what is asked for until `leave`."""
-        while (job := self._jobs.get()) is not None:
-            job()
+    def look_again(self) -> None:
+        """Says how the paused plan ended, if a user of the kernel has brought it to its end."""
+        if not self._is_paused or self._state() not in ("idle", "panicked"):
+            return
+        LOG.warning(OUTSIDE_MESSAGE)
+        ended = (OUTSIDE[status] for status in OUTSIDE if status in self._runs.exit_statuses)
+        self._finish(next(ended, ExitStatus.UNKNOWN), OUTSIDE_MESSAGE)
+
+    def _not_now(self, why: str) -> None:
+        self._runs = RunList(self._reports)
+        message = f"Failed to capture IPython kernel: {why}"
+        LOG.error("The plan failed: %s", message)
+        self._finish(ExitStatus.FAILED, f"Plan failed: {message}")
+
+    def _no_task_now(self, call: TaskCall, why: str) -> None:
+        message = f"Failed to capture IPython kernel: {why}"
+        self._reports.send(TaskFinished(TaskOutcome(call.task_uid, success=False, message=message)))
 
     def _run(self, profile: Profile, call: PlanCall) -> None:
         self._runs = RunList(self._reports)
@@ -322,7 +353,11 @@ class Engine:
                 self._reports.send(Lists(profile.plans, profile.devices))
 
     def _run_task(self, profile: Profile, call: TaskCall) -> None:
-        outcome = tasks.run(call, profile)
+        if not call.background:
+            self._runs_task = True
+        outcome = tasks.run(call, profile, self._turns.interruptible)
+        if not call.background:
+            self._runs_task = False
         if isinstance(call.work, LoadScript):
             if profile.run_engine is not self._run_engine:
                 self._adopt(profile.run_engine)
@@ -339,7 +374,10 @@ class Engine:
             raise RuntimeError(NO_RUN_ENGINE)
         if (state := self._state()) != "idle":
             raise RuntimeError(
-                f"Run Engine is in {state!r} state. The environment must be opened again."
+                f"Run Engine is in {state!r} state. Stop or finish any running plan."
+                if state != "panicked"
+                else "Run Engine is in the 'panicked' state. The environment must be closed and"
+                " opened again before plans could be executed."
             )
         if self._interrupted is not None:
             raise RuntimeError("the worker is leaving")
@@ -350,12 +388,17 @@ class Engine:
 
     def _drive(self, action: Callable[[], Any], ending: ExitStatus) -> None:
         """Calls the RunEngine; the plan may have ended then, or be paused."""
+        self._is_paused = False
+        self._runs_plan = True
         try:
             action()
         # Plans fail in any way; the RunEngine itself tells of interruptions by an exception.
         except BaseException as error:  # noqa: BLE001
             if self._state() == "paused":
+                self._is_paused = True
+                self._runs_plan = False
                 self._progress.pauses()
+                self._turns.release()
                 return
             if self._interrupted is None:
                 self._failed(error)
@@ -369,6 +412,7 @@ class Engine:
         self._finish(ExitStatus.FAILED, f"Plan failed: {prefix}{error}", traceback.format_exc())
 
     def _finish(self, status: ExitStatus, message: str = "", where: str = "") -> None:
+        self._is_paused = self._runs_plan = False
         outcome = PlanOutcome(
             item_uid=self._item or "",
             exit_status=status,

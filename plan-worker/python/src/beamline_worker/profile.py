@@ -22,10 +22,12 @@ from bluesky_queueserver.manager.profile_ops import (
 )
 from bluesky_queueserver.manager.profile_tools import global_user_namespace
 
+from . import startup
 from .protocol import DeviceRecipe, PlanCall
 from .recipes import recipes
 from .registry import RegistryDevices
 from .settings import ProfileSettings
+from .startup import Shell
 
 LOG = logging.getLogger(__name__)
 
@@ -198,27 +200,45 @@ class Profile:
         return lambda: make(*args, **kwargs), dict(found["meta"])
 
 
-def open_profile(settings: ProfileSettings) -> Profile:
+def open_profile(settings: ProfileSettings, shell: Shell | None = None) -> Profile:
     """Executes the startup code and looks for plans and devices in what it leaves behind.
+
+    In the namespace of an IPython `shell`, if there is one.
 
     Raises:
         ProfileError: the code failed; where is in the log.
     """
     # What profiles ask by `is_re_worker_active()` and `is_ipython_mode()`.
     set_re_worker_active()
-    set_ipython_mode(False)
-    asyncio.set_event_loop(get_bluesky_event_loop() or asyncio.new_event_loop())
+    set_ipython_mode(shell is not None)
     namespace: dict[str, Any] = {}
     try:
-        namespace = load_worker_startup_code(nspace=namespace, **_source(settings))
+        if shell is None:
+            asyncio.set_event_loop(get_bluesky_event_loop() or asyncio.new_event_loop())
+            load_worker_startup_code(nspace=namespace, **_source(settings))
+        else:
+            namespace = shell.user_ns
+            _load_with(shell, settings)
         profile = Profile(namespace, settings)
     # A profile may fail in any way, and may even leave by `sys.exit`.
     except BaseException as error:
         where = getattr(error, "tb", None) or traceback.format_exc()
         LOG.error("Error while loading startup code:\n%s", where)
         raise ProfileError(str(error) or type(error).__name__) from error
-    global_user_namespace.set_user_namespace(user_ns=namespace, use_ipython=False)
+    in_shell = shell is not None
+    global_user_namespace.set_user_namespace(user_ns=namespace, use_ipython=in_shell)
     return profile
+
+
+def _load_with(shell: Shell, settings: ProfileSettings) -> None:
+    source = _source(settings)
+    match source:
+        case {"startup_dir": folder}:
+            startup.execute_folder(shell, folder)
+        case {"startup_script_path": script}:
+            startup.execute_script(shell, script)
+        case _:
+            load_worker_startup_code(nspace=shell.user_ns, **source)
 
 
 def _source(settings: ProfileSettings) -> dict[str, str]:

@@ -39,6 +39,15 @@ class ExitStatus(StrEnum):
     STOPPED = "stopped"
     ABORTED = "aborted"
     HALTED = "halted"
+    # Somebody went on with it by other means, and its runs do not say how it ended.
+    UNKNOWN = "unknown"
+
+
+class KernelPhase(StrEnum):
+    """What the IPython kernel does."""
+
+    IDLE = "idle"
+    BUSY = "busy"
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,24 @@ class ReadDevices:
 
 
 @dataclass(frozen=True)
+class ReserveKernel:
+    """Keep the IPython kernel for what is ordered next; answered by `KernelReserved`."""
+
+
+@dataclass(frozen=True)
+class ReleaseKernel:
+    """Leave the IPython kernel to its users."""
+
+
+@dataclass(frozen=True)
+class InterruptKernel:
+    """Interrupt what the IPython kernel does; a task or a plan only when that is said."""
+
+    interrupt_task: bool
+    interrupt_plan: bool
+
+
+@dataclass(frozen=True)
 class Pause:
     """Pause the running plan."""
 
@@ -185,6 +212,9 @@ Order = (
     | RunTask
     | ReadMetadata
     | ReadDevices
+    | ReserveKernel
+    | ReleaseKernel
+    | InterruptKernel
     | Pause
     | Resume
     | Stop
@@ -201,6 +231,8 @@ _BARE: dict[str, Order] = {
     "abort": Abort(),
     "halt": Halt(),
     "close": Close(),
+    "reserve_kernel": ReserveKernel(),
+    "release_kernel": ReleaseKernel(),
 }
 
 
@@ -254,6 +286,8 @@ def _order(frame: dict[str, Any]) -> Order:
             return RunTask(_task(frame["task"]))
         case "read_metadata":
             return ReadMetadata([str(key) for key in frame["keys"]])
+        case "interrupt_kernel":
+            return InterruptKernel(bool(frame["interrupt_task"]), bool(frame["interrupt_plan"]))
         case "pause":
             return Pause(PauseOption(frame["option"]))
         case _:
@@ -478,6 +512,47 @@ class Console:
 
 
 @dataclass(frozen=True)
+class KernelConnection:
+    """Where users connect to the IPython kernel, and the key without which nobody does."""
+
+    TYPE: ClassVar[str] = "kernel_connection"
+    transport: str
+    ip: str
+    shell_port: int
+    iopub_port: int
+    stdin_port: int
+    hb_port: int
+    control_port: int
+    signature_scheme: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What the IPython kernel does, and whether it is kept for the queue server."""
+
+    TYPE: ClassVar[str] = "kernel"
+    phase: KernelPhase
+    captured: bool
+
+
+@dataclass(frozen=True)
+class KernelReserved:
+    """Whether the IPython kernel is kept for the queue server, and why not."""
+
+    TYPE: ClassVar[str] = "kernel_reserved"
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class CloseRefused:
+    """The worker stays, although it was told to leave."""
+
+    TYPE: ClassVar[str] = "close_refused"
+    message: str
+
+
+@dataclass(frozen=True)
 class Refused:
     """A command was not carried out."""
 
@@ -508,6 +583,10 @@ Report = (
     | PlanFinished
     | Document
     | Console
+    | KernelConnection
+    | Kernel
+    | KernelReserved
+    | CloseRefused
     | Refused
     | Closing
 )

@@ -39,6 +39,11 @@ class RunList:
         return list(self._runs)
 
     @property
+    def exit_statuses(self) -> set[str | None]:
+        """How they ended, those that did."""
+        return {run.exit_status for run in self._runs.values()}
+
+    @property
     def scan_ids(self) -> list[int]:
         """Scan ids in the same order."""
         return [run.scan_id for run in self._runs.values()]

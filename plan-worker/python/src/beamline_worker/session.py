@@ -13,14 +13,18 @@ from .outbox import Reports
 from .protocol import (
     Abort,
     Close,
+    CloseRefused,
     Command,
     Devices,
     Halt,
+    InterruptKernel,
     Pause,
     Permit,
     ReadDevices,
     ReadMetadata,
     Refused,
+    ReleaseKernel,
+    ReserveKernel,
     Resume,
     RunPlan,
     RunTask,
@@ -28,6 +32,7 @@ from .protocol import (
     Welcome,
 )
 from .rejoin import Connection
+from .turns import Turns
 
 LOG = logging.getLogger(__name__)
 
@@ -58,8 +63,9 @@ class Leaving(StrEnum):
 class Session:
     """A worker that refuses commands of an epoch before the newest that it has heard of."""
 
-    def __init__(self, engine: Engine, reports: Reports, epoch: int) -> None:
+    def __init__(self, engine: Engine, turns: Turns, reports: Reports, epoch: int) -> None:
         self._engine = engine
+        self._turns = turns
         self._reports = reports
         self._epoch = epoch
         # Items whose plan was begun: none of them is ever begun again.
@@ -107,10 +113,20 @@ class Session:
                     self._engine.say_metadata(keys)
                 case ReadDevices():
                     self._engine.say_devices()
+                case ReserveKernel():
+                    self._turns.reserve()
+                case ReleaseKernel():
+                    self._turns.release()
+                case InterruptKernel(task, plan):
+                    self._engine.check_interrupt(task=task, plan=plan)
+                    self._turns.interrupt()
                 case Close():
                     if not self._engine.is_resting:
-                        raise Refusal("the worker cannot leave while a plan is running")
-                    return Leaving.CLOSED
+                        self._stay("the worker cannot leave while a plan is running")
+                    elif self._turns.is_busy:
+                        self._stay("IPython kernel is busy and can not be stopped.")
+                    else:
+                        return Leaving.CLOSED
                 case _ if self._engine.is_resting:
                     raise Refusal("no plan is running")
                 case Pause(option):
@@ -120,6 +136,10 @@ class Session:
         except Refusal as refusal:
             self._refuse(str(refusal))
         return None
+
+    def _stay(self, why: str) -> None:
+        LOG.warning("the worker stays: %s", why)
+        self._reports.send(CloseRefused(why))
 
     def _refuse(self, message: str) -> None:
         LOG.warning("refused an order: %s", message)

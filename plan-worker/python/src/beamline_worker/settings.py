@@ -16,6 +16,21 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class KernelSettings:
+    """The IPython kernel in which the profile is opened. A port of 0 is any free one."""
+
+    ip: str = "localhost"
+    matplotlib: str = "agg"
+    connection_file: str | None = None
+    connection_dir: str | None = None
+    shell_port: int = 0
+    iopub_port: int = 0
+    stdin_port: int = 0
+    hb_port: int = 0
+    control_port: int = 0
+
+
+@dataclass(frozen=True)
 class ProfileSettings:
     """Where plans and devices come from; one source at most.
 
@@ -51,6 +66,8 @@ class Settings:
     echo: bool = True
     suspenders: str = "[]"
     profile: ProfileSettings = field(default_factory=ProfileSettings)
+    # None for plain Python.
+    kernel: KernelSettings | None = None
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -83,6 +100,21 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             registry_devices=_is_on(given.registry_devices),
             device_max_depth=given.device_max_depth,
         ),
+        kernel=_kernel(given) if _is_on(given.ipython_kernel) else None,
+    )
+
+
+def _kernel(given: argparse.Namespace) -> KernelSettings:
+    return KernelSettings(
+        ip=given.ipython_kernel_ip,
+        matplotlib=given.ipython_matplotlib,
+        connection_file=given.ipython_connection_file,
+        connection_dir=given.ipython_connection_dir,
+        shell_port=given.ipython_shell_port,
+        iopub_port=given.ipython_iopub_port,
+        stdin_port=given.ipython_stdin_port,
+        hb_port=given.ipython_hb_port,
+        control_port=given.ipython_control_port,
     )
 
 
@@ -119,6 +151,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option(
         "registry_devices", "ON: the devices of the registry, before those of the profile", "OFF"
     )
+    option("ipython_kernel", "ON: the profile is opened in an IPython kernel", "OFF")
+    option("ipython_kernel_ip", "where it listens: localhost, auto or an address", "localhost")
+    option("ipython_matplotlib", "backend of matplotlib in the kernel", "agg")
+    option("ipython_connection_file", "file that keeps ports and key of the kernel")
+    option("ipython_connection_dir", "folder of the connection file")
     option("echo", "OFF: what is printed goes to the queue server alone", "ON")
     option("suspenders", "what makes plans wait, as a JSON list", "[]")
     option("api_server", "address of the Kubernetes API", variable="BEAMLINE_API_SERVER")
@@ -127,6 +164,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     for name, text in (
         ("epoch", "epoch of the queue's lease; commands of an older one are refused"),
         ("device_max_depth", "how deep the components of devices are described; 0 for all"),
+        *(
+            (f"ipython_{name}_port", f"{name} port of the kernel; 0 for any")
+            for name in ("shell", "iopub", "stdin", "hb", "control")
+        ),
     ):
         parser.add_argument(
             f"--{name.replace('_', '-')}",

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from .protocol import (
     Hello,
+    Kernel,
+    KernelConnection,
     Lists,
     NoRunEngine,
     PlanFinished,
@@ -38,6 +40,8 @@ class Standing:
     running: str | None = None
     ended: PlanOutcome | None = None
     state: ReState | None = None
+    connection: KernelConnection | None = None
+    kernel: Kernel | None = None
     runs: list[RunEntry] = field(default_factory=list)
     # With the bytes of each result, so that none is encoded again at the end of every later task.
     ended_tasks: deque[tuple[TaskOutcome, int]] = field(default_factory=lambda: deque(maxlen=TASKS))
@@ -53,6 +57,10 @@ class Standing:
             case TaskFinished(outcome):
                 self.ended_tasks.append((outcome, len(json.dumps(outcome.return_value))))
                 self._forget_long_results()
+            case KernelConnection():
+                self.connection = report
+            case Kernel():
+                self.kernel = report
             case ReState():
                 self.state = report
                 self._has_engine(True)
@@ -91,6 +99,8 @@ class Standing:
         opening: list[Report] = [
             Hello(engine=ENGINE, pid=os.getpid(), wants_devices=self.wants_devices)
         ]
+        # The queue server knows what the kernel does before it takes the environment for open.
+        opening += [report for report in (self.connection, self.kernel) if report is not None]
         if self.ready is None:
             return opening
         tasks = [outcome for outcome, _ in self.ended_tasks]

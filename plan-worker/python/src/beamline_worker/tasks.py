@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from bluesky_queueserver.manager.profile_ops import (
     load_script_into_existing_nspace,
@@ -20,16 +22,22 @@ LOG = logging.getLogger(__name__)
 LONGEST = 24 << 20
 
 
-def run(call: TaskCall, profile: Profile) -> TaskOutcome:
-    """Runs a task to its end, however that is."""
+def run(
+    call: TaskCall, profile: Profile, interruptible: Callable[[], AbstractContextManager[None]]
+) -> TaskOutcome:
+    """Runs a task to its end, however that is; its own code is run `interruptible`."""
     work = call.work
     try:
         match work:
             case LoadScript():
-                _load(work, profile)
+                with interruptible():
+                    _load(work, profile)
+                if work.update_lists:
+                    profile.describe()
                 value: object = None
             case ExecuteFunction():
-                value = _execute(work, profile)
+                with interruptible():
+                    value = _execute(work, profile)
         _check(value)
     # A task may fail in any way, and may even try to leave by `sys.exit`.
     except BaseException as error:  # noqa: BLE001
@@ -47,8 +55,6 @@ def _load(work: LoadScript, profile: Profile) -> None:
         script_root_path=profile.folder,
         update_re=work.update_re,
     )
-    if work.update_lists:
-        profile.describe()
 
 
 def _execute(work: ExecuteFunction, profile: Profile) -> object:

@@ -1,5 +1,5 @@
 """One worker from its start to its end: the main thread with the engine, a second one with the line
-to the queue server."""
+to the queue server. The main thread may be that of an IPython kernel."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import threading
 from . import console, hangs
 from .documents import Publisher, RunFiles, Sink
 from .engine import Engine
+from .kernel import Kernel
 from .link import LinkError
 from .outbox import Reports
 from .profile import ProfileError, open_profile
@@ -21,6 +22,7 @@ from .rejoin import Connection
 from .session import Leaving, Session
 from .settings import Settings
 from .suspenders import Guards, SuspenderError, parse
+from .turns import MainThread, Turns
 
 LOG = logging.getLogger(__name__)
 
@@ -33,9 +35,10 @@ FAREWELL = 5.0
 class Line:
     """The thread that talks to the queue server."""
 
-    def __init__(self, settings: Settings, engine: Engine, reports: Reports) -> None:
+    def __init__(self, settings: Settings, engine: Engine, turns: Turns, reports: Reports) -> None:
         self._settings = settings
         self._engine = engine
+        self._turns = turns
         self._reports = reports
         self._is_up = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -79,14 +82,14 @@ class Line:
             return
         finally:
             self._is_up.set()
-        session = Session(self._engine, self._reports, self._settings.epoch)
+        session = Session(self._engine, self._turns, self._reports, self._settings.epoch)
         progress = asyncio.create_task(self._look_around())
         self.leaving = await session.serve(connection, self._shutdown)
         progress.cancel()
         if self.leaving is not Leaving.LOST:
             self._reports.send(Closing())
             await connection.close()
-        self._engine.leave()
+        self._turns.leave()
         # The main thread may hang in a profile or in a plan that does not end.
         end_soon(self.leaving)
 
@@ -100,6 +103,7 @@ class Line:
             hangs.sign_of_life()
             await asyncio.sleep(PACE)
             self._engine.say_progress()
+            self._turns.nudge()
 
 
 def end_soon(leaving: Leaving) -> None:
@@ -121,17 +125,23 @@ def run(settings: Settings) -> int:
     except SuspenderError as error:
         LOG.error("%s", error)
         return 1
-    engine = Engine(reports, guards)
-    line = Line(settings, engine, reports)
+    kernel = None
+    if settings.kernel is not None:
+        kernel = Kernel(settings.kernel, settings.profile, reports)
+    turns: Turns = kernel or MainThread(reports)
+    engine = Engine(reports, guards, turns)
+    line = Line(settings, engine, turns, reports)
     signal.signal(signal.SIGTERM, lambda *_: line.leave(Leaving.SHUTDOWN))
     if not line.start():
         LOG.error("%s", line.error)
         return 1
     try:
-        profile = open_profile(settings.profile)
+        profile = open_profile(settings.profile, kernel.open() if kernel is not None else None)
         sinks: list[Sink] = [RunFiles(settings.runs_dir)]
         if settings.documents_address:
             sinks.append(Publisher(settings.documents_address))
+        if kernel is not None:
+            kernel.opened(engine.look_again)
         engine.open(profile, sinks, wants_devices=wants_devices)
     except (ProfileError, OSError) as error:
         reports.send(OpenFailed(str(error)))
@@ -139,6 +149,9 @@ def run(settings: Settings) -> int:
         line.join()
         return 1
     LOG.info("the environment is open: %d plans", len(profile.plans))
-    engine.serve()
+    turns.serve()
+    # A user may have shut the kernel down.
+    line.leave(Leaving.SHUTDOWN)
+    turns.finish()
     line.join()
     return int(line.leaving in (Leaving.LOST, Leaving.BROKEN))
