@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{ArgAction, Args, ValueEnum};
+use crds::ipython_kernel::IpythonKernel;
 use crds::plan_worker::Engine;
 use crds::profile::Profile;
 use crds::{Queue, QueueSpec};
@@ -93,7 +94,7 @@ enum EngineName {
 
 impl AloneArgs {
     /// The profile that is asked for.
-    fn profile(&self) -> anyhow::Result<Profile> {
+    fn profile(&self, ipython_kernel: Option<IpythonKernel>) -> anyhow::Result<Profile> {
         let is_code_elsewhere = self.startup_module.is_some() || self.startup_script.is_some();
         let folder = self.folder()?.filter(|_| !is_code_elsewhere);
         if let Some(missing) = folder.as_deref().filter(|folder| !folder.is_dir()) {
@@ -105,6 +106,7 @@ impl AloneArgs {
             startup_script: absolute(self.startup_script.as_deref())?,
             ignore_invalid_plans: self.ignore_invalid_plans == Switch::On,
             device_max_depth: self.device_max_depth,
+            ipython_kernel,
             ..Profile::default()
         })
     }
@@ -194,6 +196,7 @@ impl AloneArgs {
 /// Runs until Ctrl-C, SIGTERM or `manager_stop`.
 pub(crate) async fn run(
     args: AloneArgs,
+    kernel: Option<IpythonKernel>,
     state: &Path,
     settings: queue_pod::Settings,
 ) -> anyhow::Result<()> {
@@ -201,7 +204,7 @@ pub(crate) async fn run(
     measured::install()?;
     let queue = settings.queue.clone();
     let shown = settings.output.shown;
-    let profile = args.profile()?;
+    let profile = args.profile(kernel)?;
     let settings = args.server(settings, &profile).await?;
     let server = queue_pod::Server::bind(settings).await?;
     let listener = Listener::bind(API, "the API for the workers").await?;

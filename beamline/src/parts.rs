@@ -54,6 +54,10 @@ pub(crate) struct ControlArgs {
     pub(crate) settings: control_pod::Settings,
 }
 
+/// Said to who wants a kernel where the `Queue` says whether there is one.
+const KERNEL_ELSEWHERE: &str = "--use-ipython-kernel counts with --state; elsewhere a kernel is asked for by \
+    spec.profile.ipythonKernel of the Queue";
+
 /// Settings of the queue server by itself.
 #[derive(Debug, Args)]
 pub(crate) struct QueueServerArgs {
@@ -69,10 +73,7 @@ pub(crate) struct QueueServerArgs {
 
 impl QueueServerArgs {
     /// The settings of the server, with what the options of `start-re-manager` say.
-    ///
-    /// # Errors
-    /// When one of them cannot be followed.
-    pub(crate) fn settings(&self) -> Result<queue_pod::Settings, Usage> {
+    pub(crate) fn settings(&self) -> queue_pod::Settings {
         self.manager.applied(self.settings.clone())
     }
 }
@@ -142,9 +143,13 @@ pub(crate) async fn control(args: ControlArgs) -> anyhow::Result<()> {
 
 pub(crate) async fn queue(args: QueueServerArgs) -> anyhow::Result<()> {
     args.manager.warn();
-    let settings = args.settings()?;
+    let settings = args.settings();
+    let kernel = args.manager.kernel()?;
     if let Some(state) = args.alone.state.clone() {
-        return alone::run(args.alone, &state, settings).await;
+        return alone::run(args.alone, kernel, &state, settings).await;
+    }
+    if kernel.is_some() {
+        return Err(Usage(KERNEL_ELSEWHERE.to_owned()).into());
     }
     measured::install()?;
     let shutdown = signals::shutdown()?;

@@ -1,6 +1,7 @@
 //! What `beamline queue` has of `start-re-manager`: its options, its configuration file, and the program of that name.
 
 mod configuration;
+mod kernel;
 mod keys;
 mod options;
 mod program;

@@ -4,21 +4,18 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
+use crds::ipython_kernel::IpythonKernel;
 use queue_pod::console::{Level, Output, Shown};
 use service::settings::lax_bool;
 
+use super::kernel::KernelArgs;
 use crate::remote::Usage;
 
 /// Variable of the private key of the 0MQ control socket under its earlier name.
 const OLD_PRIVATE_KEY: &str = "QSERVER_ZMQ_PRIVATE_KEY";
-// Read here, and not with the options: in a pod they are nothing to be set.
+// Read here, and not with the options: in a pod it is nothing to be set.
 /// Variable of the configuration file.
 const CONFIGURATION: &str = "QSERVER_CONFIG";
-/// Variable that asks for a kernel.
-const KERNEL: &str = "QSERVER_USE_IPYTHON_KERNEL";
-/// Said to who wants a kernel.
-const NO_KERNEL: &str = "--use-ipython-kernel: there are no IPython kernels here, and nothing that qserver-console could be \
-    attached to; without this option plans run in plain Python";
 
 /// Options of `start-re-manager`.
 #[derive(Args, Clone, Debug)]
@@ -57,14 +54,13 @@ pub(crate) struct ManagerArgs {
     /// Earlier name of `--zmq-info-addr`.
     #[arg(long, value_name = "ADDRESS")]
     zmq_publish_console_addr: Option<String>,
-    /// Only `OFF` is taken: there are no IPython kernels.
-    #[arg(long, value_name = "ON|OFF", value_parser = lax_bool, action = ArgAction::Set)]
-    use_ipython_kernel: Option<bool>,
+    #[command(flatten)]
+    kernel: KernelArgs,
     #[command(flatten)]
     idle: IdleArgs,
 }
 
-/// Options that are taken because sites give them. There is no Redis and no kernel for them to be about.
+/// Options that are taken because sites give them. There is no Redis for them to be about.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Of start-re-manager, without effect here")]
 struct IdleArgs {
@@ -74,51 +70,12 @@ struct IdleArgs {
     /// The Run Engine of the profile is kept in any case.
     #[arg(long)]
     keep_re: bool,
-    /// There are no IPython kernels.
-    #[arg(long, value_name = "IP")]
-    ipython_kernel_ip: Option<String>,
-    /// There are no IPython kernels.
-    #[arg(long, value_name = "NAME")]
-    ipython_matplotlib: Option<String>,
-    /// There are no IPython kernels.
-    #[arg(long, value_name = "NAME")]
-    ipython_connection_file: Option<String>,
-    /// There are no IPython kernels.
-    #[arg(long, value_name = "PATH")]
-    ipython_connection_dir: Option<String>,
-    /// There are no IPython kernels.
-    #[arg(long, value_name = "PORT")]
-    ipython_shell_port: Option<u16>,
-    /// There are no IPython kernels.
-    #[arg(long, value_name = "PORT")]
-    ipython_iopub_port: Option<u16>,
-    /// There are no IPython kernels.
-    #[arg(long, value_name = "PORT")]
-    ipython_stdin_port: Option<u16>,
-    /// There are no IPython kernels.
-    #[arg(long, value_name = "PORT")]
-    ipython_hb_port: Option<u16>,
-    /// There are no IPython kernels.
-    #[arg(long, value_name = "PORT")]
-    ipython_control_port: Option<u16>,
 }
 
 impl IdleArgs {
     /// Those that were given.
     fn given(&self) -> Vec<&'static str> {
-        let all = [
-            ("--redis-addr", self.redis_addr.is_some()),
-            ("--keep-re", self.keep_re),
-            ("--ipython-kernel-ip", self.ipython_kernel_ip.is_some()),
-            ("--ipython-matplotlib", self.ipython_matplotlib.is_some()),
-            ("--ipython-connection-file", self.ipython_connection_file.is_some()),
-            ("--ipython-connection-dir", self.ipython_connection_dir.is_some()),
-            ("--ipython-shell-port", self.ipython_shell_port.is_some()),
-            ("--ipython-iopub-port", self.ipython_iopub_port.is_some()),
-            ("--ipython-stdin-port", self.ipython_stdin_port.is_some()),
-            ("--ipython-hb-port", self.ipython_hb_port.is_some()),
-            ("--ipython-control-port", self.ipython_control_port.is_some()),
-        ];
+        let all = [("--redis-addr", self.redis_addr.is_some()), ("--keep-re", self.keep_re)];
         all.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect()
     }
 }
@@ -151,24 +108,22 @@ impl ManagerArgs {
             .collect()
     }
 
-    /// The settings of the server with what is said here.
+    /// The IPython kernel that is asked for, by options or variables.
     ///
     /// # Errors
-    /// [`Usage`] when something is asked for that there is not.
-    pub(crate) fn applied(
-        &self,
-        mut settings: queue_pod::Settings,
-    ) -> Result<queue_pod::Settings, Usage> {
-        let usual = || std::env::var(KERNEL).is_ok_and(|word| lax_bool(&word) == Ok(true));
-        if self.use_ipython_kernel.unwrap_or_else(usual) {
-            return Err(Usage(NO_KERNEL.to_owned()));
-        }
+    /// [`Usage`] when a value is none.
+    pub(crate) fn kernel(&self) -> Result<Option<IpythonKernel>, Usage> {
+        self.kernel.kernel(|name| std::env::var(name).ok())
+    }
+
+    /// The settings of the server with what is said here.
+    pub(crate) fn applied(&self, mut settings: queue_pod::Settings) -> queue_pod::Settings {
         settings.zmq_publish = self.zmq_publish_console;
         settings.output = Output { least: self.least(), shown: self.shown() };
         if settings.zmq_private_key.is_none() {
             settings.zmq_private_key = std::env::var(OLD_PRIVATE_KEY).ok();
         }
-        Ok(settings)
+        settings
     }
 
     /// Says in the log which options and variables are no longer what they were.

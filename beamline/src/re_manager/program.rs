@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_re_manager() {
         let program = read(&["--state", "/tmp/q"]).unwrap();
-        let settings = program.server.settings().unwrap();
+        let settings = program.server.settings();
         assert_eq!(settings.zmq_control, "tcp://*:60615");
         assert!(!settings.zmq_publish);
         assert_eq!(settings.output.shown, queue_pod::console::Shown::Output);
@@ -136,7 +136,7 @@ operation: {console_logging_level: SILENT, print_console_output: false}
         let config = format!("--config={}", path.display());
         let words = [&config, "--state=/tmp/q", "--zmq-control-addr", "tcp://*:3", "--quiet"];
         let program = read(&words).unwrap();
-        let settings = program.server.settings().unwrap();
+        let settings = program.server.settings();
         assert_eq!((&*settings.zmq_control, &*settings.zmq_info), ("tcp://*:3", "tcp://*:2"));
         assert!(settings.zmq_publish);
         assert_eq!(settings.permitted_re_metadata_keys, ["/a", "/b"]);
@@ -152,17 +152,23 @@ operation: {console_logging_level: SILENT, print_console_output: false}
 
     #[test]
     fn earlier_names_of_addresses_count_when_they_stand_alone() {
-        let of = |words: &[&str]| read(words).unwrap().server.settings().unwrap().zmq_control;
+        let of = |words: &[&str]| read(words).unwrap().server.settings().zmq_control;
         assert_eq!(of(&["--state=/tmp/q", "--zmq-addr", "tcp://*:5"]), "tcp://*:5");
         let both = ["--state=/tmp/q", "--zmq-addr", "tcp://*:5", "--zmq-control-addr", "tcp://*:6"];
         assert_eq!(of(&both), "tcp://*:6");
     }
 
     #[test]
-    fn kernels_are_refused_with_the_reason() {
-        let program = read(&["--state=/tmp/q", "--use-ipython-kernel=ON"]).unwrap();
-        let error = program.server.settings().unwrap_err().to_string();
-        assert!(error.contains("there are no IPython kernels"), "{error}");
+    fn a_kernel_is_asked_for_by_options_and_in_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yml");
+        std::fs::write(&path, "worker: {use_ipython_kernel: true, ipython_hb_port: 60001}")
+            .unwrap();
+        let config = format!("--config={}", path.display());
+        let of = |words: &[&str]| read(words).unwrap().server.manager.kernel().ok().flatten();
+        let kernel = of(&[&config, "--state=/tmp/q", "--ipython-kernel-ip=auto"]).unwrap();
+        assert_eq!((kernel.hb_port, kernel.ip.as_deref()), (Some(60_001), Some("auto")));
+        assert_eq!(of(&[&config, "--state=/tmp/q", "--use-ipython-kernel=OFF"]), None);
     }
 
     #[test]
