@@ -2,7 +2,7 @@
 
 `run.py` runs the selection of `selection.txt`, `run.py --all` every test that can judge another
 implementation, `run.py -- ARGS` what pytest makes of ARGS, where a file of a suite needs no folder.
-With `USE_IPYKERNEL=true` in the environment workers are in an IPython kernel, as those tests have it.
+With `USE_IPYKERNEL=true` in the environment, workers are in an IPython kernel.
 Each run has a network of its own, because those tests use fixed ports: it needs root, and
 `redis-server`, whose keys they delete to begin anew.
 """

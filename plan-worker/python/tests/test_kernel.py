@@ -184,6 +184,17 @@ def test_tasks_and_plans_are_interrupted_only_when_that_is_said(kernel):
     assert queue.outcome("paused")["exit_status"] == "aborted"
 
 
+def test_a_plan_of_a_user_can_be_paused(kernel):
+    queue, user = kernel
+    # It ends as a failure, behind which the kernel would drop the next cell.
+    user.client.execute("RE(count([det], num=1000, delay=0.01))", stop_on_error=False)
+    queue.state("running")
+    queue.order("pause", option="immediate")
+    queue.state("paused")
+    assert user.executes("RE.abort(); print(RE.state)")[1].endswith("idle\n")
+    assert "plan_finished" not in queue.kinds()
+
+
 def test_a_plan_is_not_lost_behind_a_cell_that_fails(kernel):
     queue, user = kernel
     # The kernel drops what waits behind such a cell.

@@ -166,6 +166,11 @@ class Engine:
         """Whether no plan is running or paused."""
         return self._rests.is_set()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the RunEngine runs a plan, whoever has begun it."""
+        return self._state() == "running"
+
     def begin(self, call: PlanCall) -> None:
         """Begins a plan; how it ends is reported.
 

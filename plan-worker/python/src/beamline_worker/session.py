@@ -127,6 +127,9 @@ class Session:
                         self._stay("IPython kernel is busy and can not be stopped.")
                     else:
                         return Leaving.CLOSED
+                # Also one that a user of the kernel has begun.
+                case Pause(option) if self._engine.is_running:
+                    self._engine.pause(option)
                 case _ if self._engine.is_resting:
                     raise Refusal("no plan is running")
                 case Pause(option):
