@@ -253,6 +253,14 @@ def test_a_profile_that_fails_in_the_kernel_is_said_with_its_traceback(queue, st
     assert "Traceback" in queue.console()
 
 
+def test_a_kernel_that_cannot_be_started_is_a_reason(queue, start):
+    worker = start(**ON | {"BEAMLINE_WORKER_IPYTHON_KERNEL_IP": "192.0.2.77"})
+    queue.welcome()
+    failed = queue.until("failed", lambda report: report["type"] == "open_failed")
+    assert failed["message"].startswith("the IPython kernel cannot be started: ")
+    assert worker.end() == 1
+
+
 def test_a_connection_file_is_used_again_while_it_says_what_the_settings_say(tmp_path: Path):
     file = tmp_path / "kernel.json"
     connection = {"ip": "127.0.0.1", "shell_port": 5, "hb_port": 6, "key": "k"}

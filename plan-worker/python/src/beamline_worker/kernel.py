@@ -86,6 +86,7 @@ class Kernel(Turns):
         """
         try:
             from tornado.ioloop import IOLoop
+            from traitlets import TraitError
 
             from .kernel_app import KernelApp
         except ImportError as error:
@@ -98,8 +99,9 @@ class Kernel(Turns):
         try:
             self._configure(app)
             app.initialize([])
-        except (OSError, zmq.ZMQError) as error:
-            raise ProfileError(f"the IPython kernel cannot listen: {error}") from error
+        # IPython leaves by an exit when its configuration is of no use.
+        except (OSError, zmq.ZMQError, TraitError, SystemExit) as error:
+            raise ProfileError(f"the IPython kernel cannot be started: {error}") from error
         self._app = app
         self._loop = IOLoop.current()
         info = app.get_connection_info() | {"key": app.session.key.decode()}
