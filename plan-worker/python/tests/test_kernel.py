@@ -101,6 +101,9 @@ def test_users_work_in_the_namespace_of_the_profile_and_the_console_shows_it(ope
     queue.until("an error", lambda report: "ZeroDivisionError" in report.get("text", ""))
     assert "state idle" in queue.console()
     assert user.info["key"] not in queue.console()
+    # One line, and not what ipykernel says to those who start it by hand.
+    assert queue.console().count("jupyter console --existing ") == 1
+    assert "To exit" not in queue.console()
 
 
 def test_the_kernel_is_kept_for_plans_and_then_left_to_its_users(kernel):

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import importlib.util
 import logging
+import os
 import signal
 import sys
 import threading
@@ -84,6 +85,8 @@ class Kernel(Turns):
         Raises:
             ProfileError: there can be no kernel.
         """
+        # The debugger that comes with ipykernel would warn of how Python was built.
+        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
         try:
             from tornado.ioloop import IOLoop
             from traitlets import TraitError
@@ -109,7 +112,7 @@ class Kernel(Turns):
         self._reports.send(KernelConnection(**wanted))
         self._cells = HiddenCells(app)
         app.lend = self._lend
-        LOG.info("the IPython kernel listens at %s; 'config_get' has its key", app.ip)
+        LOG.info("IPython kernel: jupyter console --existing %s", app.abs_connection_file)
         shell: Shell = app.shell
         return shell
 

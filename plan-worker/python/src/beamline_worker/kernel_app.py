@@ -83,6 +83,9 @@ class KernelApp(IPKernelApp):  # type: ignore[misc]
     cell_begins: Callable[[Message], None] = staticmethod(_nothing)
     cell_ends: Callable[[Message], None] = staticmethod(_nothing)
 
+    def log_connection_info(self) -> None:
+        """The worker says how to connect: this one is for people who start a kernel by hand."""
+
     def init_code(self) -> None:
         """Startup files are those of the profile, and executed by the worker."""
 
