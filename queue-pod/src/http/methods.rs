@@ -13,6 +13,7 @@ use super::Front;
 use super::body::{Params, only};
 use super::routes::{ROUTES, Route, Style, TELLS_GROUP, TELLS_USER};
 use crate::encoding::Encoding;
+use crate::methods::Reply;
 use crate::plans::reduced::reduced;
 use crate::python;
 

@@ -257,3 +257,27 @@ proptest! {
         prop_assert_eq!(simulation.queued(), list);
     }
 }
+
+#[test]
+fn a_loop_of_ten_thousand_rounds_leaves_no_more_behind_than_the_history_may_have() {
+    const ROUNDS: usize = 10_000;
+    const HISTORY: usize = 100;
+    let mut simulation = Simulation::new();
+    let limited = json!({"historyLimit": HISTORY, "mode": {"loop": true}});
+    let limited = serde_json::from_value(limited).unwrap();
+    simulation.feed(Event::QueueApplied(Box::new(limited), Some(2)));
+    for _ in 0..2 {
+        let item = json!({"name": "p", "item_type": "plan"});
+        simulation.call("queue_item_add", json!({ "item": item })).unwrap();
+    }
+    simulation.call("queue_start", json!({})).unwrap();
+    for _ in 0..ROUNDS {
+        simulation.finish(ExitStatus::Completed);
+        assert!(simulation.store.items.len() <= HISTORY + 3, "{}", simulation.store.items.len());
+    }
+    let others: HashSet<_> = simulation.ran.iter().collect();
+    assert_eq!((others.len(), simulation.ran.len()), (ROUNDS + 1, ROUNDS + 1));
+    assert_eq!(simulation.state.history.len(), HISTORY);
+    let longest = simulation.store.items.values().filter_map(|item| item.spec.rank.as_ref());
+    assert!(longest.map(String::len).max() <= Some(8));
+}
