@@ -116,7 +116,7 @@ pub(crate) fn carry_out(state: &mut State, request: Request, outcome: Result<Out
 pub(crate) fn rebalance(state: &mut State, crowded: &Crowded, request: Option<Request>) {
     let mut writes = Vec::new();
     let mut replaced = Vec::new();
-    for (entry, rank) in state.queue.rebalanced(&crowded) {
+    for (entry, rank) in state.queue.rebalanced(crowded) {
         let entry = Entry { rank, ..(*entry).clone() };
         writes.push(requests::store(state, &entry));
         replaced.push((entry.item.uid().to_owned(), entry));
