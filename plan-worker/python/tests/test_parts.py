@@ -13,21 +13,23 @@ from beamline_worker.console import Tee
 from beamline_worker.documents import Documents, RunFiles
 from beamline_worker.outbox import Outbox, Reports
 from beamline_worker.plain import plain
-from beamline_worker.protocol import (
-    Console,
-    ExitStatus,
+from beamline_worker.protocol.orders import (
     Pause,
     PauseOption,
     PlanCall,
+    ProtocolError,
+    RunPlan,
+    decode,
+)
+from beamline_worker.protocol.reports import (
+    Console,
+    ExitStatus,
     PlanFinished,
     PlanOutcome,
-    ProtocolError,
     Ready,
     ReState,
-    RunPlan,
     TaskFinished,
     TaskOutcome,
-    decode,
     encode,
 )
 from beamline_worker.settings import SettingsError, parse

@@ -9,7 +9,7 @@ import sys
 from typing import TextIO
 
 from .outbox import Reports
-from .protocol import Console
+from .protocol.reports import Console
 
 # Characters of one report: a longer text becomes several.
 PIECE = 64 << 10

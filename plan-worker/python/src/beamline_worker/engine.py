@@ -22,16 +22,13 @@ from .documents import Documents, Sink
 from .outbox import Reports
 from .profile import Callback, Profile, ProfileError, RunEngine
 from .progress import Progress
-from .protocol import (
-    DeviceRecipe,
+from .protocol.orders import DeviceRecipe, LoadScript, PauseOption, PlanCall, TaskCall
+from .protocol.reports import (
     Document,
     ExitStatus,
     Lists,
-    LoadScript,
     NoRunEngine,
     OwnDevices,
-    PauseOption,
-    PlanCall,
     PlanFinished,
     PlanOutcome,
     PlanProgress,
@@ -39,11 +36,10 @@ from .protocol import (
     Ready,
     ReState,
     Runs,
-    TaskCall,
     TaskFinished,
     TaskOutcome,
 )
-from .protocol import Progress as ProgressReport
+from .protocol.reports import Progress as ProgressReport
 from .runs import RunList
 from .suspenders import Guards
 from .turns import Turns

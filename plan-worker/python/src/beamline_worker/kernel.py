@@ -28,8 +28,8 @@ from . import connection_file, startup
 from .hidden_cells import HiddenCells
 from .outbox import Reports
 from .profile import ProfileError
-from .protocol import Kernel as KernelReport
-from .protocol import KernelConnection, KernelPhase, KernelReserved
+from .protocol.reports import Kernel as KernelReport
+from .protocol.reports import KernelConnection, KernelPhase, KernelReserved
 from .settings import KernelSettings, ProfileSettings
 from .startup import Shell
 from .turns import Job, Turns

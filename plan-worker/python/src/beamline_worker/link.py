@@ -10,7 +10,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from .outbox import Outbox, Reports
-from .protocol import INSTANCE, PATH, Command, ProtocolError, decode
+from .protocol import INSTANCE, PATH
+from .protocol.orders import Command, ProtocolError, decode
 
 LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import json
 
 from bluesky_queueserver.manager.utils import filter_dict_by_permitted_keys
 
-from .protocol import Metadata
+from .protocol.reports import Metadata
 
 
 def read(run_engine: object, keys: list[str]) -> Metadata:

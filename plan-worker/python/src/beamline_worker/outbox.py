@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from .protocol import Report, encode
+from .protocol.reports import Report, encode
 from .standing import Standing
 
 LOG = logging.getLogger(__name__)

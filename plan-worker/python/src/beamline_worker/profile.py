@@ -23,7 +23,7 @@ from bluesky_queueserver.manager.profile_ops import (
 from bluesky_queueserver.manager.profile_tools import global_user_namespace
 
 from . import startup
-from .protocol import DeviceRecipe, PlanCall
+from .protocol.orders import DeviceRecipe, PlanCall
 from .recipes import recipes
 from .registry import RegistryDevices
 from .settings import ProfileSettings

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from .protocol import Movement, PlanProgress
+from .protocol.reports import Movement, PlanProgress
 
 LOG = logging.getLogger(__name__)
 

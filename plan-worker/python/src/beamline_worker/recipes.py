@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from .protocol import DeviceRecipe
+from .protocol.orders import DeviceRecipe
 
 # Of ophyd, or whatever the profile has.
 Device = Any

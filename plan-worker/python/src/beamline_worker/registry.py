@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .protocol import DeviceRecipe
+from .protocol.orders import DeviceRecipe
 
 LOG = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import time
 from .leader import Api
 from .link import Link, LinkError
 from .outbox import Reports
-from .protocol import Command, Welcome
+from .protocol.orders import Command, Welcome
 from .settings import Settings
 
 LOG = logging.getLogger(__name__)

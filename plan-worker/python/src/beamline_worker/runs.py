@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .outbox import Reports
-from .protocol import RunEntry, Runs
+from .protocol.reports import RunEntry, Runs
 
 LOG = logging.getLogger(__name__)
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from .engine import Continuation, Engine, Refusal
 from .outbox import Reports
-from .protocol import (
+from .protocol.orders import (
     Abort,
     Close,
-    CloseRefused,
     Command,
     Devices,
     Halt,
@@ -22,7 +21,6 @@ from .protocol import (
     Permit,
     ReadDevices,
     ReadMetadata,
-    Refused,
     ReleaseKernel,
     ReserveKernel,
     Resume,
@@ -31,6 +29,7 @@ from .protocol import (
     Stop,
     Welcome,
 )
+from .protocol.reports import CloseRefused, Refused
 from .rejoin import Connection
 from .turns import Turns
 

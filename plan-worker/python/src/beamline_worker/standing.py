@@ -7,7 +7,7 @@ import os
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from .protocol import (
+from .protocol.reports import (
     Hello,
     Kernel,
     KernelConnection,

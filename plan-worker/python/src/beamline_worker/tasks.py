@@ -14,7 +14,8 @@ from bluesky_queueserver.manager.profile_ops import (
 )
 
 from .profile import Profile
-from .protocol import ExecuteFunction, LoadScript, TaskCall, TaskOutcome
+from .protocol.orders import ExecuteFunction, LoadScript, TaskCall
+from .protocol.reports import TaskOutcome
 
 LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from .outbox import Reports
-from .protocol import KernelReserved
+from .protocol.reports import KernelReserved
 
 Job = Callable[[], None]
 

@@ -17,7 +17,7 @@ from .kernel import Kernel
 from .link import LinkError
 from .outbox import Reports
 from .profile import ProfileError, open_profile
-from .protocol import Closing, OpenFailed
+from .protocol.reports import Closing, OpenFailed
 from .rejoin import Connection
 from .session import Leaving, Session
 from .settings import Settings
