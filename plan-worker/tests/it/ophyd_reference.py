@@ -10,13 +10,14 @@ def plain(value):
     return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
-def settled_description(device):
-    """What the device says twice: pyepics may first show an array by one element."""
-    before, now = None, device.describe()
-    while now != before:
+def settled_descriptions(devices):
+    """What the devices say for a second: pyepics may first show an array by one element."""
+    before, times = None, 0
+    while times < 5:
+        now = {name: device.describe() for name, device in devices.items()}
+        before, times = now, times + 1 if now == before else 0
         time.sleep(0.2)
-        before, now = now, device.describe()
-    return now
+    return before
 
 
 def main():
@@ -33,17 +34,22 @@ def main():
         "ophyd.EpicsSignal": ophyd.EpicsSignal,
     }
     classes |= {"ophyd.EpicsSignalRO": ophyd.EpicsSignalRO, "localdevs.Det": Det}
-    said = {}
+    devices = {}
     for spec in request:
-        device = classes[spec["deviceClass"]](spec["prefix"], name=spec["name"])
+        devices[spec["name"]] = classes[spec["deviceClass"]](spec["prefix"], name=spec["name"])
+    for device in devices.values():
         device.wait_for_connection(timeout=20)
-        said[spec["name"]] = {
-            "describe": settled_description(device),
+    descriptions = settled_descriptions(devices)
+    said = {
+        name: {
+            "describe": descriptions[name],
             "describe_configuration": device.describe_configuration(),
             "hints": device.hints,
             "read": device.read(),
             "read_configuration": device.read_configuration(),
         }
+        for name, device in devices.items()
+    }
     json.dump(said, stdout, default=plain)
     stdout.flush()
 
