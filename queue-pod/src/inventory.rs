@@ -65,12 +65,7 @@ impl<'a> Inventory<'a> {
         devices: &'a [Device],
         catalogue: &'a Catalogue,
     ) -> Self {
-        let owners = device_owners(devices);
-        let owns = |device: &&Device| {
-            owners.get(&device.spec.name).is_some_and(|owner| owner.object == device.name_any())
-        };
-        let owning = devices.iter().filter(owns);
-        let registry = owning.map(|device| (device.spec.name.as_str(), device)).collect();
+        let registry = owning(devices).map(|device| (device.spec.name.as_str(), device)).collect();
         Self { profile, registry, catalogue }
     }
 
@@ -193,6 +188,14 @@ impl<'a> Inventory<'a> {
         }
         wanted
     }
+}
+
+/// The devices that own their names: of several objects with one name, only one counts.
+pub(crate) fn owning(devices: &[Device]) -> impl Iterator<Item = &Device> {
+    let owners = device_owners(devices);
+    devices.iter().filter(move |device| {
+        owners.get(&device.spec.name).is_some_and(|owner| owner.object == device.name_any())
+    })
 }
 
 /// Keyword arguments with the name that a device has when none is among them.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crds::Device;
-use crds::claims::device_owners;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use plan_worker::protocol::{Command, DeviceRecipe, Order};
 use service::lease::Tenure;
 use tokio::sync::Mutex;
@@ -14,6 +13,7 @@ use tokio::sync::Mutex;
 use super::door::Door;
 use super::registry::Registry;
 use super::store::{DEADLINE, list_all};
+use crate::inventory::owning;
 
 /// Tells workers the devices of the registry. Clones share what was told.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl Supply {
         let mut told = self.told.lock().await;
         let revision = self.registry.revision();
         let found = tokio::time::timeout(DEADLINE, list_all(&self.devices)).await??;
-        let devices = recipes(found);
+        let devices = recipes(&found);
         let is_known =
             told.as_ref().is_some_and(|told| told.worker == worker && told.devices == devices);
         if !is_known {
@@ -103,15 +103,11 @@ impl Supply {
 }
 
 /// How the active ones that own their names are made, by name.
-fn recipes(mut devices: Vec<Device>) -> Vec<DeviceRecipe> {
-    let owners = device_owners(&devices);
-    devices.retain(|device| {
-        let owner = owners.get(&device.spec.name);
-        device.is_active() && owner.is_some_and(|owner| owner.object == device.name_any())
-    });
-    devices.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
-    devices
-        .iter()
+fn recipes(devices: &[Device]) -> Vec<DeviceRecipe> {
+    let mut active: Vec<_> = owning(devices).filter(|device| device.is_active()).collect();
+    active.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
+    active
+        .into_iter()
         .map(|device| DeviceRecipe {
             name: device.spec.name.clone(),
             device_class: device.spec.device_class.clone(),
@@ -134,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_worker_hears_of_active_devices_with_their_templates_filled_in() {
-        let told = recipes(vec![
+        let told = recipes(&[
             device("off", json!({"name": "off", "deviceClass": "a.B", "active": false})),
             device("m2", json!({"name": "m", "deviceClass": "x.Y", "prefix": "second"})),
             device(
