@@ -14,6 +14,7 @@ from beamline_worker.documents import Documents, RunFiles
 from beamline_worker.outbox import Outbox, Reports
 from beamline_worker.plain import plain
 from beamline_worker.protocol.orders import (
+    DeviceRecipe,
     Pause,
     PauseOption,
     PlanCall,
@@ -32,6 +33,7 @@ from beamline_worker.protocol.reports import (
     TaskOutcome,
     encode,
 )
+from beamline_worker.registry import RegistryDevices
 from beamline_worker.settings import SettingsError, parse
 from beamline_worker.standing import Standing
 from queue_side import SOURCE
@@ -123,6 +125,30 @@ def test_settings_that_contradict_each_other_or_are_missing_are_named():
         parse(["--startup-dir", "a", "--startup-module", "b"], NEEDED)
     with pytest.raises(SettingsError, match="BEAMLINE_WORKER_TOKEN is missing"):
         parse([], NEEDED | {"BEAMLINE_WORKER_TOKEN": ""})
+
+
+class Late:
+    """A device whose IOC answers after a while."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.connected = False
+
+    def describe(self) -> None:
+        """What marks a device."""
+
+    def wait_for_connection(self, timeout: float) -> None:
+        assert timeout > 0.1
+        self.connected = True
+
+
+def test_devices_of_the_registry_are_connected_before_a_plan_can_use_them():
+    namespace: dict[str, object] = {}
+    recipe = DeviceRecipe("late", f"{Late.__module__}.Late", kwargs={"name": "late"})
+    assert RegistryDevices({}, {}).update(namespace, [recipe], frozenset(), None)
+    late = namespace["late"]
+    assert isinstance(late, Late)
+    assert late.connected
 
 
 def test_of_long_results_only_the_newest_are_told_again():

@@ -247,6 +247,7 @@ def test_devices_of_the_registry_come_before_those_of_the_profile(queue, start, 
     queue.state("idle")
     assert "'gone' of the registry cannot be used: 'no.such.Motor' cannot" in queue.console()
     assert "'count' of the registry cannot be used: the profile has" in queue.console()
+    assert "'other' of the registry is not connected yet: TimeoutError" in queue.console()
     assert "profile_devices" not in queue.kinds()
     assert call("where") == {"kept": "kept:m", "other": "registry:m"}
     assert call("is_own")

@@ -11,6 +11,7 @@ import asyncio
 import importlib
 import inspect
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,10 @@ LOG = logging.getLogger(__name__)
 
 # How long the devices of ophyd-async may take to connect, all of them together, in seconds.
 CONNECT = 15.0
+# The same for those of ophyd, which are there all the same: they connect whenever their IOC comes.
+SOON = 5.0
+# What each of them is given to say so, however long the others took.
+MOMENT = 0.01
 # What a class of devices has, one of them at least: nothing else is ever called.
 MARKS = ("describe", "kickoff", "set", "children")
 
@@ -72,6 +77,7 @@ class RegistryDevices:
         own = {id(device) for _, device in self._own.values()}
         fresh = {name: device for name, device in made.items() if id(device) not in own}
         broken |= _connect(fresh, loop)
+        _await_connections(fresh)
         for name in gone | {recipe.name for recipe in changed}:
             self.broken.pop(name, None)
             if name not in others:
@@ -177,6 +183,20 @@ def _connect(made: dict[str, Any], loop: asyncio.AbstractEventLoop | None) -> di
         for name, outcome in zip(waiting, outcomes, strict=True)
         if isinstance(outcome, BaseException)
     }
+
+
+def _await_connections(made: Mapping[str, Any]) -> None:
+    """Lets devices of ophyd connect before a plan uses them; the log says which have not."""
+    end = time.monotonic() + SOON
+    for name, device in made.items():
+        wait = getattr(device, "wait_for_connection", None)
+        if wait is None or inspect.iscoroutinefunction(wait):
+            continue
+        # Devices may fail at whatever is asked of them.
+        try:
+            wait(timeout=max(end - time.monotonic(), MOMENT))
+        except Exception as error:  # noqa: BLE001
+            LOG.warning("Device %r of the registry is not connected yet: %s", name, _said(error))
 
 
 def _said(error: BaseException) -> str:
